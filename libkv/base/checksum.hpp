@@ -1,0 +1,15 @@
+// CRC-32, the checksum of every file kv writes (polynomial 0xEDB88320, as zlib, gzip and PNG use
+// it).
+//
+// For finding damage, not for keeping out an attacker: whoever can write a file can also seal it.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace kv {
+
+/// CRC-32 of bytes, continued from crc (0 starts). crc32("123456789") is 0xCBF43926.
+std::uint32_t crc32(std::string_view bytes, std::uint32_t crc = 0) noexcept;
+
+}  // namespace kv

@@ -1,0 +1,41 @@
+// See fd.hpp. These are pipes and sockets; files of data go through env.hpp.
+#include "libkv/base/fd.hpp"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+namespace kv {
+
+void set_nonblocking(int fd) noexcept { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
+
+void set_close_on_exec(int fd) noexcept { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
+
+Io read_some(int fd, char* to, std::size_t size, std::size_t& got) noexcept {
+  got = 0;
+  for (;;) {
+    const ssize_t n = ::read(fd, to, size);
+    if (n > 0) {
+      got = static_cast<std::size_t>(n);
+      return Io::done;
+    }
+    if (n == 0) return Io::closed;
+    if (errno == EINTR) continue;
+    return errno == EAGAIN || errno == EWOULDBLOCK ? Io::again : Io::closed;
+  }
+}
+
+Io write_some(int fd, std::string_view bytes, std::size_t& put) noexcept {
+  put = 0;
+  for (;;) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n >= 0) {
+      put = static_cast<std::size_t>(n);
+      return Io::done;
+    }
+    if (errno == EINTR) continue;
+    return errno == EAGAIN || errno == EWOULDBLOCK ? Io::again : Io::closed;
+  }
+}
+
+}  // namespace kv

@@ -1,0 +1,57 @@
+// Every maximum of kv in one place, tied to each other by static_assert.
+//
+// Included from everywhere; includes nothing of kv. A limit that is not here does not exist:
+// code that meets foreign bytes compares with one of these before it asks for memory.
+#pragma once
+
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+
+namespace kv::limits {
+
+// --- requests and values (bytes unless the name says otherwise) ---
+inline constexpr std::size_t value_bytes_max = std::size_t{512} << 20;  // one key, value or element
+inline constexpr std::size_t args_max = 1024 * 1024;                    // arguments of one request
+inline constexpr std::size_t request_bytes_max = std::size_t{1} << 30;  // all arguments together
+inline constexpr std::size_t inline_bytes_max = 64 * 1024;              // one inline line
+inline constexpr std::size_t nesting_max = 32;                          // depth of a nested value
+inline constexpr std::size_t number_digits_max = 4096;  // of a number beyond 64 bits
+
+// --- before a connection is authenticated ---
+inline constexpr std::size_t guest_bulk_bytes_max = 16 * 1024;
+inline constexpr std::size_t guest_args_max = 10;
+
+// --- the channel between a child and the sibling ---
+inline constexpr std::size_t frame_bytes_max = 64 * 1024;  // header and payload of one frame
+inline constexpr std::size_t announcement_bytes = 128;     // one announcement on pipe_sibling
+inline constexpr std::size_t child_output_bytes_max = std::size_t{2} << 30;  // queued for one child
+inline constexpr std::size_t unread_bytes_max =
+    4 * 1024 * 1024;                                         // then a connection's requests wait
+inline constexpr std::size_t taken_step_bytes = 256 * 1024;  // a child reports in such steps
+inline constexpr std::size_t large_reply_bytes = 64 * 1024;  // such a reply ends a batch
+inline constexpr std::size_t read_bytes = 64 * 1024;         // asked of the kernel at a time
+
+// --- processes and connections (counts) ---
+inline constexpr std::size_t clients_max_default = 10'000;
+inline constexpr std::size_t children_max = 16'384;  // slots of the shared counters
+inline constexpr std::size_t databases_default = 16;
+inline constexpr std::size_t databases_max = 16'384;
+
+// --- names people give (bytes) ---
+inline constexpr std::size_t password_bytes_max = 512;
+inline constexpr std::size_t client_name_bytes_max = 256;
+
+// --- sealed values ---
+inline constexpr std::size_t recipients_max = 256;                 // keys a value is sealed for
+inline constexpr std::size_t recipient_bytes_max = 512;            // one key id, address or name
+inline constexpr std::size_t envelope_header_bytes_max = 1 << 20;  // the line inside the envelope
+
+static_assert(taken_step_bytes * 4 <= unread_bytes_max, "reports must come before the limit");
+static_assert(announcement_bytes <= PIPE_BUF, "an announcement must be written atomically");
+static_assert(value_bytes_max < request_bytes_max);
+static_assert(request_bytes_max <= UINT32_MAX, "a frame carries 32-bit lengths");
+static_assert(guest_bulk_bytes_max <= inline_bytes_max);
+static_assert(frame_bytes_max <= read_bytes, "a leftover is never more than one read");
+
+}  // namespace kv::limits

@@ -1,0 +1,39 @@
+// Small text helpers: strict numbers, words in any case, safe display. No allocation unless said.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace kv {
+
+bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept;  ///< ASCII only
+std::string to_upper(std::string_view text);
+std::string to_lower(std::string_view text);
+
+/// Redis's rule: optional '-', digits without leading zeros, no blank, no '+', within 64 bits.
+bool parse_integer(std::string_view text, std::int64_t& n) noexcept;
+bool parse_unsigned(std::string_view text, std::uint64_t& n) noexcept;
+/// A finite or infinite decimal, the whole text, no blanks, not NaN.
+bool parse_decimal(std::string_view text, double& d) noexcept;
+/// Shortest text that reads back as the same double; "inf", "-inf", "nan".
+std::string format_decimal(double d);
+
+/// Length of the UTF-8 sequence at the start of text (not empty), or 0 if none is there. Strict:
+/// no overlong forms, no surrogates, nothing beyond U+10FFFF.
+std::size_t utf8_length(std::string_view text) noexcept;
+
+/// For a terminal or a log: control bytes, quotes and bytes that are not UTF-8 as \n, \", \xHH.
+/// At most bytes_max bytes of text are shown, then "...".
+std::string shown(std::string_view text, std::size_t bytes_max = SIZE_MAX);
+/// As shown, within double quotes: Redis's quoting, which split_quoted reads back.
+std::string quoted(std::string_view text);
+
+/// Redis's glob: * ? [abc] [^a-z] \x. Time O(pattern * text) at worst, no recursion.
+bool glob_match(std::string_view pattern, std::string_view text, bool ignore_case = false) noexcept;
+
+/// "1.50M", as Redis prints sizes in INFO.
+std::string human_bytes(std::uint64_t bytes);
+
+}  // namespace kv
