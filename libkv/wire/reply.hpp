@@ -1,0 +1,81 @@
+// Writes a reply as RESP3 bytes, the form in which replies travel from the sibling to a child.
+//
+// The child sends these bytes as they are, or translates them for its connection's protocol
+// (resp.hpp for RESP2, plio.hpp for PLIO). A Reply notes whether translation is needed at all, so
+// that the common replies (bulk strings, integers, statuses) are never looked at twice.
+// Grammar: the RESP3 specification, plus three private forms that a child never lets out:
+//   *-1\r\n                 null array: RESP2's *-1, RESP3's _
+//   =<n>\r\nsym:<name>\r\n  a PicoLisp symbol (for PLIO connections only)
+//   =<n>\r\npli:<plio>\r\n  a PicoLisp list as its PLIO bytes (for PLIO connections only)
+#pragma once
+
+#include <charconv>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "libkv/value/scalar.hpp"
+
+namespace kv {
+
+/// Who reads the reply: decides how stored kinds show, and which of two documented answers is
+/// given.
+enum class Dialect : std::uint8_t { resp, plio };
+
+class Reply {
+ public:
+  /// Appends to out, which the caller owns and keeps.
+  Reply(std::string& out, Dialect dialect) noexcept : out_(&out), dialect_(dialect) {}
+
+  void simple(std::string_view text) { line('+', text); }
+  void ok() { simple("OK"); }
+  /// text begins with the error word: "ERR no such key". Line breaks are replaced by blanks.
+  void error(std::string_view text);
+  void integer(std::int64_t n) { number(':', n); }
+  void boolean(bool b) { special(), out_->append(b ? "#t\r\n" : "#f\r\n", 4); }
+  void decimal(double d);
+  void nil() { special(), out_->append("_\r\n", 3); }
+  void nil_array() { special(), out_->append("*-1\r\n", 5); }
+  void bulk(std::string_view bytes) {
+    number('$', static_cast<std::int64_t>(bytes.size()));
+    out_->append(bytes).append("\r\n", 2);
+  }
+  /// Text for people: RESP3 verbatim (=), RESP2 bulk. INFO, CLIENT LIST, LOLWUT.
+  void verbatim(std::string_view text);
+  /// A stored element: bytes for RESP; number, symbol, NIL or list for PLIO.
+  void scalar(const Scalar& s);
+
+  // Containers: the header, then that many elements (a map: pairs) by further calls.
+  void array(std::size_t n) { number('*', static_cast<std::int64_t>(n)); }
+  void map(std::size_t pairs) { special(), number('%', static_cast<std::int64_t>(pairs)); }
+  void set(std::size_t n) { special(), number('~', static_cast<std::int64_t>(n)); }
+  void push(std::size_t n) { special(), number('>', static_cast<std::int64_t>(n)); }
+
+  Dialect dialect() const noexcept { return dialect_; }
+  bool plio() const noexcept { return dialect_ == Dialect::plio; }
+  /// True when RESP2 and RESP3 clients would get different bytes.
+  bool needs_translation() const noexcept { return special_; }
+  bool failed() const noexcept { return failed_; }  ///< error() was called
+  std::string& out() noexcept { return *out_; }
+
+ private:
+  void special() noexcept { special_ = true; }
+  void line(char sigil, std::string_view text) {
+    out_->push_back(sigil);
+    out_->append(text).append("\r\n", 2);
+  }
+  void number(char sigil, std::int64_t n) {
+    char text[24];
+    text[0] = sigil;
+    char* end = std::to_chars(text + 1, text + 22, n).ptr;
+    *end++ = '\r', *end++ = '\n';
+    out_->append(text, static_cast<std::size_t>(end - text));
+  }
+
+  std::string* out_;
+  Dialect dialect_;
+  bool special_ = false;
+  bool failed_ = false;
+};
+
+}  // namespace kv
