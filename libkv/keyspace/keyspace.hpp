@@ -1,0 +1,177 @@
+// One numbered database: keys to values, in memory. Data structures only.
+//
+// Must never know a protocol, a session, a file or the wall clock: time comes in as an argument, so
+// that replaying the log gives the same state. Single-threaded; owned by the sibling.
+//
+// A key's value is a string, a list or a hash. A command works in three steps: locate() the key,
+// look at what is there, change it through the same Place. Small values live inside the entry
+// itself (one allocation a key); large ones move out by themselves.
+//
+// When memory ends, a function that needs some throws std::bad_alloc and has changed nothing;
+// removing never needs any. Visitors must not change the keyspace they walk.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "libkv/keyspace/function_ref.hpp"
+#include "libkv/value/scalar.hpp"
+
+namespace kv {
+
+enum class Type : std::uint8_t { none, string, list, hash };
+
+/// Redis's word for a type, as TYPE answers: "none", "string", "list", "hash".
+std::string_view type_name(Type type) noexcept;
+
+class Keyspace;
+
+/// Where a key is, or would go. The functions that take it by reference keep it up to date. When
+/// the Keyspace was changed through something else meanwhile (another Place, a key that expired),
+/// the next use looks the key up again; only found() may then be out of date. After clear(), swap()
+/// or the end of the Keyspace a Place is void. The key's bytes must outlive it.
+struct Place {
+  std::string_view key;
+  std::uint64_t hash = 0;
+  std::uint64_t* slot = nullptr;  // null: absent
+  std::int64_t seen_ms = 0;       // the now_ms it was looked up with: a new key's first access
+  std::uint64_t version = 0;      // of the table when slot was right; 0: was never looked up
+  bool found() const noexcept { return slot != nullptr; }
+};
+
+/// The list stored at a Place. Indexes are 0-based from the head and must be in range.
+/// Cost: ends O(1); index and range O(n / chunk); remove O(n). An absent place is an empty list:
+/// the first element pushed creates it.
+class List {
+ public:
+  std::size_t size() const;
+  Scalar at(std::size_t index) const;  ///< valid until the next change
+  void push_front(const Scalar& element);
+  void push_back(const Scalar& element);
+  void pop_front();
+  void pop_back();
+  void set(std::size_t index, const Scalar& element);
+  void insert(std::size_t index, const Scalar& element);  ///< before index; index == size() appends
+  void erase(std::size_t index, std::size_t count);
+  /// Removes up to |count| elements equal to element (kind and bytes when exact_kind, else bytes
+  /// alone), from the head if count > 0, the tail if < 0, all if 0. Returns how many went.
+  std::size_t remove(std::int64_t count, const Scalar& element, bool exact_kind);
+  /// Calls visit(element) for count elements from index on, in order; stops when it returns false.
+  void visit(std::size_t index, std::size_t count, FunctionRef<bool(const Scalar&)> visit) const;
+
+ private:
+  friend class Keyspace;
+  List(Keyspace& owner, Place& place) : owner_(&owner), place_(&place) {}
+  Keyspace* owner_;
+  Place* place_;
+};
+
+/// The hash stored at a Place: fields to values; the first set() creates it. Small hashes keep the
+/// order of insertion; large ones have none. A field is a Scalar because PLIO tells 7 from "7";
+/// RESP compares bytes alone.
+class Hash {
+ public:
+  struct Pair {
+    Scalar field, value;
+  };
+  std::size_t size() const;
+  std::optional<Scalar> get(std::string_view field) const;  ///< valid until the next change
+  /// True if the field is new. A field keeps the kind it was first given.
+  bool set(const Scalar& field, const Scalar& value);
+  bool erase(std::string_view field);
+  void visit(FunctionRef<bool(const Pair&)> visit) const;
+  /// As Keyspace::scan, over fields.
+  std::uint64_t scan(std::uint64_t cursor, std::size_t count,
+                     FunctionRef<void(const Pair&)> visit) const;
+
+ private:
+  friend class Keyspace;
+  Hash(Keyspace& owner, Place& place) : owner_(&owner), place_(&place) {}
+  Keyspace* owner_;
+  Place* place_;
+};
+
+class Keyspace {
+ public:
+  Keyspace();
+  ~Keyspace();
+  Keyspace(const Keyspace&) = delete;
+  Keyspace& operator=(const Keyspace&) = delete;
+
+  /// Finds key as of now_ms (milliseconds since 1970). A key whose time has come is removed first:
+  /// that is not a change anybody can see. Also notes the access for OBJECT IDLETIME and FREQ.
+  Place locate(std::string_view key, std::int64_t now_ms);
+  /// The same without noting an access (OBJECT, DEBUG, TYPE, the check before a write).
+  Place peek(std::string_view key, std::int64_t now_ms);
+  /// Loads the memory that locate() will touch, in two steps: call it for each key of a batch, then
+  /// locate them in that order. Saves about half of the time when memory is far beyond the cache.
+  void prefetch(std::string_view key) const noexcept;
+
+  std::size_t size() const noexcept;             ///< keys, those past their time included
+  std::size_t expiring() const noexcept;         ///< keys with an expiry
+  Type type(const Place& place) const noexcept;  ///< none when absent
+  void erase(Place& place);                      ///< place must be found; is absent afterwards
+  void clear();                                  ///< O(keys)
+  void swap(Keyspace& other) noexcept;
+  /// Moves the value to another key (same or other keyspace), which it replaces.
+  void move(Place& from, Keyspace& target, Place& to);
+
+  // --- strings ---
+  Scalar string(const Place& place) const;  ///< valid until the next change
+  /// Creates or replaces, whatever was there; no expiry afterwards.
+  void set_string(Place& place, const Scalar& value);
+  /// Replaces the value alone, keeping the expiry; place must hold a string.
+  void replace_string(Place& place, const Scalar& value);
+  /// Appends in place; amortised O(bytes). Returns the new length in bytes. Absent: creates.
+  std::size_t append(Place& place, std::string_view bytes);
+
+  // --- lists and hashes: place must hold one, or be absent for make_ ---
+  List list(Place& place) { return {*this, place}; }
+  List make_list(Place& place) { return {*this, place}; }
+  Hash hash(Place& place) { return {*this, place}; }
+  Hash make_hash(Place& place) { return {*this, place}; }
+  /// Removes the key if its list or hash has become empty.
+  void drop_if_empty(Place& place);
+
+  // --- expiry: milliseconds since 1970; none is absent ---
+  std::optional<std::int64_t> expiry(const Place& place) const noexcept;
+  void set_expiry(Place& place, std::optional<std::int64_t> at_ms);
+  /// Removes up to limit keys whose time has come. Returns how many. Cost bounded by limit.
+  std::size_t expire_some(std::int64_t now_ms, std::size_t limit);
+
+  // --- walks ---
+  struct Item {
+    std::string_view key;
+    Type type;
+    std::optional<std::int64_t> expiry_ms;
+    Place place;  // key and slot of this entry, for string(), list(), hash()
+  };
+  /// Visits about count keys from cursor on (0 starts) and returns the next cursor (0: done). A key
+  /// that is there from start to end of a whole scan is visited at least once, whatever changes.
+  std::uint64_t scan(std::uint64_t cursor, std::size_t count, FunctionRef<void(const Item&)> visit);
+  /// Every key once; no changes meanwhile; stops when visit returns false.
+  void for_each(FunctionRef<bool(const Item&)> visit);
+  /// Some key, chosen by the number given; absent when empty.
+  std::optional<std::string> random_key(std::uint64_t seed) const;
+
+  // --- looking inside (OBJECT, MEMORY USAGE, DEBUG) ---
+  std::string_view encoding(const Place& place) const;  ///< Redis's words: int, embstr, raw, ...
+  std::size_t memory_usage(const Place& place) const;   ///< bytes, key and table slot included
+  std::int64_t idle_seconds(const Place& place, std::int64_t now_ms) const;
+  std::uint8_t frequency(const Place& place) const;  ///< OBJECT FREQ's logarithmic counter
+  /// Off while a snapshot is written: noting accesses would copy pages. On at first.
+  void set_access_tracking(bool on) noexcept;
+  std::size_t memory_bytes() const noexcept;  ///< all of this keyspace
+
+ private:
+  friend class List;
+  friend class Hash;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kv

@@ -1,0 +1,97 @@
+// A list too big to be packed: a ring of chunks, each a run of elements.
+//
+// Chunks grow to chunk_bytes_max, elements beyond that get one of their own. A chunk has room at
+// both ends, so the ends of the list cost O(1); an index is found by adding up the chunks' counts,
+// which lie together in the ring (about one nanosecond for each chunk); a change in the middle
+// moves at most one chunk's bytes. Changes that need memory throw std::bad_alloc and leave the
+// list's content as it was; removing never needs any.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "libkv/keyspace/arena.hpp"
+#include "libkv/keyspace/function_ref.hpp"
+#include "libkv/keyspace/packed.hpp"
+#include "libkv/value/scalar.hpp"
+
+namespace kv {
+
+class ListDeque {
+ public:
+  static constexpr std::size_t chunk_bytes_max = 8192;  // header included
+
+  /// Throws std::bad_alloc. The object itself is the owner's allocation.
+  static ListDeque* create(Pool& owner);
+  static void destroy(ListDeque* list, Pool& owner) noexcept;
+
+  std::size_t size() const noexcept { return size_; }
+  std::size_t bytes() const noexcept { return pool_.bytes() + Arena::rounded(sizeof *this); }
+  Pool& pool() noexcept { return pool_; }
+
+  Scalar at(std::size_t index) const noexcept;
+  void push_front(const Scalar& element);
+  void push_back(const Scalar& element);
+  void insert(std::size_t index, const Scalar& element);
+  void set(std::size_t index, const Scalar& element);
+  void erase(std::size_t index, std::size_t count) noexcept;
+  /// As List::remove, with the comparison given.
+  std::size_t remove(std::int64_t count, FunctionRef<bool(const Scalar&)> match) noexcept;
+  void visit(std::size_t index, std::size_t count, FunctionRef<bool(const Scalar&)> visit) const;
+
+  /// Appends elements that are already packed.
+  void append_run(const packed::Run& run);
+  /// The whole list as one run, if it is in one chunk of at most bytes_max; else count is 0.
+  packed::Run small_run(std::size_t bytes_max) const noexcept;
+
+ private:
+  struct Chunk {
+    std::uint32_t begin, end;  // of the elements, in data()
+    std::uint32_t capacity;    // bytes of data()
+    unsigned char* data() noexcept { return reinterpret_cast<unsigned char*>(this + 1); }
+    std::size_t used() const noexcept { return end - begin; }
+    std::size_t bytes() const noexcept { return sizeof(Chunk) + capacity; }
+  };
+  struct Ref {
+    Chunk* chunk = nullptr;
+    std::uint64_t count = 0;
+  };
+  struct Position {
+    std::size_t chunk;  // number of the chunk from the head
+    std::size_t index;  // of the element inside it
+  };
+
+  explicit ListDeque(Pool& owner) noexcept : pool_(&owner) {}
+  ~ListDeque();
+
+  Ref& ref(std::size_t i) const noexcept { return ring_[(head_ + i) & (ring_size_ - 1)]; }
+  static packed::Run run_of(const Ref& r) noexcept {
+    return {r.chunk->data() + r.chunk->begin, r.chunk->data() + r.chunk->end, r.count};
+  }
+  Position locate(std::size_t index) const noexcept;
+  bool aliases(std::size_t chunk, const Scalar& element) const noexcept;
+
+  Chunk* new_chunk(std::size_t capacity);
+  void free_chunk(Chunk* chunk) noexcept { pool_.deallocate(chunk, chunk->bytes()); }
+  void reserve_refs(std::size_t more);
+  void insert_ref(std::size_t at, Ref r) noexcept;
+  void remove_refs(std::size_t at, std::size_t count) noexcept;
+  std::size_t capacity_for(std::size_t bytes) const noexcept;
+
+  void add_chunk(std::size_t at, const Scalar& element);
+  bool enlarge(std::size_t chunk, std::size_t bytes, std::size_t spare);
+  void open_gap(Chunk& c, std::size_t offset, std::size_t bytes) noexcept;
+  void split(std::size_t chunk, std::size_t index);
+  void erase_inside(std::size_t chunk, std::size_t index, std::size_t count) noexcept;
+  bool join(Ref& a, const Ref& b) noexcept;
+  void compact() noexcept;
+
+  Pool pool_;
+  Ref* ring_ = nullptr;
+  std::size_t ring_size_ = 0;  // a power of two, or 0
+  std::size_t head_ = 0;
+  std::size_t chunks_ = 0;
+  std::size_t size_ = 0;  // elements
+};
+
+}  // namespace kv
