@@ -1,0 +1,76 @@
+// One execution of a command: its arguments, its database, its clock, its reply.
+//
+// The shape of every write command is: look, refuse or answer "nothing to do" and return;
+//     if (!call.commit()) return;
+// then change and answer. Up to commit() the function must not change anything; after it, it must
+// not fail. The engine runs a write twice: once to learn whether it gets as far as commit() (only
+// then is a line logged), and, after the log is written, to do it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "libkv/commands/command.hpp"
+#include "libkv/commands/services.hpp"
+#include "libkv/commands/session.hpp"
+#include "libkv/keyspace/keyspace.hpp"
+#include "libkv/value/scalar.hpp"
+#include "libkv/wire/reply.hpp"
+
+namespace kv {
+
+class Call {
+ public:
+  Call(Services& server, Session& session, const Command& command, std::span<const Scalar> args,
+       std::int64_t now_ns, std::string& out);
+
+  // --- arguments; 0 is the command word ---
+  std::size_t argc() const noexcept { return args_.size(); }
+  std::string_view arg(std::size_t i) const noexcept { return args_[i].bytes; }
+  const Scalar& scalar(std::size_t i) const noexcept { return args_[i]; }
+  std::span<const Scalar> args() const noexcept { return args_; }
+  /// True if argument i is this word, in any case.
+  bool is(std::size_t i, std::string_view word) const noexcept;
+  /// Argument i as a 64-bit integer by Redis's strict rules; otherwise answers
+  /// "ERR value is not an integer or out of range" and returns false. Over PLIO, for an index or
+  /// count, use plio_number() instead where picolisp-kv's rules differ.
+  bool integer(std::size_t i, std::int64_t& n);
+
+  // --- the keyspace ---
+  Keyspace& keys() noexcept;  ///< of the session's database
+  /// The key at argument i, with the access noted unless this is the trial run.
+  Place locate(std::size_t i);
+  /// As locate; if something of another type is there, answers WRONGTYPE and returns false.
+  bool locate(std::size_t i, Type type, Place& place);
+  void wrong_type();  ///< answers WRONGTYPE (PLIO: NIL or 0, as the row says)
+
+  // --- the clock: the log line's own time, never the wall ---
+  std::int64_t now_ns() const noexcept { return now_ns_; }
+  std::int64_t now_ms() const noexcept { return now_ns_ / 1'000'000; }
+
+  /// The point of no return of a write. False in the trial run: return at once.
+  bool commit() noexcept;
+  bool committed() const noexcept { return committed_; }
+  void set_trial() noexcept { trial_ = true; }
+  bool trial() const noexcept { return trial_; }
+
+  Reply reply;
+  bool plio() const noexcept { return reply.plio(); }
+  /// Answers an error: to RESP clients as it is; over PLIO as the row says (NIL, 0, or a string).
+  void fail(std::string_view text);
+  void syntax_error() { fail("ERR syntax error"); }
+
+  Services& server;
+  Session& session;
+  const Command& command;
+
+ private:
+  std::span<const Scalar> args_;
+  std::int64_t now_ns_;
+  bool trial_ = false;
+  bool committed_ = false;
+};
+
+}  // namespace kv

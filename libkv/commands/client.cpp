@@ -1,0 +1,356 @@
+// CLIENT: what the sibling knows of the connections, and how to close them.
+//
+// Over RESP as Redis 7 (with 7.2's SETINFO and NO-TOUCH, which libraries send); over PLIO the three
+// subcommands that picolisp-kv has, in its form. Nothing here may delete a session: a closed one is
+// taken away by its owner later.
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "libkv/base/limits.hpp"
+#include "libkv/base/text.hpp"
+#include "libkv/commands/admin.hpp"
+
+namespace kv {
+namespace {
+
+using Sessions = std::map<std::uint64_t, Session*>;
+
+// --- how a connection is shown ---
+
+void field(std::string& line, std::string_view name, std::string_view value) {
+  if (!line.empty()) line += ' ';
+  line.append(name).append("=").append(value);
+}
+void field(std::string& line, std::string_view name, std::int64_t value) {
+  field(line, name, std::to_string(value));
+}
+
+std::string flag_letters(const Session& session) {
+  std::string letters;
+  if (session.close_after_reply) letters += 'c';
+  if (session.address.starts_with('/')) letters += 'U';
+  if (session.no_evict) letters += 'e';
+  if (session.no_touch) letters += 'T';
+  return letters.empty() ? "N" : letters;
+}
+
+// Redis's line. Buffers are the child's business, so their sizes are 0 here.
+std::string resp_line(const Session& session, std::int64_t now_ms) {
+  std::string line;
+  field(line, "id", static_cast<std::int64_t>(session.id));
+  field(line, "addr", session.address);
+  field(line, "laddr", session.local_address);
+  field(line, "fd", session.fd);
+  field(line, "name", session.name);
+  field(line, "age", std::max<std::int64_t>(0, now_ms - session.created_ms) / 1000);
+  field(line, "idle", std::max<std::int64_t>(0, now_ms - session.last_ms) / 1000);
+  field(line, "flags", flag_letters(session));
+  field(line, "db", session.database);
+  line += " sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0";
+  line += " obl=0 oll=0 omem=0";
+  field(line, "tot-mem", static_cast<std::int64_t>(sizeof(Session) + session.name.capacity()));
+  field(line, "events", "r");
+  field(line, "cmd", session.last_command);
+  field(line, "user", "default");
+  field(line, "redir", "-1");
+  field(line, "resp", session.protocol);
+  field(line, "lib-name", session.library_name);
+  field(line, "lib-ver", session.library_version);
+  return line;
+}
+
+// picolisp-kv's line: the address and the port apart.
+std::string plio_line(const Session& session) {
+  const std::size_t colon = session.address.rfind(':');
+  const bool has_port = colon != std::string::npos;
+  std::string line;
+  field(line, "id", static_cast<std::int64_t>(session.id));
+  field(line, "pid", session.child_pid);
+  field(line, "name", session.name);
+  field(line, "addr", session.address.substr(0, colon));
+  field(line, "port", has_port ? std::string_view(session.address).substr(colon + 1) : "0");
+  field(line, "fd", session.fd);
+  return line;
+}
+
+// --- types and numbers in arguments ---
+
+// Every connection is a normal one; the other types exist and are empty.
+enum class ClientType { normal, other };
+
+std::optional<ClientType> client_type(std::string_view word) {
+  if (equals_ignoring_case(word, "normal")) return ClientType::normal;
+  for (const std::string_view other : {"master", "replica", "slave", "pubsub"})
+    if (equals_ignoring_case(word, other)) return ClientType::other;
+  return std::nullopt;
+}
+
+void unknown_type(Call& call, std::string_view word) {
+  call.fail("ERR Unknown client type '" + std::string(word.substr(0, 128)) + "'");
+}
+
+// --- subcommands ---
+
+void id(Call& call) { call.reply.integer(static_cast<std::int64_t>(call.session.id)); }
+
+void info(Call& call) { call.reply.verbatim(resp_line(call.session, call.now_ms()) + "\n"); }
+
+void list_some(Call& call, std::size_t first) {
+  std::string text;
+  for (std::size_t i = first; i < call.argc(); ++i) {
+    std::int64_t number = 0;
+    if (!parse_integer(call.arg(i), number)) return call.fail("ERR Invalid client ID");
+    const auto found = call.server.sessions().find(static_cast<std::uint64_t>(number));
+    if (found != call.server.sessions().end() && !found->second->dead)
+      text += resp_line(*found->second, call.now_ms()) + "\n";
+  }
+  call.reply.verbatim(text);
+}
+
+void list(Call& call) {
+  bool normal = true;
+  if (call.argc() == 4 && call.is(2, "TYPE")) {
+    const std::optional<ClientType> type = client_type(call.arg(3));
+    if (!type) return unknown_type(call, call.arg(3));
+    normal = *type == ClientType::normal;
+  } else if (call.argc() > 3 && call.is(2, "ID")) {
+    return list_some(call, 3);
+  } else if (call.argc() != 2) {
+    return call.syntax_error();
+  }
+  std::string text;
+  for (const auto& [number, session] : call.server.sessions())
+    if (normal && !session->dead) text += resp_line(*session, call.now_ms()) + "\n";
+  call.reply.verbatim(text);
+}
+
+// Which connections CLIENT KILL means; all that are set must hold.
+struct Victims {
+  std::optional<std::uint64_t> id;
+  std::optional<std::string_view> address, local_address;
+  bool normal = true;
+  bool skip_me = true;
+
+  bool mean(const Session& session, const Session& me) const {
+    if (session.dead || (skip_me && &session == &me)) return false;
+    if (id && session.id != *id) return false;
+    if (address && session.address != *address) return false;
+    if (local_address && session.local_address != *local_address) return false;
+    return normal;
+  }
+};
+
+// Hangs up. The caller's own connection first gets its answer.
+std::int64_t close_all(Call& call, const Victims& victims) {
+  std::vector<Session*> chosen;
+  for (const auto& [number, session] : call.server.sessions())
+    if (victims.mean(*session, call.session)) chosen.push_back(session);
+  for (Session* session : chosen) {
+    if (session == &call.session) session->close_after_reply = true;
+    else call.server.close_session(*session);
+  }
+  return static_cast<std::int64_t>(chosen.size());
+}
+
+// One "option value" pair of CLIENT KILL at argument i; false if answered with an error.
+bool kill_option(Call& call, std::size_t i, Victims& victims) {
+  const std::string_view value = call.arg(i + 1);
+  if (call.is(i, "ID")) {
+    std::int64_t number = 0;
+    if (!parse_integer(value, number) || number < 1)
+      return call.fail("ERR client-id should be greater than 0"), false;
+    victims.id = static_cast<std::uint64_t>(number);
+  } else if (call.is(i, "TYPE")) {
+    const std::optional<ClientType> type = client_type(value);
+    if (!type) return unknown_type(call, value), false;
+    victims.normal = *type == ClientType::normal;
+  } else if (call.is(i, "ADDR")) {
+    victims.address = value;
+  } else if (call.is(i, "LADDR")) {
+    victims.local_address = value;
+  } else if (call.is(i, "USER")) {
+    if (value != "default")
+      return call.fail("ERR No such user '" + std::string(value.substr(0, 128)) + "'"), false;
+  } else if (call.is(i, "SKIPME") && (call.is(i + 1, "yes") || call.is(i + 1, "no"))) {
+    victims.skip_me = call.is(i + 1, "yes");
+  } else {
+    return call.syntax_error(), false;
+  }
+  return true;
+}
+
+void kill(Call& call) {
+  Victims victims;
+  if (call.argc() == 3) {  // the old form: one address, oneself included
+    victims.address = call.arg(2);
+    victims.skip_me = false;
+    if (close_all(call, victims) == 0) return call.fail("ERR No such client");
+    return call.reply.ok();
+  }
+  for (std::size_t i = 2; i < call.argc(); i += 2) {
+    if (i + 1 == call.argc()) return call.syntax_error();
+    if (!kill_option(call, i, victims)) return;
+  }
+  call.reply.integer(close_all(call, victims));
+}
+
+void get_name(Call& call) {
+  if (call.session.name.empty()) return call.reply.nil();
+  call.reply.bulk(call.session.name);
+}
+
+// Redis's rule: printable ASCII without blanks.
+bool is_plain(std::string_view name) {
+  return std::all_of(name.begin(), name.end(), [](char c) { return c >= '!' && c <= '~'; });
+}
+
+bool check_name(Call& call, std::string_view name, std::string_view what) {
+  if (!is_plain(name)) {
+    call.fail("ERR " + std::string(what) +
+              " cannot contain spaces, newlines or special characters.");
+    return false;
+  }
+  if (name.size() > limits::client_name_bytes_max) {
+    call.fail("ERR " + std::string(what) + " cannot be longer than " +
+              std::to_string(limits::client_name_bytes_max) + " bytes");
+    return false;
+  }
+  return true;
+}
+
+void set_name(Call& call) {
+  if (name_session(call, call.arg(2))) call.reply.ok();
+}
+
+void set_info(Call& call) {
+  const bool name = call.is(2, "LIB-NAME");
+  if (!name && !call.is(2, "LIB-VER"))
+    return call.fail("ERR Unrecognized option '" + std::string(call.arg(2).substr(0, 128)) + "'");
+  if (!check_name(call, call.arg(3), name ? "lib-name" : "lib-ver")) return;
+  (name ? call.session.library_name : call.session.library_version) = call.arg(3);
+  call.reply.ok();
+}
+
+// OFF and SKIP answer nothing; the engine drops the replies that follow.
+void reply_mode(Call& call) {
+  using Mode = Session::ReplyMode;
+  if (call.is(2, "ON")) {
+    call.session.reply_mode = Mode::on;
+    return call.reply.ok();
+  }
+  if (call.is(2, "OFF")) call.session.reply_mode = Mode::off;
+  else if (!call.is(2, "SKIP")) return call.syntax_error();
+  else if (call.session.reply_mode != Mode::off) call.session.reply_mode = Mode::skip_next;
+}
+
+void on_or_off(Call& call, bool& flag) {
+  if (!call.is(2, "ON") && !call.is(2, "OFF")) return call.syntax_error();
+  flag = call.is(2, "ON");
+  call.reply.ok();
+}
+void no_evict(Call& call) { on_or_off(call, call.session.no_evict); }
+void no_touch(Call& call) { on_or_off(call, call.session.no_touch); }
+
+// --- PLIO ---
+
+void plio_list(Call& call) {
+  const Sessions& sessions = call.server.sessions();
+  std::string text;
+  for (auto at = sessions.rbegin(); at != sessions.rend(); ++at) {
+    if (at->second->dead) continue;
+    if (!text.empty()) text += '\n';
+    text += plio_line(*at->second);
+  }
+  call.reply.bulk(text);
+}
+
+// Only ID and one number, as the original; any other filter closes nobody.
+void plio_kill(Call& call) {
+  std::int64_t number = 0;
+  if (call.argc() < 4 || !call.is(2, "ID") || !parse_integer(call.arg(3), number) || number < 1)
+    return call.reply.integer(0);
+  Victims victims;
+  victims.id = static_cast<std::uint64_t>(number);
+  victims.skip_me = false;
+  call.reply.integer(close_all(call, victims));
+}
+
+constexpr std::uint32_t kOwn = kNoScript | kLoading | kStale;
+
+constexpr Subcommand kRows[] = {
+    {"getname", 2, kOwn, {}, get_name, "", "Answers the name of this connection"},
+    {"help", 2, kLoading | kStale, {}, run_help, "", "Shows these lines"},
+    {"id", 2, kOwn, {}, id, "", "Answers the number of this connection"},
+    {"info", 2, kOwn, {}, info, "", "Shows the line of CLIENT LIST for this connection"},
+    {"kill",
+     -3,
+     kOwn | kAdmin,
+     {},
+     kill,
+     "addr:port | ID id | TYPE type | ADDR addr:port | LADDR addr:port | USER user | SKIPME yes|no",
+     "Closes the connections that match; several option pairs must all match"},
+    {"list",
+     -2,
+     kOwn | kAdmin,
+     {},
+     list,
+     "[TYPE normal|master|replica|pubsub | ID id ...]",
+     "Shows a line about each connection"},
+    {"no-evict",
+     3,
+     kOwn | kAdmin,
+     {},
+     no_evict,
+     "ON|OFF",
+     "Notes that this connection should be spared when memory is short"},
+    {"no-touch",
+     3,
+     kOwn,
+     {},
+     no_touch,
+     "ON|OFF",
+     "Lets this connection read keys without it counting as a use of them"},
+    {"reply",
+     3,
+     kOwn,
+     {},
+     reply_mode,
+     "ON|OFF|SKIP",
+     "Chooses whether this connection gets replies"},
+    {"setinfo",
+     4,
+     kOwn,
+     {},
+     set_info,
+     "LIB-NAME|LIB-VER value",
+     "Notes the client library and its version"},
+    {"setname",
+     3,
+     kOwn,
+     {},
+     set_name,
+     "name",
+     "Names this connection; an empty name takes it away"},
+};
+
+}  // namespace
+
+void run_client(Call& call) {
+  if (!call.plio()) return run_container(call);
+  const std::string_view word = call.argc() > 1 ? call.arg(1) : std::string_view{};
+  if (equals_ignoring_case(word, "ID")) return id(call);
+  if (equals_ignoring_case(word, "LIST")) return plio_list(call);
+  if (equals_ignoring_case(word, "KILL")) return plio_kill(call);
+  call.reply.bulk("Error: Unknown client command");
+}
+
+bool name_session(Call& call, std::string_view name) {
+  if (!check_name(call, name, "Client names")) return false;
+  call.session.name = name;
+  return true;
+}
+
+std::span<const Subcommand> client_subcommands() noexcept { return kRows; }
+
+}  // namespace kv

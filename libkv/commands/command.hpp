@@ -1,0 +1,83 @@
+// What a command is: one row of a family's table, and one function.
+//
+// The row drives dispatch, arity, key positions, COMMAND, --commands, completion, the manual and
+// the client's choice of which arguments are values. The function does the work through a Call.
+// Commands know keyspaces and replies; they must never know a socket, a file or a wire protocol.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace kv {
+
+class Call;
+
+enum class Group : std::uint8_t { string, list, hash, generic, connection, server };
+
+// Flags of a row. The first ones are Redis's, with Redis's names in COMMAND INFO.
+enum : std::uint32_t {
+  kWrite = 1u << 0,  // may change the keyspace: is logged
+  kReadonly = 1u << 1,
+  kDenyOom = 1u << 2,  // refused when memory is at its limit
+  kAdmin = 1u << 3,
+  kFast = 1u << 4,     // O(1) or O(log n)
+  kLoading = 1u << 5,  // answered while the data is being loaded
+  kNoAuth = 1u << 6,   // answered before authentication
+  kStale = 1u << 7,
+  kNoScript = 1u << 8,
+  kBlocking = 1u << 9,
+  kPubSub = 1u << 10,
+  kMovableKeys = 1u << 11,  // argument 1 is the number of keys, which follow it
+  // kv's own:
+  kPlioNil = 1u << 16,   // picolisp-kv has it: misuse answers NIL over PLIO, not an error string
+  kPlioZero = 1u << 17,  // the same, but misuse answers 0
+  kHidden = 1u << 18,    // an alias or misspelling: works, is not listed
+};
+
+/// Which arguments are keys (Redis's first, last, step; the command word is 0) or, for values,
+/// which ones the client seals. last < 0 counts from the end. {0,0,0}: none.
+struct ArgSpan {
+  int first = 0, last = 0, step = 0;
+};
+
+using CommandFunction = void (*)(Call&);
+
+struct Command {
+  std::string_view name;  // lower case; a subcommand is its container's row's own business
+  int arity;              // with the command word; negative: at least
+  std::uint32_t flags;
+  ArgSpan keys;
+  ArgSpan values;
+  Group group;
+  CommandFunction run;
+  std::string_view syntax;            // "key value [NX | XX] [GET]", Redis's notation
+  std::string_view summary;           // one sentence, no full stop
+  std::string_view complexity;        // "O(1)"
+  std::string_view since;             // version of kv ("1.0"); the original's commands: "0.18"
+  std::string_view subcommands = {};  // "id list kill ...", for completion and COMMAND
+};
+
+/// The row for a name in any case, or null. O(1).
+const Command* find_command(std::string_view name) noexcept;
+/// All rows, sorted by name.
+std::span<const Command* const> all_commands() noexcept;
+std::string_view group_name(Group group) noexcept;
+
+// One function per family file: its rows.
+std::span<const Command> string_commands() noexcept;        // strings.cpp: whole values
+std::span<const Command> string_range_commands() noexcept;  // strings_range.cpp: parts, LCS
+std::span<const Command> number_commands() noexcept;        // numbers.cpp: INCR and its kin
+std::span<const Command> list_commands() noexcept;          // lists.cpp: ends, lengths, ranges
+std::span<const Command> list_edit_commands() noexcept;     // lists_edit.cpp: inside a list
+std::span<const Command> list_move_commands() noexcept;     // lists_move.cpp: between lists
+std::span<const Command> hash_commands() noexcept;          // hashes.cpp: fields
+std::span<const Command> hash_more_commands() noexcept;     // hashes_more.cpp: numbers, walks
+std::span<const Command> generic_commands() noexcept;       // generic.cpp: keys of any type
+std::span<const Command> keyspace_commands() noexcept;      // keyspaces.cpp: whole databases
+std::span<const Command> expiry_commands() noexcept;        // expiry.cpp
+std::span<const Command> connection_commands() noexcept;
+std::span<const Command> server_commands() noexcept;
+std::span<const Command> introspection_commands() noexcept;
+
+}  // namespace kv

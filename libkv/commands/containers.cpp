@@ -1,0 +1,82 @@
+// Dispatch of subcommands: CLIENT LIST, CONFIG GET and the like, and HELP for all of them.
+#include "libkv/base/text.hpp"
+#include "libkv/commands/admin.hpp"
+
+namespace kv {
+namespace {
+
+struct Container {
+  std::string_view name;
+  std::span<const Subcommand> (*table)() noexcept;
+};
+
+constexpr Container kContainers[] = {
+    {"acl", acl_subcommands},         {"client", client_subcommands},
+    {"command", command_subcommands}, {"config", config_subcommands},
+    {"debug", debug_subcommands},     {"memory", memory_subcommands},
+    {"object", object_subcommands},   {"slowlog", slowlog_subcommands},
+};
+
+constexpr std::size_t kShownBytesMax = 128;  // of a client's own words in an error
+
+std::string try_help(const Call& call) { return "Try " + to_upper(call.command.name) + " HELP."; }
+
+// DEBUG and SLOWLOG GET answer both mistakes with one sentence, as Redis does.
+void unknown_or_arity(Call& call) {
+  call.fail("ERR unknown subcommand or wrong number of arguments for '" +
+            std::string(call.arg(1).substr(0, kShownBytesMax)) + "'. " + try_help(call));
+}
+
+}  // namespace
+
+std::span<const Subcommand> subcommands_of(std::string_view container) noexcept {
+  for (const Container& c : kContainers)
+    if (equals_ignoring_case(c.name, container)) return c.table();
+  return {};
+}
+
+const Subcommand* find_subcommand(std::span<const Subcommand> table,
+                                  std::string_view name) noexcept {
+  for (const Subcommand& row : table)
+    if (equals_ignoring_case(row.name, name)) return &row;
+  return nullptr;
+}
+
+bool arity_allows(int arity, std::size_t argc) noexcept {
+  return arity >= 0 ? argc == static_cast<std::size_t>(arity)
+                    : argc >= static_cast<std::size_t>(-arity);
+}
+
+void run_container(Call& call) {
+  const bool debug = call.command.name == "debug";
+  const Subcommand* row = find_subcommand(subcommands_of(call.command.name), call.arg(1));
+  if (row == nullptr) {
+    if (debug) return unknown_or_arity(call);
+    return call.fail("ERR unknown subcommand '" +
+                     std::string(call.arg(1).substr(0, kShownBytesMax)) + "'. " + try_help(call));
+  }
+  if (!arity_allows(row->arity, call.argc())) {
+    if (debug) return unknown_or_arity(call);
+    return call.fail("ERR wrong number of arguments for '" + std::string(call.command.name) + "|" +
+                     std::string(row->name) + "' command");
+  }
+  if (!call.trial()) {  // what CLIENT LIST shows as cmd=
+    call.session.last_command.assign(call.command.name).append("|").append(row->name);
+  }
+  row->run(call);
+}
+
+void run_help(Call& call) {
+  const std::span<const Subcommand> table = subcommands_of(call.command.name);
+  call.reply.array(1 + 2 * table.size());
+  const std::string name = to_upper(call.command.name);
+  call.reply.simple(name + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+  for (const Subcommand& row : table) {
+    std::string line = to_upper(row.name);
+    if (!row.syntax.empty()) line.append(" ").append(row.syntax);
+    call.reply.simple(line);
+    call.reply.simple("    " + std::string(row.summary) + ".");
+  }
+}
+
+}  // namespace kv

@@ -1,0 +1,122 @@
+// What commands may ask of the server around them. Engine implements it; tests use a small fake.
+//
+// This is the whole door between the commands and the processes: no command includes more.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libkv/base/status.hpp"
+#include "libkv/commands/session.hpp"
+#include "libkv/commands/slow_log.hpp"
+#include "libkv/keyspace/keyspace.hpp"
+
+namespace kv {
+
+struct Command;
+
+/// Everything INFO and %stats% count. Sizes in bytes, times as the names say.
+struct Counters {
+  std::uint64_t connections_received = 0;  // authenticated ones, as the original counts
+  std::uint64_t connections_rejected = 0;  // wrong password, or over --max-clients
+  std::uint64_t commands_processed = 0;
+  std::uint64_t net_input_bytes = 0, net_output_bytes = 0;
+  std::uint64_t keyspace_hits = 0, keyspace_misses = 0;
+  std::uint64_t expired_keys = 0;
+  std::uint64_t error_replies = 0;
+  std::uint64_t changes_since_save = 0;
+  std::uint64_t child_crashes = 0;
+  std::string last_client;  // name of the last one authenticated
+  std::int64_t started_ms = 0;
+  std::int64_t clock_ms = 0;  // the wall clock, read once a round of the loop
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>>
+      calls;  // name: count, microseconds; RESETSTAT sets them to 0, entries stay where they are
+  // Averages of the last second or so; the engine's clock tick sets them.
+  std::uint64_t ops_per_second = 0;
+  double input_kbps = 0, output_kbps = 0;  // KiB per second
+  // Of the sibling, in bytes: once it is up and empty, and the most INFO has seen since.
+  std::uint64_t memory_at_start = 0, memory_peak = 0;
+  SlowLog slow;  // requests that took long; the engine notes them
+};
+
+/// How saving goes, for INFO and LASTSAVE. Filled by the persistence side.
+struct PersistenceState {
+  bool loading = false;
+  // While loading, of the file being read; the time left in seconds, -1 if not known.
+  std::uint64_t loading_total_bytes = 0, loading_loaded_bytes = 0;
+  std::int64_t loading_eta_s = -1;
+  bool aof_enabled = false;
+  bool binary = false;
+  bool saving = false;
+  std::int64_t last_save_s = 0;  // seconds since 1970
+  std::string last_save_status = "ok";
+  std::int64_t last_save_duration_s = -1;
+  std::int64_t current_save_s = -1;
+  std::uint64_t saves = 0;
+  std::uint64_t last_cow_bytes = 0;
+  std::uint64_t aof_bytes = 0, aof_base_bytes = 0;
+  std::string aof_status = "ok";  // or why writes are refused
+  bool aof_synced = false;        // every line of the log is on the disk
+};
+
+/// One line of CONFIG: its name, how to read it, how to change it (null: at start only).
+struct Setting {
+  std::string_view name;
+  std::function<std::string()> get;
+  std::function<Status(std::string_view)> set;
+};
+
+class Services {
+ public:
+  virtual ~Services() = default;
+
+  virtual Keyspace& database(unsigned number) = 0;
+  virtual unsigned databases() const = 0;
+
+  virtual Counters& counters() = 0;
+  virtual const PersistenceState& persistence() const = 0;
+  virtual const std::vector<Setting>& settings() const = 0;
+  /// Every connection, by id. Never deletes one while a command runs.
+  virtual const std::map<std::uint64_t, Session*>& sessions() const = 0;
+
+  /// Compares in constant time; notes and delays failures (false) by the session's address.
+  virtual bool check_password(Session& session, std::string_view password) = 0;
+  /// As check_password for PLIO's 16-bit hash of it.
+  virtual bool check_password_hash(Session& session, std::uint32_t hash) = 0;
+  /// Hangs up after what is already answered has been sent. May be the caller's own session.
+  virtual void close_session(Session& session) = 0;
+
+  /// Forks a snapshot writer. busy if one runs.
+  virtual Status save_in_background() = 0;
+  /// Returns when the file is on disk.
+  virtual Status save_now() = 0;
+  /// Returns when every write so far is on the disk as a line of the log.
+  virtual Status sync_log() = 0;
+  /// Switches text/binary for this and later snapshots and saves in the new format.
+  virtual Status convert_format() = 0;
+  /// DEBUG RELOAD: save, forget everything, load.
+  virtual Status reload() = 0;
+  /// Ends the server cleanly, saving first if asked.
+  virtual void shutdown(bool save) = 0;
+
+  virtual void set_active_expire(bool on) = 0;
+  /// DEBUG SLEEP and tests: the sibling does nothing for that long.
+  virtual void sleep_ms(std::int64_t ms) = 0;
+
+  /// --plio-remote: may PLIO clients log in from other machines?
+  virtual bool plio_remote() const = 0;
+
+  // Facts for INFO.
+  virtual int port() const = 0;
+  virtual std::string run_id() const = 0;  // 40 hex digits, new at each start
+  virtual std::string executable() const = 0;
+  virtual std::string config_file() const = 0;  // empty if none
+  virtual std::uint64_t children() const = 0;   // child processes
+  virtual std::uint64_t max_clients() const = 0;
+};
+
+}  // namespace kv

@@ -1,0 +1,333 @@
+// See engine.hpp.
+#include "libkv/engine/engine.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+#include "libkv/base/text.hpp"
+
+namespace kv {
+namespace {
+
+std::int64_t wall_ns() noexcept {
+  using namespace std::chrono;
+  return duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+// A note in TouchedKeys with this bit is an index into foreseen_, otherwise one into items_.
+constexpr std::uint32_t foreseen_mark = std::uint32_t{1} << 31;
+
+/// Steps of some milliseconds, but it costs a few nanoseconds to ask.
+std::int64_t coarse_us() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
+}
+
+bool is_plio_legacy(const Command& command) noexcept {
+  return (command.flags & (kPlioNil | kPlioZero)) != 0;
+}
+
+/// Commands about the connection or the server itself run alone, after all that came before.
+bool is_barrier(const Command& command) noexcept {
+  return command.group == Group::connection || command.group == Group::server;
+}
+
+bool arity_fits(const Command& command, std::size_t argc) noexcept {
+  const auto count = static_cast<int>(argc);
+  return command.arity >= 0 ? count == command.arity : count >= -command.arity;
+}
+
+/// Calls visit for each key the row says these arguments hold.
+template <class Visit>
+void for_each_key(const Command& command, std::span<const Scalar> args, Visit visit) {
+  if (command.keys.first <= 0) return;
+  const auto argc = static_cast<int>(args.size());
+  const int last = command.keys.last < 0 ? argc + command.keys.last : command.keys.last;
+  const int step = std::max(1, command.keys.step);
+  for (int i = command.keys.first; i <= last && i < argc; i += step) {
+    visit(args[static_cast<std::size_t>(i)].bytes);
+  }
+}
+
+std::string unknown_command(std::span<const Scalar> args) {
+  std::string text = "ERR unknown command '";
+  text.append(args[0].bytes.substr(0, 128)).append("', with args beginning with: ");
+  std::string shown_args;
+  for (std::size_t i = 1; i < args.size() && shown_args.size() < 128; ++i) {
+    shown_args.append("'").append(args[i].bytes.substr(0, 128 - shown_args.size())).append("' ");
+  }
+  return text + shown_args;
+}
+
+}  // namespace
+
+std::int64_t Engine::now_ns() {
+  last_ns_ = std::max(last_ns_, wall_ns());
+  return last_ns_;
+}
+
+/// The reads of a batch share one look at the clock, which costs a tenth of a GET; never behind a
+/// line logged before them.
+std::int64_t Engine::read_ns() {
+  if (read_ns_ == 0) read_ns_ = now_ns();
+  return std::max(read_ns_, last_ns_);
+}
+
+void Engine::refuse(Session& session, const Command* command, std::string_view text) {
+  ++services_.counters().error_replies;
+  Reply reply(sink_.begin_reply(session), session.dialect);
+  if (session.dialect == Dialect::resp) {
+    reply.error(text);
+  } else if (command == nullptr) {
+    reply.bulk("Error: Unknown command");
+  } else {
+    const std::size_t blank = text.find(' ');
+    reply.bulk("Error: " + std::string(blank == text.npos ? text : text.substr(blank + 1)));
+  }
+  sink_.end_reply(session, reply.needs_translation());
+}
+
+bool Engine::arity_is_fine(const Session& session, const Command& command, std::size_t argc) {
+  // picolisp-kv ignores what is too much and answers NIL or 0 to what is missing.
+  if (session.dialect == Dialect::plio && is_plio_legacy(command)) return true;
+  return arity_fits(command, argc);
+}
+
+bool Engine::admissible(const Session& session, const Command* command, std::size_t argc) const {
+  if (command == nullptr || !arity_is_fine(session, *command, argc)) return false;
+  if (!session.authenticated && (command->flags & kNoAuth) == 0) return false;
+  return !loading_ || (command->flags & kLoading) != 0;
+}
+
+void Engine::refuse_inadmissible(Session& session, const Command* command,
+                                 std::span<const Scalar> args) {
+  if (!session.authenticated && (command == nullptr || (command->flags & kNoAuth) == 0)) {
+    refuse(session, command, "NOAUTH Authentication required.");
+  } else if (command == nullptr) {
+    refuse(session, nullptr, unknown_command(args));
+  } else if (!arity_is_fine(session, *command, args.size())) {
+    refuse(session, command,
+           "ERR wrong number of arguments for '" + std::string(command->name) + "' command");
+  } else {
+    refuse(session, command, "LOADING kv is loading the dataset in memory");
+  }
+}
+
+void Engine::submit(Session& session, std::span<const Scalar> args) {
+  ++session.commands;
+  const Command* command = find_command(args[0].bytes);
+  const bool admitted = admissible(session, command, args.size());
+  if (!admitted || is_barrier(*command)) finish();
+  if (!admitted) return refuse_inadmissible(session, command, args);
+  if ((command->flags & kWrite) != 0) return submit_write(session, *command, args);
+  const std::int64_t time_ns = is_barrier(*command) ? now_ns() : read_ns();
+  if (items_.empty()) return run(session, *command, args, time_ns);
+  enqueue(session, *command, args, time_ns, false);
+}
+
+bool Engine::conflicts(const Command& command, std::span<const Scalar> args) const {
+  bool conflict = command.keys.first <= 0 || touched_.crowded();
+  for_each_key(command, args, [&](std::string_view key) { conflict |= touched_.contains(key); });
+  return conflict;
+}
+
+void Engine::touch(const Command& command, std::span<const Scalar> args) {
+  const auto item = static_cast<std::uint32_t>(items_.size());
+  for_each_key(command, args, [&](std::string_view key) { touched_.add(key, item); });
+}
+
+/// The state of a key that an earlier write of the batch touches, as that write leaves it. Null if
+/// it cannot be told.
+KeyForecast* Engine::forecast_of(const Session& session, std::string_view key) {
+  if (!touched_.contains(key)) return nullptr;
+  const std::uint32_t noted = touched_.noted(key);
+  const bool known = (noted & foreseen_mark) != 0;
+  const Item& item = items_[known ? foreseen_[noted & ~foreseen_mark].item : noted];
+  const std::span<const Scalar> args(arguments_.data() + item.first, item.count);
+  // The mark may be another key's, or that of the same key in another database.
+  if (args.size() < 2 || args[1].bytes != key || item.session->database != session.database ||
+      item.session->dialect != Dialect::resp) {
+    return nullptr;
+  }
+  if (known) return &foreseen_[noted & ~foreseen_mark].state;
+  // Nothing of the batch has been applied: what is there as of its time, that write will meet.
+  Keyspace& keys = services_.database(session.database);
+  Place place = keys.peek(key, item.time_ns / 1'000'000);
+  std::optional<KeyForecast> state = forecast_from(keys, place);
+  if (!state || forecast(*item.command, args, *state) != Outcome::changes) return nullptr;
+  touched_.note(key, static_cast<std::uint32_t>(foreseen_.size()) | foreseen_mark);
+  foreseen_.push_back({noted, *state});
+  return &foreseen_.back().state;
+}
+
+Outcome Engine::foresee(const Session& session, const Command& command,
+                        std::span<const Scalar> args) {
+  const bool one_key = command.keys.first == 1 && command.keys.last == 1 && args.size() > 1;
+  if (!one_key || session.dialect != Dialect::resp || !refusal_.empty()) return Outcome::unknown;
+  KeyForecast* state = forecast_of(session, args[1].bytes);
+  return state != nullptr ? forecast(command, args, *state) : Outcome::unknown;
+}
+
+bool Engine::try_out(Session& session, const Command& command, std::span<const Scalar> args,
+                     std::int64_t time_ns) {
+  trial_out_.clear();
+  Call call(services_, session, command, args, time_ns, trial_out_);
+  call.set_trial();
+  command.run(call);
+  return call.committed();
+}
+
+void Engine::submit_write(Session& session, const Command& command, std::span<const Scalar> args) {
+  if (log_ == nullptr && refusal_.empty()) {
+    run(session, command, args, now_ns());
+    return;
+  }
+  const bool conflict = !items_.empty() && conflicts(command, args);
+  const Outcome outcome = conflict ? foresee(session, command, args) : Outcome::unknown;
+  if (conflict && outcome == Outcome::unknown) finish();
+  const std::int64_t time_ns = log_ != nullptr ? log_->next_time(now_ns()) : now_ns();
+  if (outcome == Outcome::changes) return add_line(session, command, args, time_ns);
+  // It has no line, but changes nothing only if those before it are written.
+  if (outcome == Outcome::nothing) return enqueue(session, command, args, time_ns, true);
+  if (!try_out(session, command, args, time_ns)) {
+    // It changes nothing: like a read.
+    if (items_.empty()) return run(session, command, args, time_ns);
+    return enqueue(session, command, args, time_ns, false);
+  }
+  if (!refusal_.empty()) {
+    finish();
+    return refuse(session, &command, refusal_);
+  }
+  touch(command, args);
+  add_line(session, command, args, time_ns);
+  if (command.keys.first <= 0) finish();  // it may touch anything
+}
+
+void Engine::add_line(Session& session, const Command& command, std::span<const Scalar> args,
+                      std::int64_t time_ns) {
+  last_ns_ = std::max(last_ns_, time_ns);
+  log_->add(time_ns, session.database, session.dialect, args);
+  enqueue(session, command, args, time_ns, true);
+}
+
+void Engine::enqueue(Session& session, const Command& command, std::span<const Scalar> args,
+                     std::int64_t time_ns, bool needs_log) {
+  const auto first = static_cast<std::uint32_t>(arguments_.size());
+  arguments_.insert(arguments_.end(), args.begin(), args.end());
+  items_.push_back(
+      {&session, &command, first, static_cast<std::uint32_t>(args.size()), time_ns, needs_log});
+}
+
+void Engine::finish() {
+  read_ns_ = 0;
+  if (items_.empty()) return;
+  Status written;
+  if (log_ != nullptr && log_->pending()) written = log_->write();
+  // Taken away first: a command may itself ask for the batch to be finished.
+  std::vector<Item> items;
+  std::vector<Scalar> arguments;
+  items.swap(items_);
+  arguments.swap(arguments_);
+  touched_.clear();
+  foreseen_.clear();
+  for (const Item& item : items) {
+    const std::span<const Scalar> args(arguments.data() + item.first, item.count);
+    if (item.needs_log && !written.ok()) {
+      refuse(*item.session, item.command, "MISCONF " + written.message());
+    } else {
+      run(*item.session, *item.command, args, item.time_ns);
+    }
+  }
+  // Give the memory back for the next batch, unless somebody queued meanwhile.
+  if (items_.empty()) {
+    items.clear();
+    arguments.clear();
+    items_.swap(items);
+    arguments_.swap(arguments);
+  }
+}
+
+void Engine::run(Session& session, const Command& command, std::span<const Scalar> args,
+                 std::int64_t time_ns) {
+  std::string& out = sink_.begin_reply(session);
+  const std::size_t start = out.size();
+  Call call(services_, session, command, args, time_ns, out);
+  // The exact time of one command in sixteen stands for all: two looks at the clock cost as much as
+  // a GET. What SLOWLOG wants to know, the coarse clock tells for next to nothing.
+  const bool timed = (++timing_ & 15) == 0;
+  const std::int64_t coarse = coarse_us();
+  const std::int64_t before = timed ? wall_ns() : 0;
+  command.run(call);
+  CommandCalls& calls = calls_of(command);
+  ++calls.shown->first;
+  if (timed) {
+    calls.sampled_ns += static_cast<std::uint64_t>(std::max<std::int64_t>(0, wall_ns() - before));
+    calls.shown->second += calls.sampled_ns / 1000 * 16;
+    calls.sampled_ns %= 1000;
+  }
+  SlowLog& slow = services_.counters().slow;
+  const std::int64_t took = coarse_us() - coarse;
+  if (slow.is_slow(took)) slow.note(session, command, args, time_ns / 1'000'000, took);
+  answer(session, call, out, start);
+}
+
+Engine::CommandCalls& Engine::calls_of(const Command& command) {
+  if (counted_ == &command) return *counted_calls_;
+  CommandCalls& calls = calls_[&command];
+  if (calls.shown == nullptr) {
+    calls.shown = &services_.counters().calls[std::string(command.name)];
+  }
+  counted_ = &command;
+  counted_calls_ = &calls;
+  return calls;
+}
+
+void Engine::answer(Session& session, const Call& call, std::string& out, std::size_t start) {
+  Counters& counters = services_.counters();
+  ++counters.commands_processed;
+  if (call.committed()) ++counters.changes_since_save;
+  if (call.reply.failed()) ++counters.error_replies;
+  session.last_command = call.command.name;
+  using Mode = Session::ReplyMode;
+  if (session.reply_mode != Mode::on) {
+    out.resize(start);
+    if (session.reply_mode == Mode::skipping) session.reply_mode = Mode::on;
+    if (session.reply_mode == Mode::skip_next) session.reply_mode = Mode::skipping;
+  }
+  sink_.end_reply(session, call.reply.needs_translation());
+}
+
+Status Engine::replay(std::int64_t time_ns, unsigned database, Dialect dialect,
+                      std::span<const Scalar> args) {
+  if (args.empty()) return {Code::corrupt, "a line without a command"};
+  const Command* command = find_command(args[0].bytes);
+  if (command == nullptr) {
+    return {Code::unsupported, "unknown command " + quoted(args[0].bytes.substr(0, 64))};
+  }
+  if (database >= services_.databases()) {
+    return {Code::limit, "database " + std::to_string(database) + " is over --databases"};
+  }
+  if ((command->flags & kWrite) == 0) return {};
+  last_ns_ = std::max(last_ns_, time_ns);
+  Session session;
+  session.authenticated = true;
+  session.database = database;
+  session.dialect = dialect;
+  if (!arity_is_fine(session, *command, args.size())) return {};
+  trial_out_.clear();
+  Call call(services_, session, *command, args, time_ns, trial_out_);
+  command->run(call);
+  return {};
+}
+
+void Engine::expire_some() {
+  if (!active_expire_ || loading_) return;
+  const std::int64_t now_ms = now_ns() / 1'000'000;
+  for (unsigned i = 0; i < services_.databases(); ++i) {
+    services_.counters().expired_keys += services_.database(i).expire_some(now_ms, 200);
+  }
+}
+
+}  // namespace kv

@@ -1,0 +1,116 @@
+// Runs requests: look up, check, log, apply, answer. Replays the log without logging.
+//
+// Requests are submitted as they are read and finished as a batch. A write is tried first without
+// changing anything (Call::set_trial); if it would change something its line joins the batch's log
+// lines. finish() writes them all with one write, and only then are the requests run and answered,
+// in order. A trial must see the truth, so a write whose key an earlier write of the batch touches
+// ends that batch first, unless what it will meet can be foretold (forecast.hpp). Must never know a
+// pipe, a process or a protocol's bytes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "libkv/base/status.hpp"
+#include "libkv/commands/call.hpp"
+#include "libkv/commands/services.hpp"
+#include "libkv/engine/forecast.hpp"
+#include "libkv/engine/reply_sink.hpp"
+#include "libkv/engine/touched.hpp"
+#include "persistence/write_log.hpp"
+
+namespace kv {
+
+class Engine {
+ public:
+  Engine(Services& services, ReplySink& sink) : services_(services), sink_(sink) {}
+
+  /// Not owned; null: nothing is logged. Set once recovery is over.
+  void set_log(WriteLog* log) noexcept { log_ = log; }
+  /// While loading, only commands with kLoading are run; others are told LOADING.
+  void set_loading(bool loading) noexcept { loading_ = loading; }
+  /// A sentence: every write is refused with it. Empty: writes are taken.
+  void refuse_writes(std::string why) { refusal_ = std::move(why); }
+
+  /// Takes one request. args[0] is the command word; all bytes must stay until finish().
+  void submit(Session& session, std::span<const Scalar> args);
+  /// Logs, applies and answers everything submitted. Afterwards the bytes are no longer needed.
+  void finish();
+  /// True if requests wait for finish().
+  bool pending() const noexcept { return !items_.empty(); }
+
+  /// Runs a line of the log as of its time; no reply, no logging. A line that fails now failed
+  /// then.
+  Status replay(std::int64_t time_ns, unsigned database, Dialect dialect,
+                std::span<const Scalar> args);
+
+  /// The clock of commands: never behind the last logged line, so what a read saw as expired stays
+  /// so.
+  std::int64_t now_ns();
+  /// Removes some keys whose time has come; bounded. Call about ten times a second.
+  void expire_some();
+  void set_active_expire(bool on) noexcept { active_expire_ = on; }
+
+ private:
+  struct Item {
+    Session* session;
+    const Command* command;
+    std::uint32_t first, count;  // in arguments_
+    std::int64_t time_ns;
+    bool needs_log;  // refused if the batch's lines cannot be written
+  };
+
+  /// Of INFO commandstats: count and microseconds, which nanoseconds add up to.
+  struct CommandCalls {
+    std::pair<std::uint64_t, std::uint64_t>* shown = nullptr;
+    std::uint64_t sampled_ns = 0;
+  };
+  static bool arity_is_fine(const Session& session, const Command& command, std::size_t argc);
+  bool admissible(const Session& session, const Command* command, std::size_t argc) const;
+  void refuse_inadmissible(Session& session, const Command* command, std::span<const Scalar> args);
+  CommandCalls& calls_of(const Command& command);
+  std::int64_t read_ns();
+  void refuse(Session& session, const Command* command, std::string_view text);
+  bool conflicts(const Command& command, std::span<const Scalar> args) const;
+  void touch(const Command& command, std::span<const Scalar> args);
+  Outcome foresee(const Session& session, const Command& command, std::span<const Scalar> args);
+  KeyForecast* forecast_of(const Session& session, std::string_view key);
+  bool try_out(Session& session, const Command& command, std::span<const Scalar> args,
+               std::int64_t time_ns);
+  void submit_write(Session& session, const Command& command, std::span<const Scalar> args);
+  void add_line(Session& session, const Command& command, std::span<const Scalar> args,
+                std::int64_t time_ns);
+  void enqueue(Session& session, const Command& command, std::span<const Scalar> args,
+               std::int64_t time_ns, bool needs_log);
+  void run(Session& session, const Command& command, std::span<const Scalar> args,
+           std::int64_t time_ns);
+  void answer(Session& session, const Call& call, std::string& out, std::size_t start);
+
+  Services& services_;
+  ReplySink& sink_;
+  WriteLog* log_ = nullptr;
+  std::vector<Item> items_;
+  std::vector<Scalar> arguments_;
+  TouchedKeys touched_;
+  struct Foreseen {
+    std::uint32_t item;  // the first request of the batch that touched the key
+    KeyForecast state;
+  };
+  std::vector<Foreseen> foreseen_;  // keys that several requests of the batch touch
+  std::string trial_out_;
+  std::string refusal_;
+  std::unordered_map<const Command*, CommandCalls> calls_;
+  std::uint32_t timing_ = 0;
+  std::int64_t last_ns_ = 0;
+  std::int64_t read_ns_ = 0;          // the time of this batch's reads; 0: not looked up yet
+  const Command* counted_ = nullptr;  // whose calls were counted last
+  CommandCalls* counted_calls_ = nullptr;
+  bool loading_ = false;
+  bool active_expire_ = true;
+};
+
+}  // namespace kv

@@ -1,0 +1,19 @@
+// Where the engine puts replies: the sibling's channel to the session's child, or a test.
+#pragma once
+
+#include <string>
+
+#include "libkv/commands/session.hpp"
+
+namespace kv {
+
+class ReplySink {
+ public:
+  virtual ~ReplySink() = default;
+  /// The buffer for one reply to this session. Nothing else may be begun before end_reply.
+  virtual std::string& begin_reply(Session& session) = 0;
+  /// translate: RESP2 and RESP3 clients get different bytes of it.
+  virtual void end_reply(Session& session, bool translate) = 0;
+};
+
+}  // namespace kv
