@@ -1,0 +1,247 @@
+// See aof_reader.hpp.
+#include "persistence/aof_reader.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "libkv/base/clock.hpp"
+
+namespace kv {
+namespace {
+
+constexpr std::uint64_t lines_between_progress = 16 * 1024;
+
+/// The line at offset with its line break; without one if the file ends first.
+std::string_view line_at(std::string_view bytes, std::size_t offset) noexcept {
+  const char* const start = bytes.data() + offset;
+  const std::size_t left = bytes.size() - offset;
+  const void* const end = std::memchr(start, '\n', left);
+  return {start, end == nullptr
+                     ? left
+                     : static_cast<std::size_t>(static_cast<const char*>(end) - start) + 1};
+}
+
+bool all_zero(std::string_view bytes) noexcept {
+  return bytes.empty() ||
+         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
+/// How many places in text look like the beginning of a line of ours.
+std::uint64_t count_lines_in(std::string_view text) noexcept {
+  std::uint64_t count = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    at = text.find_first_of("(#", at);
+    if (at == std::string_view::npos) break;
+    if (looks_like_line(text.substr(at))) ++count;
+  }
+  return count;
+}
+
+/// One pass over a log.
+class Scanner {
+ public:
+  Scanner(std::string_view bytes, const RecordFunction& visit, LogScan& scan)
+      : bytes_(bytes), visit_(visit), scan_(scan) {}
+
+  Status run(const ScanProgress& progress);
+
+ private:
+  bool read_header();
+  bool check_line(std::string_view line);
+  void refuse(std::string reason) {
+    scan_.bad_line = line_number_;
+    scan_.reason = std::move(reason);
+  }
+  void classify_rest();
+
+  std::string_view bytes_;
+  const RecordFunction& visit_;
+  LogScan& scan_;
+  RecordReader reader_;
+  std::uint32_t chain_ = 0;  // the present line included
+  LineKind kind_ = LineKind::bad;
+  std::uint64_t line_number_ = 1;
+  std::size_t at_ = 0;
+};
+
+/// The first line must be the header: it says with what the chain begins.
+bool Scanner::read_header() {
+  const std::string_view line = line_at(bytes_, 0);
+  LogPosition after;
+  if (reader_.parse(line) != LineKind::sealed ||
+      !read_log_header(reader_.sealed_text(), after, scan_.version)) {
+    scan_.verdict = Verdict::no_header;
+    refuse("the first line is not the header of a log of kv");
+    return false;
+  }
+  if (scan_.version != log_version) {
+    scan_.verdict = Verdict::unknown_version;
+    refuse("version " + std::to_string(scan_.version) + " of the log is not known here");
+    return false;
+  }
+  chain_ = reader_.chain_after(line, after.chain);
+  if (chain_ != reader_.checksum()) {
+    scan_.verdict = Verdict::corrupt_middle;
+    refuse("the header's checksum is wrong");
+    scan_.lines_after = count_lines_in(bytes_.substr(line.size()));
+    return false;
+  }
+  scan_.after = after;
+  scan_.end = {after.time_ns, chain_};
+  at_ = line.size();
+  scan_.good_bytes = at_;
+  return true;
+}
+
+/// True if the line is right as far as can be told before the next checksum.
+bool Scanner::check_line(std::string_view line) {
+  kind_ = reader_.parse(line);
+  if (kind_ == LineKind::bad) {
+    refuse(reader_.error());
+    return false;
+  }
+  chain_ = reader_.chain_after(line, chain_);
+  if (kind_ == LineKind::comment) return true;
+  if (chain_ != reader_.checksum()) {
+    refuse(
+        "the checksum is wrong (this line, or the comments before it, were changed, or a line "
+        "before it is missing)");
+    return false;
+  }
+  if (kind_ == LineKind::record && reader_.record().time_ns <= scan_.end.time_ns) {
+    refuse("the time is not later than the line before");
+    return false;
+  }
+  return true;
+}
+
+Status Scanner::run(const ScanProgress& progress) {
+  scan_ = {};
+  scan_.file_bytes = bytes_.size();
+  if (!read_header()) return {};
+  while (at_ < bytes_.size()) {
+    ++line_number_;
+    const std::string_view line = line_at(bytes_, at_);
+    if (!check_line(line)) {
+      classify_rest();
+      return {};
+    }
+    at_ += line.size();
+    if (kind_ == LineKind::comment) continue;  // good only once a checksum covers it
+    if (kind_ == LineKind::record) {
+      if (Status s = visit_(reader_.record(), line_number_); !s) return s;
+      ++scan_.lines;
+      scan_.end.time_ns = reader_.record().time_ns;
+    }
+    scan_.end.chain = chain_;
+    scan_.sealed = kind_ == LineKind::sealed;
+    scan_.good_bytes = at_;
+    if (progress && scan_.lines % lines_between_progress == 0) progress(at_, scan_.lines);
+  }
+  if (scan_.good_bytes != at_) {
+    refuse("a comment at the end has no checksum after it");
+    scan_.verdict = Verdict::garbage_tail;
+  }
+  if (progress) progress(at_, scan_.lines);
+  return {};
+}
+
+/// The rest begins with the first bad line: what a crash leaves, or damage?
+void Scanner::classify_rest() {
+  const std::string_view rest = bytes_.substr(scan_.good_bytes);
+  const std::string_view bad = bytes_.substr(at_);
+  const std::size_t text = std::min(bad.find('\0'), bad.size());
+  scan_.lines_after = count_lines_in(bad.substr(std::min<std::size_t>(1, bad.size())));
+  if (text < bad.size() && all_zero(bad.substr(text)) &&
+      bad.substr(0, text).find('\n') == std::string_view::npos && scan_.lines_after == 0) {
+    scan_.verdict = Verdict::zero_tail;
+  } else if (scan_.lines_after != 0) {
+    scan_.verdict = Verdict::corrupt_middle;
+  } else if (line_at(bytes_, at_).size() == bad.size() && looks_like_line(bad)) {
+    scan_.verdict = Verdict::torn_tail;
+  } else if (rest.size() <= garbage_bytes_max) {
+    scan_.verdict =
+        line_at(bytes_, at_).size() == bad.size() ? Verdict::torn_tail : Verdict::garbage_tail;
+  } else {
+    scan_.verdict = Verdict::corrupt_middle;
+  }
+}
+
+}  // namespace
+
+std::string_view verdict_name(Verdict verdict) noexcept {
+  switch (verdict) {
+    case Verdict::clean: return "clean";
+    case Verdict::torn_tail: return "torn_tail";
+    case Verdict::zero_tail: return "zero_tail";
+    case Verdict::garbage_tail: return "garbage_tail";
+    case Verdict::corrupt_middle: return "corrupt_middle";
+    case Verdict::no_header: return "no_header";
+    case Verdict::unknown_version: return "unknown_version";
+  }
+  return "?";
+}
+
+Status scan_log(std::string_view bytes, const RecordFunction& visit, LogScan& scan,
+                const ScanProgress& progress) {
+  return Scanner(bytes, visit, scan).run(progress);
+}
+
+namespace {
+
+/// What the chain may have been before a line: as the line before states it, or as its bytes give
+/// it. They differ only behind damage; then the next good line fits one of the two.
+struct Candidates {
+  std::uint32_t stated = 0, computed = 0;
+};
+
+/// True if the line's checksum fits. Moves the candidates past the line.
+bool fits(const RecordReader& reader, LineKind kind, std::string_view line, Candidates& chain) {
+  const Candidates after = {reader.chain_after(line, chain.stated),
+                            reader.chain_after(line, chain.computed)};
+  if (kind == LineKind::comment) {
+    chain = after;
+    return true;
+  }
+  if (!reader.has_checksum()) {
+    chain.computed = after.stated;
+    return false;
+  }
+  const std::uint32_t sum = reader.checksum();
+  const bool whole = kind != LineKind::bad && (sum == after.stated || sum == after.computed);
+  chain = {sum, whole ? sum : after.stated};
+  return whole;
+}
+
+}  // namespace
+
+Status salvage_log(std::string_view bytes, const RecordFunction& visit, Salvage& salvage) {
+  RecordReader reader;
+  Candidates chain;
+  std::int64_t last_ns = 0;
+  std::uint64_t number = 0;
+  for (std::size_t at = 0; at < bytes.size();) {
+    const std::string_view line = line_at(bytes, at);
+    at += line.size();
+    ++number;
+    const LineKind kind = reader.parse(line);
+    unsigned version = 0;
+    if (kind == LineKind::sealed && number == 1 &&
+        read_log_header(reader.sealed_text(), salvage.after, version)) {
+      last_ns = salvage.after.time_ns;
+      chain = {salvage.after.chain, salvage.after.chain};
+    }
+    const bool whole = fits(reader, kind, line, chain);
+    if (!whole || (kind == LineKind::record && reader.record().time_ns <= last_ns)) {
+      salvage.lost_lines.push_back(number);
+      continue;
+    }
+    if (kind != LineKind::record) continue;
+    if (Status s = visit(reader.record(), number); !s) return s;
+    last_ns = reader.record().time_ns;
+    ++salvage.kept;
+  }
+  return {};
+}
+
+}  // namespace kv

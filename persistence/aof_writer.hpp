@@ -1,0 +1,111 @@
+// The log's writer: a batch of lines becomes one write, and under Fsync::always one sync.
+//
+// It must never lose what it said was written, and never leave in the file what it said was not: a
+// short or failed write is undone by cutting the file back. If even that fails, or a sync fails,
+// the writer is failed for good: after a failed sync nobody knows what is on the disk, and asking
+// again would be told a lie (the kernel forgets the error with the first answer).
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "libkv/base/env.hpp"
+#include "persistence/persistence.hpp"
+#include "persistence/record.hpp"
+#include "persistence/write_log.hpp"
+
+namespace kv {
+
+/// Syncs one file at a time in a thread of its own, so that the loop never waits for the disk.
+/// request() and the getters are called from the loop's thread.
+class BackgroundSync {
+ public:
+  ~BackgroundSync() { stop(); }
+  /// Asks for a sync of file, which holds everything up to time_ns. False: one is still running.
+  bool request(std::shared_ptr<File> file, std::int64_t time_ns);
+  /// Waits for a sync that is running.
+  void wait();
+  void stop();
+  bool busy() const noexcept { return busy_.load(std::memory_order_acquire); }
+  std::int64_t synced_ns() const noexcept { return synced_ns_.load(std::memory_order_acquire); }
+  /// errno of the first sync that failed; 0: none did.
+  int error() const noexcept { return error_.load(std::memory_order_acquire); }
+
+ private:
+  void run();
+
+  std::mutex mutex_;
+  std::condition_variable wake_, idle_;
+  std::shared_ptr<File> file_;  // guarded by mutex_; null: nothing to do
+  std::int64_t time_ns_ = 0;    // guarded by mutex_
+  bool stopping_ = false;       // guarded by mutex_
+  std::atomic<bool> busy_{false};
+  std::atomic<std::int64_t> synced_ns_{0};
+  std::atomic<int> error_{0};
+  std::thread thread_;
+};
+
+class AofWriter final : public WriteLog {
+ public:
+  /// file is open for appending, size bytes long, and its last line ends at position. lines: of the
+  /// file so far. sealed: its last line is a trailer.
+  AofWriter(std::unique_ptr<File> file, std::uint64_t size, const LogPosition& position,
+            std::uint64_t lines, bool sealed, Fsync policy);
+
+  std::int64_t next_time(std::int64_t wall_ns) override;
+  void add(std::int64_t time_ns, unsigned database, Dialect dialect,
+           std::span<const Scalar> args) override;
+  Status write() override;
+  bool pending() const override { return !batch_.empty(); }
+
+  /// Goes on in another file, which continues this one and has only its header, up to end. Nothing
+  /// may be pending.
+  void switch_to(std::unique_ptr<File> file, std::uint64_t size, const LogPosition& end);
+  /// Writes the trailer, if a line was written since the last one, and syncs.
+  Status close();
+  /// Waits for everything written to be on the disk; a failure is for good.
+  Status sync_now();
+  /// Under everysec: asks for a sync if the last one was asked for half a second ago.
+  void tick(std::int64_t monotonic_ns);
+  /// Refuses writes with this sentence until resume(). For a deleted log.
+  void refuse(Status why) { refused_ = std::move(why); }
+  void resume() { refused_ = {}; }
+
+  void set_policy(Fsync policy) { policy_ = policy; }
+  Fsync policy() const { return policy_; }
+  const LogPosition& position() const { return position_; }
+  std::uint64_t size() const { return size_; }
+  std::uint64_t lines() const { return lines_; }  ///< in this file
+  std::int64_t synced_ns() const;
+  /// ok, or why the last write was refused, or why all are.
+  Status status() const;
+  bool failed() const { return !failure_.ok() || sync_.error() != 0; }
+  const File& file() const { return *file_; }
+
+ private:
+  Status fail(Status why);
+  Status undo(const Status& why);
+  void forget_batch();
+
+  std::shared_ptr<File> file_;
+  std::uint64_t size_;    // bytes of the file that count
+  LogPosition position_;  // at the end of those
+  std::uint64_t lines_;
+  bool sealed_;
+  Fsync policy_;
+  std::string batch_;
+  LogPosition batch_position_;  // at the end of the batch
+  std::uint64_t batch_lines_ = 0;
+  std::int64_t synced_ns_;         // by this thread
+  std::int64_t last_request_ = 0;  // monotonic time of the last background sync asked for
+  Status last_write_;
+  Status refused_;
+  Status failure_;
+  BackgroundSync sync_;
+};
+
+}  // namespace kv

@@ -1,0 +1,213 @@
+// See check.hpp.
+#include "persistence/check.hpp"
+
+#include <map>
+
+#include "libkv/base/text.hpp"
+#include "libkv/keyspace/digest.hpp"
+#include "persistence/aof_reader.hpp"
+#include "persistence/folder.hpp"
+#include "persistence/json.hpp"
+#include "persistence/recovery.hpp"
+#include "persistence/snapshot.hpp"
+
+namespace kv {
+namespace {
+
+/// Databases that are thrown away: for reading files that do not count at the moment.
+class Scratch {
+ public:
+  Replay replay() {
+    Replay r;
+    r.database = [this](unsigned number) {
+      auto& database = databases_[number];
+      if (database == nullptr) database = std::make_unique<Keyspace>();
+      return database.get();
+    };
+    r.apply = [](std::int64_t, unsigned, Dialect, std::span<const Scalar>) { return Status{}; };
+    return r;
+  }
+
+ private:
+  std::map<unsigned, std::unique_ptr<Keyspace>> databases_;
+};
+
+void check_log(std::string_view bytes, FileReport& file) {
+  LogScan scan;
+  static_cast<void>(scan_log(
+      bytes, [](const Record&, std::uint64_t) { return Status{}; }, scan));
+  if (scan.verdict == Verdict::no_header) {
+    OriginalScan original;
+    const Status s =
+        replay_original_log(bytes, file.name, INT64_MIN, INT64_MAX, Scratch().replay(), original);
+    if (s && original.bad_line == 0) {
+      file.verdict = "clean";
+      file.lines = original.lines;
+      file.kind += " of picolisp-kv";
+      return;
+    }
+  }
+  file.verdict = verdict_name(scan.verdict);
+  file.reason = scan.reason;
+  file.lines = scan.lines;
+  file.bad_line = scan.bad_line;
+  if (scan.bad_line != 0) file.bad_byte = scan.good_bytes;
+}
+
+void check_snapshot(std::unique_ptr<Mapping> mapping, SnapshotFormat format, FileReport& file) {
+  Scratch scratch;
+  const std::string_view bytes = mapping->bytes();
+  const Result<SnapshotHeader> header = read_snapshot_header(bytes, format, file.name);
+  Status status = header.status();
+  if (header && header->version == 0) {
+    file.kind += " of picolisp-kv";
+    // It has no checksum: reading it is all that can be done.
+    SnapshotFile original;
+    original.name = file.name;
+    original.format = format;
+    original.mapping = std::move(mapping);
+    status = load_original_snapshot(original, scratch.replay(), file.keys);
+    file.verdict = status ? "clean" : "damaged";
+    file.reason = status.message();
+    return;
+  }
+  SnapshotLoad load;
+  if (header) status = load_snapshot(bytes, format, file.name, scratch.replay(), load);
+  file.keys = load.keys;
+  file.verdict = status ? "clean" : "damaged";
+  file.reason = status.message();
+}
+
+FileReport check_file(Env& env, const std::string& folder, const std::string& name) {
+  FileReport file;
+  file.name = name;
+  const std::string path = join_path(folder, name);
+  const Result<FileInfo> info = env.stat(path);
+  file.bytes = info ? info->size : 0;
+  const bool binary = name.starts_with(snapshot_name(SnapshotFormat::binary));
+  const bool snapshot = name == "kv.db" || name == "kv.bin";
+  const bool old_snapshot = name == "kv.db.old" || name == "kv.bin.old";
+  const bool log = name == log_name, finished = is_finished_log(name);
+  if (!snapshot && !old_snapshot && !log && !finished) {
+    file.kind = name == "kv.lock" ? "lock" : name.starts_with("kv.") ? "set aside" : "other";
+    file.verdict = "not read";
+    file.counts = false;
+    return file;
+  }
+  file.kind = snapshot ? "snapshot" : old_snapshot ? "old snapshot" : log ? "log" : "finished log";
+  Result<std::unique_ptr<Mapping>> mapping = env.map(path);
+  if (!mapping) {
+    file.verdict = "damaged";
+    file.reason = mapping.status().message();
+  } else if (log || finished) {
+    check_log((*mapping)->bytes(), file);
+  } else {
+    check_snapshot(std::move(*mapping), binary ? SnapshotFormat::binary : SnapshotFormat::text,
+                   file);
+  }
+  return file;
+}
+
+std::string count_of(const FileReport& file) {
+  if (file.kind.find("log") != std::string::npos) return std::to_string(file.lines) + " lines";
+  if (!file.counts) return "";
+  return std::to_string(file.keys) + " keys";
+}
+
+}  // namespace
+
+bool CheckReport::ok() const {
+  for (const FileReport& file : files) {
+    if (file.counts && file.verdict != "clean") return false;
+  }
+  return start.ok() && notes.empty();
+}
+
+CheckReport check_folder(Env& env, const std::string& folder, const Replay& replay,
+                         unsigned databases) {
+  CheckReport report;
+  report.folder = folder;
+  Result<std::vector<std::string>> names = env.list(folder);
+  if (!names) {
+    report.start = names.status();
+    return report;
+  }
+  for (const std::string& name : *names) {
+    const Result<FileInfo> info = env.stat(join_path(folder, name));
+    if (info && info->regular) report.files.push_back(check_file(env, folder, name));
+  }
+  const Result<Recovered> found = recover(env, folder, {}, replay);
+  report.start = found.status();
+  if (!found) return report;
+  report.notes = found->report.notes;
+  report.lines = found->report.lines;
+  std::vector<Keyspace*> all;
+  for (unsigned i = 0; i < databases && replay.database(i) != nullptr; ++i) {
+    all.push_back(replay.database(i));
+    report.keys += all.back()->size();
+  }
+  report.digest = dataset_digest(all);
+  return report;
+}
+
+std::string as_text(const CheckReport& report) {
+  std::string out;
+  for (const FileReport& file : report.files) {
+    out += file.name + ": " + file.kind + ", " + file.verdict;
+    if (const std::string count = count_of(file); !count.empty()) out += ", " + count;
+    out += ", " + std::to_string(file.bytes) + " bytes\n";
+    if (file.bad_line != 0) {
+      out += "  line " + std::to_string(file.bad_line) + " (byte " + std::to_string(file.bad_byte) +
+             "): " + file.reason + "\n";
+    } else if (!file.reason.empty()) {
+      out += "  " + file.reason + "\n";
+    }
+  }
+  for (const std::string& note : report.notes) out += "note: " + note + "\n";
+  if (report.start) {
+    out += "a server starts from this with " + std::to_string(report.keys) + " keys (" +
+           std::to_string(report.lines) + " lines replayed), digest " + report.digest + "\n";
+  } else {
+    out += "a server does not start from this: " + report.start.message() + "\n";
+  }
+  out += report.ok() ? "all is well\n" : "something is wrong\n";
+  return out;
+}
+
+std::string as_json(const CheckReport& report) {
+  JsonWriter json;
+  json.begin_object();
+  json.member("folder", report.folder);
+  json.member("ok", report.ok());
+  json.key("files");
+  json.begin_array();
+  for (const FileReport& file : report.files) {
+    json.begin_object();
+    json.member("name", file.name);
+    json.member("kind", file.kind);
+    json.member("verdict", file.verdict);
+    json.member("bytes", file.bytes);
+    json.member("lines", file.lines);
+    json.member("keys", file.keys);
+    if (!file.reason.empty()) json.member("reason", file.reason);
+    if (file.bad_line != 0) json.member("line", file.bad_line), json.member("byte", file.bad_byte);
+    json.end_object();
+  }
+  json.end_array();
+  json.key("notes");
+  json.begin_array();
+  for (const std::string& note : report.notes) json.string(note);
+  json.end_array();
+  json.key("start");
+  json.begin_object();
+  json.member("ok", report.start.ok());
+  if (!report.start.ok()) json.member("message", report.start.message());
+  json.member("keys", report.keys);
+  json.member("lines", report.lines);
+  json.member("digest", report.digest);
+  json.end_object();
+  json.end_object();
+  return json.text() + "\n";
+}
+
+}  // namespace kv

@@ -1,0 +1,195 @@
+// See record.hpp: writing a line, and reading one.
+#include "persistence/record.hpp"
+
+#include <cstring>
+
+#include "libkv/base/checksum.hpp"
+#include "libkv/base/clock.hpp"
+#include "libkv/base/limits.hpp"
+#include "libkv/base/text.hpp"
+
+namespace kv {
+namespace {
+
+constexpr std::string_view comment_head = "# kv ";
+constexpr std::size_t seconds_digits = 10;
+constexpr std::size_t nanoseconds_digits = 9;
+static_assert(record_head_bytes == 2 + seconds_digits + 1 + nanoseconds_digits + 2);
+
+void put_digits(char* to, std::size_t count, std::uint64_t n) noexcept {
+  for (char* p = to + count; p > to; n /= 10) *--p = static_cast<char>('0' + n % 10);
+}
+
+bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+
+}  // namespace
+
+std::uint32_t append_record(std::string& out, std::uint32_t chain, std::int64_t time_ns,
+                            unsigned database, Dialect dialect, std::span<const Scalar> args) {
+  const std::size_t start = out.size();
+  char head[record_head_bytes + checksum_digits + 2];
+  std::memcpy(head, "(\"", 2);
+  put_digits(head + 2, seconds_digits, static_cast<std::uint64_t>(time_ns / ns_per_second));
+  head[12] = '.';
+  put_digits(head + 13, nanoseconds_digits, static_cast<std::uint64_t>(time_ns % ns_per_second));
+  std::memcpy(head + 22, "\" 0000000000 (", 14);
+  out.append(head, sizeof head);
+  append_quoted(out, args[0].bytes);
+  if (args.size() == 1) {
+    out.append(" NIL)", 5);
+  } else {
+    char before = '(';
+    out.push_back(' ');
+    for (const Scalar& arg : args.subspan(1)) {
+      out.push_back(before);
+      append_element(out, arg);
+      before = ' ';
+    }
+    out.append("))", 2);
+  }
+  if (database != 0 || dialect == Dialect::plio) {
+    out.append(" ").append(std::to_string(database));
+    if (dialect == Dialect::plio) out.append(" plio");
+  }
+  out.append(")\n", 2);
+  char* line = out.data() + start;
+  const std::size_t rest = record_head_bytes + checksum_digits;
+  chain = crc32({line, record_head_bytes}, chain);
+  chain = crc32({line + rest, out.size() - start - rest}, chain);
+  put_digits(line + record_head_bytes, checksum_digits, chain);
+  return chain;
+}
+
+std::uint32_t append_sealed(std::string& out, std::uint32_t chain, std::string_view text) {
+  const std::size_t start = out.size();
+  out.append(comment_head).append(text).append(": ");
+  chain = crc32(std::string_view(out).substr(start), chain);
+  chain = crc32("\n", chain);
+  char digits[checksum_digits];
+  put_digits(digits, checksum_digits, chain);
+  out.append(digits, checksum_digits).push_back('\n');
+  return chain;
+}
+
+// --- reading a line ---
+
+LineKind RecordReader::parse(std::string_view line) {
+  record_.args.clear();
+  sealed_ = {};
+  checksum_at_ = line.size();
+  has_checksum_ = false;
+  if (line.empty() || line.back() != '\n') return bad("the line does not end");
+  if (line.front() == '(') return parse_record(line);
+  if (line.front() == '#') return parse_comment(line);
+  return line.size() == 1 ? LineKind::comment : bad("neither a record nor a comment");
+}
+
+LineKind RecordReader::parse_record(std::string_view line) {
+  in_.clear(line);
+  std::uint64_t seconds = 0, nanoseconds = 0, sum = 0, database = 0;
+  if (!in_.take("(\"") || !in_.digits(seconds_digits, seconds) || !in_.take('.') ||
+      !in_.digits(nanoseconds_digits, nanoseconds) || !in_.take("\" ")) {
+    return bad("the time is not well-formed");
+  }
+  if (seconds > static_cast<std::uint64_t>(INT64_MAX / ns_per_second) - 1) {
+    return bad("the time is out of range");
+  }
+  const std::size_t checksum_at = in_.position();
+  if (!in_.digits(checksum_digits, sum) || sum > UINT32_MAX) {
+    return bad("the checksum is not well-formed");
+  }
+  checksum_at_ = checksum_at;
+  has_checksum_ = true;
+  record_.time_ns =
+      static_cast<std::int64_t>(seconds) * ns_per_second + static_cast<std::int64_t>(nanoseconds);
+  record_.checksum = static_cast<std::uint32_t>(sum);
+  Scalar element;
+  if (!in_.take(" (") || !in_.string(element.bytes) || !in_.take(' ')) {
+    return bad("the command is not well-formed");
+  }
+  record_.args.push_back(element);
+  if (in_.take('(')) {
+    do {
+      if (record_.args.size() > limits::args_max) return bad("too many arguments");
+      if (!in_.element(element)) return bad(in_.error());
+      record_.args.push_back(element);
+    } while (in_.take(' '));
+    if (!in_.take("))")) return bad("the argument list does not end");
+  } else if (!in_.take("NIL)")) {
+    return bad("the arguments are no list");
+  }
+  record_.dialect = Dialect::resp;
+  if (in_.take(' ')) {
+    if (!in_.number(database) || database >= limits::databases_max) {
+      return bad("the database is not well-formed");
+    }
+    if (in_.take(" plio")) record_.dialect = Dialect::plio;
+  }
+  record_.database = static_cast<unsigned>(database);
+  if (!in_.take(")\n") || !in_.done()) return bad("something follows the command");
+  return LineKind::record;
+}
+
+LineKind RecordReader::parse_comment(std::string_view line) {
+  if (!line.starts_with(comment_head)) return LineKind::comment;
+  const std::size_t tail = 2 + checksum_digits + 1;  // ": ", digits, line break
+  if (line.size() < comment_head.size() + tail) return bad("the comment has no checksum");
+  in_.clear(line.substr(line.size() - tail));
+  std::uint64_t sum = 0;
+  if (!in_.take(": ") || !in_.digits(checksum_digits, sum) || sum > UINT32_MAX) {
+    return bad("the comment has no checksum");
+  }
+  checksum_at_ = line.size() - 1 - checksum_digits;
+  has_checksum_ = true;
+  sealed_ = line.substr(comment_head.size(), line.size() - comment_head.size() - tail);
+  record_.checksum = static_cast<std::uint32_t>(sum);
+  return LineKind::sealed;
+}
+
+std::uint32_t RecordReader::chain_after(std::string_view line,
+                                        std::uint32_t before) const noexcept {
+  before = crc32(line.substr(0, checksum_at_), before);
+  if (checksum_at_ == line.size()) return before;
+  return crc32(line.substr(checksum_at_ + checksum_digits), before);
+}
+
+bool looks_like_line(std::string_view text) noexcept {
+  if (text.starts_with("# kv log ") || text.starts_with("# kv end ")) return true;
+  if (text.size() < record_head_bytes + checksum_digits || !text.starts_with("(\"")) return false;
+  for (std::size_t i = 2; i < 22; ++i) {
+    if (i == 12 ? text[i] != '.' : !is_digit(text[i])) return false;
+  }
+  return text.substr(22, 2) == "\" " && is_digit(text[24]) && is_digit(text[33]);
+}
+
+// --- header and trailer ---
+
+std::string log_header_text(const LogPosition& after) {
+  return "log " + std::to_string(log_version) + ", after " + format_seconds(after.time_ns) +
+         ", chain " + std::to_string(after.chain);
+}
+
+bool read_log_header(std::string_view sealed, LogPosition& after, unsigned& version) {
+  ElementReader in;
+  in.clear(sealed);
+  std::uint64_t number = 0, seconds = 0, nanoseconds = 0, chain = 0;
+  if (!in.take("log ") || !in.number(number) || number > UINT32_MAX) return false;
+  version = static_cast<unsigned>(number);
+  if (version != log_version) return true;
+  if (!in.take(", after ") || !in.digits(seconds_digits, seconds) || !in.take('.') ||
+      !in.digits(nanoseconds_digits, nanoseconds) || !in.take(", chain ") || !in.number(chain) ||
+      !in.done() || chain > UINT32_MAX ||
+      seconds > static_cast<std::uint64_t>(INT64_MAX / ns_per_second) - 1) {
+    return false;
+  }
+  after.time_ns =
+      static_cast<std::int64_t>(seconds) * ns_per_second + static_cast<std::int64_t>(nanoseconds);
+  after.chain = static_cast<std::uint32_t>(chain);
+  return true;
+}
+
+std::string log_trailer_text(std::int64_t last_ns, std::uint64_t lines) {
+  return "end at " + format_seconds(last_ns) + ", " + std::to_string(lines) + " lines";
+}
+
+}  // namespace kv

@@ -1,0 +1,297 @@
+// See recovery.hpp.
+#include "persistence/recovery.hpp"
+
+#include <algorithm>
+
+#include "libkv/base/clock.hpp"
+#include "libkv/base/text.hpp"
+#include "persistence/aof_reader.hpp"
+#include "persistence/snapshot.hpp"
+
+namespace kv {
+namespace {
+
+class Recovery {
+ public:
+  Recovery(Env& env, const std::string& path, const RecoveryOptions& options, const Replay& replay)
+      : env_(env), path_(path), options_(options), replay_(replay) {}
+  Result<Recovered> run();
+
+ private:
+  Status load_snapshot_file();
+  Status find_first_log(std::size_t& first);
+  bool new_log_fits();
+  Status missing_piece() const;
+  Status too_early() const;
+  Status replay_logs(std::size_t first);
+  Status replay_log(const LogFile& log, const LogPosition* next);
+  Status replay_original(const LogFile& log);
+  Status finish_log(const LogFile& log, const LogScan& scan);
+  Status damaged(const LogFile& log, const LogScan& scan) const;
+  Status cut_tail(const std::string& name, std::string_view bytes, std::uint64_t good_bytes);
+  Status sweep();
+  std::string repair_hint() const { return "; run: ./server --repair --dir " + shown(path_); }
+  void note(std::string sentence) { out_.report.notes.push_back(std::move(sentence)); }
+  ScanProgress log_progress(const LogFile& log) const;
+
+  Env& env_;
+  const std::string& path_;
+  const RecoveryOptions& options_;
+  const Replay& replay_;
+  Folder folder_;
+  const SnapshotFile* snapshot_ = nullptr;
+  bool reached_until_ = false;
+  Recovered out_;
+};
+
+/// The newest snapshot that is not later than the point asked for.
+Status Recovery::load_snapshot_file() {
+  const auto fits = [&](const SnapshotFile& file) {
+    return file.header.as_of.time_ns <= options_.until_ns;
+  };
+  for (const auto* files : {&folder_.snapshots, &folder_.old_snapshots}) {
+    for (const SnapshotFile& file : *files) {
+      if (snapshot_ == nullptr && fits(file)) snapshot_ = &file;
+    }
+  }
+  if (snapshot_ == nullptr) return {};
+  out_.report.snapshot = snapshot_->name;
+  out_.report.as_of_ns = snapshot_->header.as_of.time_ns;
+  out_.position = snapshot_->header.as_of;
+  out_.snapshot_bytes = snapshot_->info.size;
+  if (snapshot_->header.version == 0) {
+    out_.report.from_original = true;
+    Status s = load_original_snapshot(*snapshot_, replay_, out_.report.keys);
+    return s ? s : Status{s.code(), s.message() + repair_hint()};
+  }
+  SnapshotLoad load;
+  Status s =
+      load_snapshot(snapshot_->mapping->bytes(), snapshot_->format, snapshot_->name, replay_, load);
+  out_.report.keys = load.keys;
+  if (s) return {};
+  std::string advice = repair_hint();
+  if (s.code() == Code::corrupt) advice = "; its data would be lost" + advice;
+  return {s.code(), join_path(path_, s.message()) + advice};
+}
+
+/// A new log lies ready that begins where the snapshot ends?
+bool Recovery::new_log_fits() {
+  if (snapshot_ == nullptr || !snapshot_->header.log_follows) return false;
+  Result<LogFile> log = read_log_file(env_, path_, "kv.aof.new");
+  return log && !log->original && log->after == out_.position;
+}
+
+/// --until a moment before the oldest snapshot, whose earlier logs are no longer kept.
+Status Recovery::too_early() const {
+  std::int64_t earliest_ns = INT64_MAX;
+  for (const auto* files : {&folder_.snapshots, &folder_.old_snapshots}) {
+    for (const SnapshotFile& file : *files) {
+      earliest_ns = std::min(earliest_ns, file.header.as_of.time_ns);
+    }
+  }
+  return {Code::not_found, "nothing kept in " + path_ + " reaches back to " +
+                               format_local(options_.until_ns) + "; the earliest moment is " +
+                               format_local(earliest_ns) + " (--keep-logs keeps more)"};
+}
+
+/// Why the log to go on with is not there.
+Status Recovery::missing_piece() const {
+  const bool any = !folder_.snapshots.empty() || !folder_.old_snapshots.empty();
+  if (snapshot_ == nullptr && any && options_.until_ns != INT64_MAX) return too_early();
+  const std::string have =
+      snapshot_ == nullptr
+          ? "there is no snapshot"
+          : snapshot_->name + " is as of " + format_seconds(snapshot_->header.as_of.time_ns);
+  if (!folder_.has_log()) {
+    return {Code::corrupt, join_path(path_, log_name) + " is missing: everything written since " +
+                               (snapshot_ == nullptr ? "the finished logs" : "the snapshot") +
+                               " would be lost (" + have + ")" + repair_hint()};
+  }
+  const LogFile& oldest = folder_.logs.front();
+  return {Code::corrupt, "the files in " + path_ + " do not belong together: " + have + ", but " +
+                             oldest.name + " begins after " + format_seconds(oldest.after.time_ns) +
+                             ": what lies between would be lost" + repair_hint()};
+}
+
+/// The log that begins where the snapshot ends. first == logs.size(): none is needed.
+Status Recovery::find_first_log(std::size_t& first) {
+  const auto& logs = folder_.logs;
+  for (first = 0; first < logs.size(); ++first) {
+    const bool alone_from_original =
+        logs[first].original && (snapshot_ == nullptr || snapshot_->header.version == 0);
+    if (alone_from_original) break;
+    if (!logs[first].original && logs[first].after == out_.position &&
+        (snapshot_ == nullptr || snapshot_->header.version != 0)) {
+      break;
+    }
+  }
+  if (first == logs.size() && new_log_fits()) {
+    out_.new_log_waits = true;
+    return {};
+  }
+  if (first < logs.size()) {
+    return logs.back().name == log_name ? Status{} : missing_piece();
+  }
+  if (snapshot_ == nullptr) return logs.empty() ? Status{} : missing_piece();
+  if (snapshot_->header.version == 0) return logs.empty() ? Status{} : missing_piece();
+  // A snapshot that was taken without a log: every log there is must be older.
+  if (snapshot_->header.log_follows) return missing_piece();
+  for (const LogFile& log : logs) {
+    if (log.original) return missing_piece();
+    LogScan scan;
+    static_cast<void>(scan_log(
+        log.mapping->bytes(), [](const Record&, std::uint64_t) { return Status{}; }, scan));
+    if (scan.verdict == Verdict::corrupt_middle) return damaged(log, scan);
+    if (scan.end.time_ns > out_.position.time_ns) return missing_piece();
+  }
+  return {};
+}
+
+ScanProgress Recovery::log_progress(const LogFile& log) const {
+  if (!replay_.progress) return {};
+  const std::uint64_t total = log.mapping->bytes().size();
+  return [this, total, name = log.name](std::uint64_t bytes, std::uint64_t lines) {
+    replay_.progress({.what = name, .done_bytes = bytes, .total_bytes = total, .items = lines});
+  };
+}
+
+Status Recovery::damaged(const LogFile& log, const LogScan& scan) const {
+  const std::string where = join_path(path_, log.name) + " line " + std::to_string(scan.bad_line) +
+                            " (byte " + std::to_string(scan.good_bytes) + "): ";
+  if (scan.verdict == Verdict::unknown_version) {
+    return {Code::unsupported, where + scan.reason + "; start a newer kv"};
+  }
+  const std::string lost = scan.lines_after == 0
+                               ? "the rest of the file would be lost"
+                               : "this line, and perhaps some of the " +
+                                     std::to_string(scan.lines_after) + " after it, would be lost";
+  return {Code::corrupt, where + scan.reason + "; " + lost + repair_hint() +
+                             " (or, after an edit by hand, --reseal)"};
+}
+
+Status Recovery::replay_log(const LogFile& log, const LogPosition* next) {
+  LogScan scan;
+  const auto visit = [&](const Record& record, std::uint64_t line) -> Status {
+    if (record.time_ns > options_.until_ns) {
+      reached_until_ = true;
+      return {Code::timeout, "until"};
+    }
+    Status s = replay_.apply(record.time_ns, record.database, record.dialect, record.args);
+    if (!s) {
+      return {s.code(),
+              join_path(path_, log.name) + " line " + std::to_string(line) + ": " + s.message()};
+    }
+    ++out_.report.lines;
+    out_.position = {record.time_ns, record.checksum};
+    return {};
+  };
+  Status s = scan_log(log.mapping->bytes(), visit, scan, log_progress(log));
+  if (reached_until_) return {};
+  if (!s) return s;
+  if (next == nullptr) return finish_log(log, scan);
+  if (scan.verdict != Verdict::clean) return damaged(log, scan);
+  out_.position = scan.end;
+  if (scan.end == *next) return {};
+  return {Code::corrupt, join_path(path_, log.name) + " ends at " +
+                             format_seconds(scan.end.time_ns) + ", but the next log begins after " +
+                             format_seconds(next->time_ns) +
+                             ": the lines between them would be lost" + repair_hint()};
+}
+
+/// kv.aof was read to its end, or to where it stops being good.
+Status Recovery::finish_log(const LogFile& log, const LogScan& scan) {
+  if (scan.verdict != Verdict::clean && !scan.tail_only()) return damaged(log, scan);
+  out_.position = scan.end;
+  out_.log_is_ours = true;
+  out_.log_bytes = scan.good_bytes;
+  out_.log_lines = scan.lines;
+  out_.log_sealed = scan.sealed;
+  out_.log_after = scan.after;
+  if (scan.verdict == Verdict::clean) return {};
+  const std::uint64_t rest = scan.file_bytes - scan.good_bytes;
+  note(log.name + " line " + std::to_string(scan.bad_line) + " (byte " +
+       std::to_string(scan.good_bytes) + "): " + std::string(verdict_name(scan.verdict)) + ": " +
+       scan.reason + "; " + std::to_string(rest) +
+       " bytes at the end were never completely written");
+  return cut_tail(log.name, log.mapping->bytes(), scan.good_bytes);
+}
+
+/// Keeps the end aside, then cuts it off. Safe to be killed at any point: done again it does the
+/// same, at worst with one more copy kept aside.
+Status Recovery::cut_tail(const std::string& name, std::string_view bytes,
+                          std::uint64_t good_bytes) {
+  if (!options_.mend) return {};
+  const std::string aside = aside_name("torn", wall_ns());
+  if (Status s = env_.write_file(join_path(path_, aside), bytes.substr(good_bytes)); !s) return s;
+  Result<std::unique_ptr<File>> file = env_.open(join_path(path_, name), Open::append);
+  if (!file) return file.status();
+  if (const int error = (*file)->truncate(good_bytes); error != 0) {
+    return Status::from_errno(error, "cannot cut " + join_path(path_, name));
+  }
+  if (Status s = (*file)->sync(); !s) return s;
+  note("they were cut off and are kept in " + aside);
+  return {};
+}
+
+Status Recovery::replay_original(const LogFile& log) {
+  OriginalScan scan;
+  out_.report.from_original = true;
+  Status s = replay_original_log(log.mapping->bytes(), log.name, INT64_MIN, options_.until_ns,
+                                 replay_, scan);
+  out_.report.lines += scan.lines;
+  out_.position.time_ns = std::max(out_.position.time_ns, scan.last_ns);
+  if (!s || scan.bad_line == 0) return s;
+  if (!scan.torn) {
+    return {Code::corrupt, join_path(path_, log.name) + " line " + std::to_string(scan.bad_line) +
+                               ": " + scan.reason + "; the lines from there on would be lost" +
+                               repair_hint()};
+  }
+  note(log.name + " line " + std::to_string(scan.bad_line) + ": torn_tail: " + scan.reason);
+  return cut_tail(log.name, log.mapping->bytes(), scan.good_bytes);
+}
+
+Status Recovery::replay_logs(std::size_t first) {
+  const auto& logs = folder_.logs;
+  for (std::size_t i = first; i < logs.size() && !reached_until_; ++i) {
+    const LogPosition* const next = i + 1 < logs.size() ? &logs[i + 1].after : nullptr;
+    Status s = logs[i].original ? replay_original(logs[i]) : replay_log(logs[i], next);
+    if (!s) return s;
+  }
+  return {};
+}
+
+/// Removes what a crash left half-made; it was never part of the data.
+Status Recovery::sweep() {
+  if (!options_.mend) return {};
+  std::vector<std::string> names = folder_.half_made;
+  if (out_.new_log_waits) std::erase(names, "kv.aof.new");
+  if (!folder_.doubled_log.empty()) names.push_back(folder_.doubled_log);
+  for (const std::string& name : names) {
+    if (Status s = env_.remove(join_path(path_, name)); !s) return s;
+  }
+  return names.empty() ? Status{} : env_.sync_directory(path_);
+}
+
+Result<Recovered> Recovery::run() {
+  Result<Folder> folder = read_folder(env_, path_, options_.until_ns != INT64_MAX);
+  if (!folder) return folder.status();
+  folder_ = std::move(*folder);
+  out_.empty_folder = folder_.logs.empty() && folder_.snapshots.empty();
+  std::size_t first = 0;
+  if (Status s = load_snapshot_file(); !s) return s;
+  if (Status s = find_first_log(first); !s) return s;
+  if (Status s = replay_logs(first); !s) return s;
+  if (Status s = sweep(); !s) return s;
+  out_.report.last_ns = out_.position.time_ns;
+  out_.report.chain = out_.position.chain;
+  return std::move(out_);
+}
+
+}  // namespace
+
+Result<Recovered> recover(Env& env, const std::string& folder, const RecoveryOptions& options,
+                          const Replay& replay) {
+  return Recovery(env, folder, options, replay).run();
+}
+
+}  // namespace kv

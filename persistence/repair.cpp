@@ -1,0 +1,239 @@
+// See repair.hpp: repair.
+#include "persistence/repair.hpp"
+
+#include <algorithm>
+
+#include "libkv/base/clock.hpp"
+#include "persistence/anew.hpp"
+#include "persistence/aof_reader.hpp"
+#include "persistence/recovery.hpp"
+#include "persistence/snapshot.hpp"
+
+namespace kv {
+namespace {
+
+/// A file opened without believing anything in it.
+struct Candidate {
+  std::string name;
+  SnapshotFormat format = SnapshotFormat::text;
+  std::unique_ptr<Mapping> mapping;
+  SnapshotHeader header;
+  bool header_good = false;
+};
+
+class Repair {
+ public:
+  Repair(Env& env, const std::string& folder, SnapshotFormat format, const Replay& replay,
+         unsigned databases)
+      : env_(env), folder_(folder), format_(format), replay_(replay) {
+    for (unsigned i = 0; i < databases; ++i) databases_.push_back(replay.database(i));
+  }
+  Result<RepairReport> run();
+
+ private:
+  void clear();
+  void open_files();
+  bool load_base();
+  bool load_whole(const Candidate& file);
+  bool logs_reach(const LogPosition& as_of) const;
+  void load_what_is_whole();
+  Status add_logs();
+  Status add_log(const LogFile& log);
+  void note(std::string sentence) { report_.notes.push_back(std::move(sentence)); }
+
+  Env& env_;
+  const std::string& folder_;
+  SnapshotFormat format_;
+  const Replay& replay_;
+  std::vector<Keyspace*> databases_;
+  std::vector<Candidate> snapshots_;  // the newest first; .old ones behind
+  std::vector<LogFile> logs_;         // oldest first
+  LogPosition position_;
+  RepairReport report_;
+};
+
+void Repair::clear() {
+  for (Keyspace* database : databases_) database->clear();
+}
+
+void Repair::open_files() {
+  for (const char* name : {"kv.db", "kv.bin", "kv.db.old", "kv.bin.old"}) {
+    Result<std::unique_ptr<Mapping>> mapping = env_.map(join_path(folder_, name));
+    if (!mapping) continue;
+    Candidate file;
+    file.name = name;
+    file.format = file.name.starts_with("kv.db") ? SnapshotFormat::text : SnapshotFormat::binary;
+    file.mapping = std::move(*mapping);
+    Result<SnapshotHeader> header =
+        read_snapshot_header(file.mapping->bytes(), file.format, file.name);
+    file.header_good = header.ok();
+    if (header) file.header = *header;
+    snapshots_.push_back(std::move(file));
+  }
+  Result<std::vector<std::string>> names = env_.list(folder_);
+  if (!names) return;
+  for (const std::string& name : *names) {
+    if (name != log_name && !is_finished_log(name)) continue;
+    Result<std::unique_ptr<Mapping>> mapping = env_.map(join_path(folder_, name));
+    if (!mapping) continue;
+    LogFile log;
+    log.name = name;
+    log.mapping = std::move(*mapping);
+    Salvage salvage;
+    static_cast<void>(salvage_log(
+        log.mapping->bytes(), [](const Record&, std::uint64_t) { return Status{}; }, salvage));
+    log.after = salvage.after;
+    log.original = salvage.kept == 0 && !log.mapping->bytes().starts_with("#");
+    logs_.push_back(std::move(log));
+  }
+  std::stable_sort(logs_.begin(), logs_.end(), [](const LogFile& a, const LogFile& b) {
+    if ((a.name == log_name) != (b.name == log_name)) return b.name == log_name;
+    return a.name < b.name;  // finished logs are named by their last line's time
+  });
+}
+
+bool Repair::logs_reach(const LogPosition& as_of) const {
+  return std::any_of(logs_.begin(), logs_.end(),
+                     [&](const LogFile& log) { return log.after.time_ns <= as_of.time_ns; });
+}
+
+bool Repair::load_whole(const Candidate& file) {
+  if (!file.header_good || file.header.version == 0) return false;
+  clear();
+  SnapshotLoad load;
+  if (Status s = load_snapshot(file.mapping->bytes(), file.format, file.name, replay_, load); !s) {
+    clear();
+    return false;
+  }
+  position_ = file.header.as_of;
+  note(file.name + " is whole: " + std::to_string(load.keys) + " keys as of " +
+       format_utc(position_.time_ns));
+  return true;
+}
+
+/// The newest snapshot that is whole and from which the logs go on. True if there is one.
+bool Repair::load_base() {
+  for (const Candidate& file : snapshots_) {
+    if (file.header_good && file.header.version == 0 && logs_.empty()) continue;
+    if (!logs_.empty() && !logs_reach(file.header.as_of)) continue;
+    if (load_whole(file)) return true;
+    note(file.name + " is damaged and is not used");
+  }
+  return false;
+}
+
+/// No snapshot is whole: the lines of the newest text one that can be read.
+void Repair::load_what_is_whole() {
+  for (const Candidate& file : snapshots_) {
+    if (file.format != SnapshotFormat::text) continue;
+    KeyLineReader reader(replay_, true);
+    const std::string_view bytes = file.mapping->bytes();
+    std::uint64_t keys = 0;
+    for (std::size_t at = 0; at < bytes.size();) {
+      const std::size_t end = std::min(bytes.find('\n', at), bytes.size() - 1) + 1;
+      const std::string_view line = bytes.substr(at, end - at);
+      at = end;
+      if (line[0] == '#' || line.size() == 1) continue;
+      if (reader.load(line)) ++keys;
+      else ++report_.lost_keys;
+    }
+    note("no snapshot is whole; of " + file.name + " " + std::to_string(keys) +
+         " lines could be read, " + std::to_string(report_.lost_keys) + " could not");
+    if (file.header_good) position_ = file.header.as_of;
+    return;
+  }
+  if (!snapshots_.empty()) note("no snapshot is whole, and none is text: only the logs are left");
+}
+
+Status Repair::add_log(const LogFile& log) {
+  Salvage salvage;
+  std::uint64_t applied = 0;
+  const auto visit = [&](const Record& record, std::uint64_t) -> Status {
+    if (record.time_ns <= position_.time_ns) return {};
+    position_ = {record.time_ns, record.checksum};
+    ++applied;
+    // A command that cannot be done is lost, not a reason to lose the rest.
+    if (!replay_.apply(record.time_ns, record.database, record.dialect, record.args)) {
+      ++report_.lost_lines;
+    }
+    return {};
+  };
+  if (log.original) {
+    OriginalScan scan;
+    Status s = replay_original_log(log.mapping->bytes(), log.name, position_.time_ns, INT64_MAX,
+                                   replay_, scan);
+    position_.time_ns = std::max(position_.time_ns, scan.last_ns);
+    note(log.name + " of picolisp-kv: " + std::to_string(scan.lines) + " lines replayed" +
+         (scan.bad_line == 0 ? "" : ", from line " + std::to_string(scan.bad_line) + " on lost"));
+    return s;
+  }
+  if (Status s = salvage_log(log.mapping->bytes(), visit, salvage); !s) return s;
+  std::string sentence = log.name + ": " + std::to_string(applied) + " lines replayed";
+  if (!salvage.lost_lines.empty()) {
+    report_.lost_lines += salvage.lost_lines.size();
+    sentence += ", " + std::to_string(salvage.lost_lines.size()) + " lost (line";
+    for (std::size_t i = 0; i < salvage.lost_lines.size() && i < 10; ++i) {
+      sentence += " " + std::to_string(salvage.lost_lines[i]);
+    }
+    sentence += salvage.lost_lines.size() > 10 ? " ...)" : ")";
+  }
+  note(sentence);
+  return {};
+}
+
+Status Repair::add_logs() {
+  for (const LogFile& log : logs_) {
+    if (log.after.time_ns > position_.time_ns) {
+      note("what was written between " + format_utc(position_.time_ns) + " and " +
+           format_utc(log.after.time_ns) + " is in no file and is lost");
+    }
+    if (Status s = add_log(log); !s) return s;
+  }
+  return {};
+}
+
+Result<RepairReport> Repair::run() {
+  const Result<Recovered> found = recover(env_, folder_, {.mend = true}, replay_);
+  if (found) {
+    report_.notes = found->report.notes;
+    note("nothing to repair");
+    return std::move(report_);
+  }
+  if (found.status().code() == Code::unsupported) return found.status();
+  note("was: " + found.status().message());
+  report_.needed = true;
+  clear();
+  open_files();
+  if (!load_base()) load_what_is_whole();
+  if (Status s = add_logs(); !s) return s;
+  const std::int64_t now = wall_ns();
+  std::vector<std::string> replaced = {"kv.db", "kv.bin", "kv.db.old", "kv.bin.old", "kv.aof.old"};
+  for (const LogFile& log : logs_) replaced.push_back(log.name);
+  Result<std::string> kept = keep_files(env_, folder_, replaced, "repair", now);
+  if (!kept) return kept.status();
+  report_.kept_in = *kept;
+  SaveJob job;
+  job.folder = folder_;
+  job.format = format_;
+  job.as_of_ns = std::max(now, position_.time_ns + 1);
+  job.chain = position_.chain;
+  if (Status s = begin_anew(env_, job, databases_); !s) return s;
+  // What the new snapshot replaces is in the folder of old files; it must not be read again.
+  const std::string snapshot(snapshot_name(format_));
+  for (const std::string& name : replaced) {
+    if (name == log_name || name == snapshot) continue;
+    static_cast<void>(env_.remove(join_path(folder_, name)).ok());
+  }
+  for (Keyspace* database : databases_) report_.keys += database->size();
+  note("the old files are kept in " + *kept);
+  return std::move(report_);
+}
+
+}  // namespace
+
+Result<RepairReport> repair_folder(Env& env, const std::string& folder, SnapshotFormat format,
+                                   const Replay& replay, unsigned databases) {
+  return Repair(env, folder, format, replay, databases).run();
+}
+
+}  // namespace kv

@@ -1,0 +1,43 @@
+// See snapshot.hpp: what both forms have in common, and the steps that make a snapshot durable.
+#include "persistence/snapshot.hpp"
+
+#include <unistd.h>
+
+namespace kv {
+
+Result<SnapshotHeader> read_snapshot_header(std::string_view bytes, SnapshotFormat format,
+                                            std::string_view name) {
+  return format == SnapshotFormat::text ? read_text_header(bytes, name)
+                                        : read_binary_header(bytes, name);
+}
+
+Status load_snapshot(std::string_view bytes, SnapshotFormat format, std::string_view name,
+                     const Replay& replay, SnapshotLoad& load) {
+  return format == SnapshotFormat::text ? load_text_snapshot(bytes, name, replay, load)
+                                        : load_binary_snapshot(bytes, name, replay, load);
+}
+
+std::string SaveJob::file_name() const { return std::string(snapshot_name(format)); }
+
+Status SaveJob::run(Env& env, std::span<Keyspace* const> databases,
+                    const ProgressFunction& progress) const {
+  if (::getpid() != owner_pid) env.leave_locks_to_parent();
+  const std::string path = join_path(folder, file_name());
+  const std::string temporary = path + ".tmp";
+  Result<std::unique_ptr<File>> file = env.create_temporary(temporary);
+  if (!file) return file.status();
+  Status status = format == SnapshotFormat::text
+                      ? write_text_snapshot(**file, *this, databases, progress)
+                      : write_binary_snapshot(**file, *this, databases, progress);
+  // The content first, so that the old snapshot keeps its name until the new one is on the disk.
+  if (status) status = (*file)->sync();
+  if (status) {
+    status = env.keep_as(path, path + ".old");
+    if (status.code() == Code::not_found) status = {};
+  }
+  if (status) status = env.replace_file(**file, path);
+  if (!status) static_cast<void>(env.remove(temporary).ok());
+  return status;
+}
+
+}  // namespace kv

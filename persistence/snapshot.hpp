@@ -1,0 +1,100 @@
+// Snapshots: all databases at one instant, as text (kv.db) or binary (kv.bin). FORMAT.md has both
+// forms. Written by the snapshot writer through SaveJob::run, read at the start.
+//
+// A snapshot is read only if every byte of it is right; nothing is ever loaded in part. Lengths
+// found in a file never make anything ask for more memory than the file justifies.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "libkv/base/clock.hpp"
+#include "persistence/folder.hpp"
+#include "persistence/persistence.hpp"
+
+namespace kv {
+
+inline constexpr unsigned snapshot_version = 1;
+
+/// What the beginning says. version 0 (picolisp-kv) if it does not begin as a file of ours; then
+/// only the rest can tell. unsupported: a newer version. corrupt: its own checksum is wrong.
+Result<SnapshotHeader> read_snapshot_header(std::string_view bytes, SnapshotFormat format,
+                                            std::string_view name);
+
+/// How a snapshot is loaded, and how many keys were.
+struct SnapshotLoad {
+  bool replace = false;  // a key that is there already is replaced, not an error
+  std::uint64_t keys = 0;
+};
+
+/// Loads a snapshot of ours into the databases. name is for messages. code corrupt: with the line
+/// or the offset. What was loaded before the error stays in the databases: the caller must not
+/// serve from them.
+Status load_snapshot(std::string_view bytes, SnapshotFormat format, std::string_view name,
+                     const Replay& replay, SnapshotLoad& load);
+
+/// Writes bytes to file in the form; used by SaveJob::run.
+Status write_text_snapshot(File& file, const SaveJob& job, std::span<Keyspace* const> databases,
+                           const ProgressFunction& progress);
+Status write_binary_snapshot(File& file, const SaveJob& job, std::span<Keyspace* const> databases,
+                             const ProgressFunction& progress);
+
+Status load_text_snapshot(std::string_view bytes, std::string_view name, const Replay& replay,
+                          SnapshotLoad& load);
+Status load_binary_snapshot(std::string_view bytes, std::string_view name, const Replay& replay,
+                            SnapshotLoad& load);
+Result<SnapshotHeader> read_text_header(std::string_view bytes, std::string_view name);
+Result<SnapshotHeader> read_binary_header(std::string_view bytes, std::string_view name);
+
+// The sealed comments of the text form, without "# kv " and checksum.
+std::string text_header(const LogPosition& as_of, bool log_follows);
+std::string text_trailer(std::uint64_t keys);
+/// False if it is none of this version.
+bool parse_text_header(std::string_view sealed, SnapshotHeader& header);
+
+/// One key in the text form, with its line break: ("key" value) and the items it needs.
+void append_key_line(std::string& out, Keyspace& keys, const Keyspace::Item& item,
+                     unsigned database);
+/// Reads such a line and puts the key into its database. False with why.
+class KeyLineReader {
+ public:
+  KeyLineReader(const Replay& replay, bool replace)
+      : replay_(replay), replace_(replace), loaded_ms_(wall_ns() / 1'000'000) {}
+  bool load(std::string_view line);
+  const std::string& error() const noexcept { return error_; }
+
+ private:
+  struct Pair {
+    Scalar field, value;
+  };
+  bool read_as(std::string_view line, std::size_t value_at, Type type);
+  bool read_value(bool as_list);
+  bool read_pair();
+  bool read_items();
+  bool store();
+  bool fail(std::string_view why) {
+    error_ = why;
+    return false;
+  }
+
+  const Replay& replay_;
+  bool replace_;
+  std::int64_t loaded_ms_;  // the first access of every key, for OBJECT IDLETIME
+  ElementReader in_;
+  std::string error_;
+  std::string_view key_;  // in kept_key_
+  std::string kept_key_;
+  Type type_ = Type::string;
+  Type stated_type_ = Type::none;
+  std::optional<std::int64_t> expiry_ms_;
+  unsigned database_ = 0;
+  Scalar scalar_;
+  std::vector<Scalar> elements_;
+  std::vector<Pair> pairs_;
+};
+
+}  // namespace kv

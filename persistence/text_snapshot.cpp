@@ -1,0 +1,398 @@
+// kv.db, the text snapshot: a header comment, a line a key, a trailer comment. See snapshot.hpp.
+//
+//   # kv snapshot 1, as of 1596099036.281142829, chain 2768625435, log follows: 0123456789
+//   ("name" "value")
+//   ("jobs" ("a" "b"))
+//   ("user:1" (("name" . "Ann") ("age" . 7)) (expires 1795167368731) (db 3))
+//   # kv end, 3 keys: 0123456789
+//
+// Both checksums are of every byte before them, the checksums left out (record.hpp's chain).
+#include <charconv>
+#include <cstring>
+
+#include "libkv/base/checksum.hpp"
+#include "libkv/base/clock.hpp"
+#include "libkv/base/limits.hpp"
+#include "libkv/base/text.hpp"
+#include "libkv/wire/plio.hpp"
+#include "persistence/snapshot.hpp"
+
+namespace kv {
+namespace {
+
+constexpr std::size_t write_bytes = std::size_t{1} << 20;  // written at a time
+constexpr std::uint64_t keys_between_progress = 32 * 1024;
+
+void append_number(std::string& out, std::int64_t n) {
+  char text[24];
+  out.append(text, std::to_chars(text, text + sizeof text, n).ptr);
+}
+
+bool is_pair_like(const Scalar& element) noexcept { return element.kind == Kind::list; }
+
+/// A reader takes a list whose first element is a list for a hash, unless it is told.
+void append_list(std::string& out, Keyspace& keys, const Keyspace::Item& item, bool& ambiguous) {
+  Place place = item.place;
+  const List list = keys.list(place);
+  char before = '(';
+  list.visit(0, list.size(), [&](const Scalar& element) {
+    if (before == '(') ambiguous = is_pair_like(element);
+    out.push_back(before);
+    append_element(out, element);
+    before = ' ';
+    return true;
+  });
+  out.push_back(')');
+}
+
+void append_hash(std::string& out, Keyspace& keys, const Keyspace::Item& item) {
+  Place place = item.place;
+  char before = '(';
+  keys.hash(place).visit([&](const Hash::Pair& pair) {
+    out.push_back(before);
+    out.push_back('(');
+    append_element(out, pair.field);
+    const std::size_t at = out.size();
+    if (pair.value.kind != Kind::nil) append_element(out, pair.value);
+    if (pair.value.kind == Kind::list && out[at] == '(') {
+      out[at] = ' ';  // (field . (a b)) is written (field a b), as PicoLisp does
+    } else {
+      if (pair.value.kind != Kind::nil) out.insert(at, " . ");
+      out.push_back(')');
+    }
+    before = ' ';
+    return true;
+  });
+  out.push_back(')');
+}
+
+/// Collects text, checks it on the way, and writes it in large pieces.
+class TextWriter {
+ public:
+  explicit TextWriter(File& file) : file_(file) { text_.reserve(write_bytes + write_bytes / 4); }
+  std::string& text() { return text_; }
+  Status flush_if_large() { return text_.size() < write_bytes ? Status{} : flush(); }
+  Status flush() {
+    chain_ = crc32(std::string_view(text_).substr(chained_), chain_);
+    Status status = file_.write(text_);
+    written_ += text_.size();
+    text_.clear();
+    chained_ = 0;
+    return status;
+  }
+  void seal(std::string_view sealed_text) {
+    chain_ = crc32(std::string_view(text_).substr(chained_), chain_);
+    chain_ = append_sealed(text_, chain_, sealed_text);
+    chained_ = text_.size();
+  }
+  std::uint64_t written() const { return written_; }
+
+ private:
+  File& file_;
+  std::string text_;
+  std::uint32_t chain_ = 0;
+  std::size_t chained_ = 0;  // so much of text_ is in the chain already
+  std::uint64_t written_ = 0;
+};
+
+}  // namespace
+
+void append_key_line(std::string& out, Keyspace& keys, const Keyspace::Item& item,
+                     unsigned database) {
+  out.push_back('(');
+  append_quoted(out, item.key);
+  out.push_back(' ');
+  std::string_view stated_type;
+  if (item.type == Type::string) {
+    const Scalar value = keys.string(item.place);
+    append_element(out, value);
+    if (value.kind == Kind::list) stated_type = "string";
+  } else if (item.type == Type::list) {
+    bool ambiguous = false;
+    append_list(out, keys, item, ambiguous);
+    if (ambiguous) stated_type = "list";
+  } else {
+    append_hash(out, keys, item);
+  }
+  if (!stated_type.empty()) out.append(" (type ").append(stated_type).push_back(')');
+  if (item.expiry_ms) {
+    out.append(" (expires ");
+    append_number(out, *item.expiry_ms);
+    out.push_back(')');
+  }
+  if (database != 0) {
+    out.append(" (db ");
+    append_number(out, database);
+    out.push_back(')');
+  }
+  out.append(")\n", 2);
+}
+
+Status write_text_snapshot(File& file, const SaveJob& job, std::span<Keyspace* const> databases,
+                           const ProgressFunction& progress) {
+  TextWriter writer(file);
+  writer.seal(text_header({job.as_of_ns, job.chain}, job.log_follows));
+  std::uint64_t keys = 0;
+  Status status;
+  for (unsigned number = 0; number < databases.size() && status; ++number) {
+    if (databases[number] == nullptr) continue;
+    Keyspace& database = *databases[number];
+    database.for_each([&](const Keyspace::Item& item) {
+      append_key_line(writer.text(), database, item, number);
+      status = writer.flush_if_large();
+      if (++keys % keys_between_progress == 0 && progress) {
+        progress(
+            {.what = "kv.db", .done_bytes = writer.written(), .total_bytes = 0, .items = keys});
+      }
+      return status.ok();
+    });
+  }
+  if (!status) return status;
+  if (status = writer.flush(); !status) return status;
+  writer.seal(text_trailer(keys));
+  status = writer.flush();
+  if (progress) {
+    progress({.what = "kv.db",
+              .done_bytes = writer.written(),
+              .total_bytes = writer.written(),
+              .items = keys});
+  }
+  return status;
+}
+
+// --- reading one line ---
+
+bool KeyLineReader::read_pair() {
+  Pair pair;
+  if (!in_.take('(') || !in_.element(pair.field)) return fail("a pair is not well-formed");
+  if (in_.take(" . ")) {
+    if (!in_.element(pair.value)) return fail(in_.error());
+  } else if (in_.peek(')')) {
+    pair.value = {{}, Kind::nil};
+  } else if (!in_.rest_of_list(pair.value)) {
+    return fail(in_.error());
+  }
+  if (!in_.take(')')) return fail("a pair does not end");
+  pairs_.push_back(pair);
+  return true;
+}
+
+bool KeyLineReader::read_value(bool as_list) {
+  elements_.clear();
+  pairs_.clear();
+  if (!in_.peek('(')) {
+    type_ = Type::string;
+    return in_.element(scalar_) || fail(in_.error());
+  }
+  in_.take('(');
+  type_ = in_.peek('(') && !as_list ? Type::hash : Type::list;
+  do {
+    if (type_ == Type::hash) {
+      if (!read_pair()) return false;
+      continue;
+    }
+    Scalar element;
+    if (!in_.element(element)) return fail(in_.error());
+    elements_.push_back(element);
+  } while (in_.take(' '));
+  return in_.take(')') || fail("the value does not end");
+}
+
+bool KeyLineReader::read_items() {
+  stated_type_ = Type::none;
+  expiry_ms_.reset();
+  database_ = 0;
+  while (in_.take(" (")) {
+    std::uint64_t n = 0;
+    if (in_.take("type string")) {
+      stated_type_ = Type::string;
+    } else if (in_.take("type list")) {
+      stated_type_ = Type::list;
+    } else if (in_.take("type hash")) {
+      stated_type_ = Type::hash;
+    } else if (in_.take("expires ")) {
+      const bool before_1970 = in_.take('-');
+      if (!in_.number(n) || n > INT64_MAX) return fail("the expiry is not a number");
+      expiry_ms_ = before_1970 ? -static_cast<std::int64_t>(n) : static_cast<std::int64_t>(n);
+    } else if (in_.take("db ")) {
+      if (!in_.number(n) || n >= limits::databases_max) return fail("the database is no number");
+      database_ = static_cast<unsigned>(n);
+    } else {
+      return fail("an item after the value is not known");
+    }
+    if (!in_.take(')')) return fail("an item does not end");
+  }
+  return in_.take(")\n") && in_.done() ? true : fail("the line does not end");
+}
+
+bool KeyLineReader::store() {
+  Keyspace* const keys = replay_.database(database_);
+  if (keys == nullptr) {
+    return fail("database " + std::to_string(database_) +
+                " does not exist (start with a larger --databases)");
+  }
+  Place place = keys->peek(key_, 0);
+  place.seen_ms = loaded_ms_;
+  if (replace_ && place.found()) keys->erase(place);
+  if (type_ == Type::string) {
+    keys->set_string(place, scalar_);
+  } else {
+    if (place.found()) return fail("the key is there twice");
+    if (type_ == Type::list) {
+      List list = keys->make_list(place);
+      for (const Scalar& element : elements_) list.push_back(element);
+    } else {
+      Hash hash = keys->make_hash(place);
+      for (const Pair& pair : pairs_) hash.set(pair.field, pair.value);
+    }
+  }
+  if (expiry_ms_) keys->set_expiry(place, expiry_ms_);
+  return true;
+}
+
+/// The value from value_at on, read as this type, and the items after it.
+bool KeyLineReader::read_as(std::string_view line, std::size_t value_at, Type type) {
+  in_.clear(line);
+  in_.skip(value_at);
+  stated_type_ = Type::none;
+  if (type != Type::string) return read_value(type == Type::list) && read_items();
+  type_ = Type::string;
+  return (in_.element(scalar_) || fail(in_.error())) && read_items();
+}
+
+bool KeyLineReader::load(std::string_view line) {
+  in_.clear(line);
+  if (!in_.take('(') || !in_.string(key_) || !in_.take(' ')) return fail("the key is missing");
+  const std::size_t value_at = in_.position();
+  key_ = kept_key_.assign(key_);
+  // As it looks first, which is nearly always right; then as the line itself says.
+  bool good = read_as(line, value_at, Type::hash);
+  if (!good) {
+    const std::string why = error_;
+    good = read_as(line, value_at, Type::list) && stated_type_ != Type::none;
+    if (!good) return fail(why);
+  }
+  if (stated_type_ != Type::none && stated_type_ != type_) {
+    good = read_as(line, value_at, stated_type_) && stated_type_ == type_;
+    if (!good) return fail("the value is not of the type the line states");
+  }
+  return store();
+}
+
+// --- the file ---
+
+std::string text_header(const LogPosition& as_of, bool log_follows) {
+  return "snapshot " + std::to_string(snapshot_version) + ", as of " +
+         format_seconds(as_of.time_ns) + ", chain " + std::to_string(as_of.chain) +
+         (log_follows ? ", log follows" : ", no log");
+}
+
+std::string text_trailer(std::uint64_t keys) { return "end, " + std::to_string(keys) + " keys"; }
+
+bool parse_text_header(std::string_view sealed, SnapshotHeader& header) {
+  ElementReader in;
+  in.clear(sealed);
+  std::uint64_t version = 0, seconds = 0, nanoseconds = 0, chain = 0;
+  if (!in.take("snapshot ") || !in.number(version) || version != snapshot_version ||
+      !in.take(", as of ") || !in.digits(10, seconds) || !in.take('.') ||
+      !in.digits(9, nanoseconds) || !in.take(", chain ") || !in.number(chain) ||
+      chain > UINT32_MAX || seconds > static_cast<std::uint64_t>(INT64_MAX / ns_per_second) - 1) {
+    return false;
+  }
+  header.version = snapshot_version;
+  header.as_of.time_ns =
+      static_cast<std::int64_t>(seconds) * ns_per_second + static_cast<std::int64_t>(nanoseconds);
+  header.as_of.chain = static_cast<std::uint32_t>(chain);
+  header.log_follows = in.take(", log follows");
+  return (header.log_follows || in.take(", no log")) && in.done();
+}
+
+Result<SnapshotHeader> read_text_header(std::string_view bytes, std::string_view name) {
+  SnapshotHeader header;
+  if (!bytes.starts_with("# kv snapshot ")) return header;
+  const std::string_view line = bytes.substr(0, std::min(bytes.find('\n'), bytes.size() - 1) + 1);
+  const Status corrupt{Code::corrupt, std::string(name) + " line 1: the header is damaged"};
+  RecordReader reader;
+  if (reader.parse(line) != LineKind::sealed) return corrupt;
+  ElementReader in;
+  in.clear(reader.sealed_text());
+  std::uint64_t version = 0;
+  if (!in.take("snapshot ") || !in.number(version)) return corrupt;
+  if (reader.chain_after(line, 0) != reader.checksum()) return corrupt;
+  if (version != snapshot_version) {
+    return Status{Code::unsupported, std::string(name) + " has version " + std::to_string(version) +
+                                         ", which this kv does not know; start a newer one"};
+  }
+  if (!parse_text_header(reader.sealed_text(), header)) return corrupt;
+  return header;
+}
+
+namespace {
+
+/// Before anything is loaded: header and trailer are there and every byte is right. body: between.
+Status check_text(std::string_view bytes, std::string_view name, std::string_view& body,
+                  std::uint64_t& keys) {
+  const std::size_t body_at = std::min(bytes.find('\n'), bytes.size() - 1) + 1;
+  const std::size_t trailer_at =
+      bytes.size() < 2 ? std::string_view::npos : bytes.rfind('\n', bytes.size() - 2);
+  const auto corrupt = [&](std::string_view why) {
+    return Status{Code::corrupt, std::string(name) + ": " + std::string(why)};
+  };
+  if (trailer_at == std::string_view::npos || trailer_at + 1 < body_at) {
+    return corrupt("the trailer is missing, so the file is not whole");
+  }
+  const std::string_view header = bytes.substr(0, body_at);
+  const std::string_view trailer = bytes.substr(trailer_at + 1);
+  RecordReader reader;
+  if (reader.parse(header) != LineKind::sealed) return corrupt("the header is damaged");
+  std::uint32_t chain = reader.chain_after(header, 0);
+  body = bytes.substr(body_at, trailer_at + 1 - body_at);
+  chain = crc32(body, chain);
+  if (reader.parse(trailer) != LineKind::sealed) {
+    return corrupt("the trailer is missing, so the file is not whole");
+  }
+  ElementReader in;
+  in.clear(reader.sealed_text());
+  if (!in.take("end, ") || !in.number(keys) || !in.take(" keys") || !in.done()) {
+    return corrupt("the trailer is damaged");
+  }
+  if (reader.chain_after(trailer, chain) != reader.checksum()) {
+    return corrupt(
+        "the checksum is wrong: the file was changed or damaged (after an edit by hand "
+        "run: ./server --reseal)");
+  }
+  return {};
+}
+
+}  // namespace
+
+Status load_text_snapshot(std::string_view bytes, std::string_view name, const Replay& replay,
+                          SnapshotLoad& load) {
+  std::string_view body;
+  std::uint64_t keys = 0;
+  if (Status s = check_text(bytes, name, body, keys); !s) return s;
+  KeyLineReader reader(replay, load.replace);
+  std::uint64_t line_number = 1;
+  for (std::size_t at = 0; at < body.size();) {
+    const std::size_t end = body.find('\n', at) + 1;  // the body ends with a line break
+    const std::string_view line = body.substr(at, end - at);
+    at = end;
+    ++line_number;
+    if (line[0] == '#' || line.size() == 1) continue;
+    if (!reader.load(line)) {
+      return {Code::corrupt,
+              std::string(name) + " line " + std::to_string(line_number) + ": " + reader.error()};
+    }
+    if (++load.keys % keys_between_progress == 0 && replay.progress) {
+      replay.progress(
+          {.what = name, .done_bytes = at, .total_bytes = bytes.size(), .items = load.keys});
+    }
+  }
+  if (load.keys != keys) {
+    return {Code::corrupt, std::string(name) + ": the trailer counts " + std::to_string(keys) +
+                               " keys, the file holds " + std::to_string(load.keys)};
+  }
+  return {};
+}
+
+}  // namespace kv
