@@ -1,0 +1,86 @@
+// See auth.hpp. The digest is SHA-1 over a random salt and the password: the salt never leaves this
+// process, so what matters is only that equal-length digests are compared, in constant time.
+#include "libkv/process/auth.hpp"
+
+#include <string.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <boost/uuid/detail/sha1.hpp>
+
+#include "libkv/wire/plio.hpp"
+
+namespace kv {
+namespace {
+
+constexpr unsigned free_failures = 5;       // typing mistakes cost nothing
+constexpr std::int64_t step_ms = 250;       // then one login a quarter of a second
+constexpr std::int64_t memory_ms = 60'000;  // for a minute after the last failure
+constexpr std::size_t sources_max = 65'536;
+
+}  // namespace
+
+Gatekeeper::Gatekeeper(std::string_view password) : plio_hash_(plio_hash(Scalar(password))) {
+  if (::getrandom(salt_.data(), salt_.size(), 0) != static_cast<ssize_t>(salt_.size())) salt_ = {};
+  digest_ = digest(password);
+}
+
+Gatekeeper::Digest Gatekeeper::digest(std::string_view password) const {
+  boost::uuids::detail::sha1 sha;
+  sha.process_bytes(salt_.data(), salt_.size());
+  sha.process_bytes(password.data(), password.size());
+  Digest result;
+  unsigned int words[5];
+  sha.get_digest(words);
+  std::copy(std::begin(words), std::end(words), result.begin());
+  return result;
+}
+
+bool Gatekeeper::password_fits(std::string_view password) const {
+  const Digest given = digest(password);
+  std::uint32_t difference = 0;
+  for (std::size_t i = 0; i < given.size(); ++i) difference |= given[i] ^ digest_[i];
+  return difference == 0;
+}
+
+bool Gatekeeper::plio_hash_fits(std::uint32_t hash) const noexcept { return hash == plio_hash_; }
+
+void Gatekeeper::note_failure(std::string_view address, std::int64_t now_ms) {
+  if (sources_.size() >= sources_max) forget_old(now_ms);
+  Source& source = sources_[std::string(host_of(address))];
+  if (now_ms - source.last_failure_ms > memory_ms) source.failures = 0;
+  ++source.failures;
+  source.last_failure_ms = now_ms;
+}
+
+std::int64_t Gatekeeper::delay_ms(std::string_view address, std::int64_t now_ms) {
+  const auto found = sources_.find(std::string(host_of(address)));
+  if (found == sources_.end()) return 0;
+  Source& source = found->second;
+  if (now_ms - source.last_failure_ms > memory_ms) {
+    sources_.erase(found);
+    return 0;
+  }
+  if (source.failures < free_failures) return 0;
+  source.next_turn_ms = std::max(source.next_turn_ms, now_ms) + step_ms;
+  return source.next_turn_ms - now_ms;
+}
+
+void Gatekeeper::forget_old(std::int64_t now_ms) {
+  std::erase_if(sources_, [now_ms](const auto& entry) {
+    return now_ms - entry.second.last_failure_ms > memory_ms;
+  });
+  if (sources_.size() >= sources_max) sources_.clear();
+}
+
+void wipe(std::string& secret) noexcept {
+  ::explicit_bzero(secret.data(), secret.size());
+  secret.clear();
+}
+
+std::string_view host_of(std::string_view address) noexcept {
+  const std::size_t colon = address.rfind(':');
+  return colon == std::string_view::npos ? address : address.substr(0, colon);
+}
+
+}  // namespace kv

@@ -1,0 +1,113 @@
+// See bulk.hpp. Boost.Interprocess's names are opened with explicit permissions (its default is
+// 0644) and never with open_or_create (it would take a stale, smaller segment in silence).
+#include "libkv/process/bulk.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <boost/interprocess/shared_memory_object.hpp>
+#include <cerrno>
+#include <cstring>
+
+namespace kv {
+namespace {
+
+namespace ipc = boost::interprocess;
+
+/// Lets mapped_region take a descriptor that came over a socket.
+struct DescriptorMapping {
+  int fd;
+  ipc::mapping_handle_t get_mapping_handle() const {
+    return ipc::ipcdetail::mapping_handle_from_file_handle(fd);
+  }
+};
+
+bool has_right_size(int fd) noexcept {
+  struct stat facts {};
+  return ::fstat(fd, &facts) == 0 && facts.st_size == static_cast<off_t>(bulk_segment_bytes);
+}
+
+}  // namespace
+
+void append_bulk_reference(std::string& out, std::uint64_t offset, std::size_t bytes) {
+  const auto narrow = static_cast<std::uint32_t>(bytes);
+  out.append(reinterpret_cast<const char*>(&offset), sizeof offset);
+  out.append(reinterpret_cast<const char*>(&narrow), sizeof narrow);
+}
+
+bool read_bulk_reference(std::string_view payload, std::uint64_t& offset,
+                         std::uint32_t& bytes) noexcept {
+  if (payload.size() != bulk_reference_bytes) return false;
+  std::memcpy(&offset, payload.data(), sizeof offset);
+  std::memcpy(&bytes, payload.data() + sizeof offset, sizeof bytes);
+  return true;
+}
+
+Result<Fd> BulkSegment::create(const std::string& name) {
+  try {
+    const ipc::permissions mode(0600);
+    ipc::shared_memory_object memory(ipc::create_only, name.c_str(), ipc::read_write, mode);
+    memory.truncate(static_cast<ipc::offset_t>(bulk_segment_bytes));
+    return Fd(::fcntl(memory.get_mapping_handle().handle, F_DUPFD_CLOEXEC, 3));
+  } catch (const ipc::interprocess_exception& error) {
+    return Status(Code::no_space, "cannot make shared memory " + name + ": " + error.what());
+  }
+}
+
+void BulkSegment::remove(const std::string& name) noexcept {
+  ipc::shared_memory_object::remove(name.c_str());
+}
+
+Result<std::unique_ptr<BulkSegment>> BulkSegment::map(Fd fd, bool child_side) {
+  if (!has_right_size(fd.get())) return Status(Code::protocol, "shared memory of a wrong size");
+  try {
+    ipc::mapped_region region(DescriptorMapping{fd.get()}, ipc::read_write, 0, bulk_segment_bytes);
+    return std::unique_ptr<BulkSegment>(new BulkSegment(std::move(region), child_side));
+  } catch (const ipc::interprocess_exception& error) {
+    return Status(Code::no_space, std::string("cannot map shared memory: ") + error.what());
+  }
+}
+
+Result<std::unique_ptr<BulkSegment>> BulkSegment::open(const std::string& name) {
+  try {
+    ipc::shared_memory_object memory(ipc::open_only, name.c_str(), ipc::read_write);
+    remove(name);
+    return map(Fd(::fcntl(memory.get_mapping_handle().handle, F_DUPFD_CLOEXEC, 3)), false);
+  } catch (const ipc::interprocess_exception& error) {
+    return Status(Code::not_found, "cannot open shared memory " + name + ": " + error.what());
+  }
+}
+
+std::optional<std::uint64_t> BulkSegment::take() noexcept {
+  for (std::size_t i = 0; i < bulk_slots; ++i) {
+    if (taken_[i]) continue;
+    taken_[i] = true;
+    return (first_slot(child_side_) + i) * bulk_slot_bytes;
+  }
+  return std::nullopt;
+}
+
+char* BulkSegment::at(std::uint64_t offset) noexcept {
+  return static_cast<char*>(region_.get_address()) + offset;
+}
+
+bool BulkSegment::give_back(std::uint64_t offset) noexcept {
+  if (offset % bulk_slot_bytes != 0) return false;
+  const std::size_t slot = offset / bulk_slot_bytes;
+  const std::size_t first = first_slot(child_side_);
+  if (slot < first || slot >= first + bulk_slots || !taken_[slot - first]) return false;
+  taken_[slot - first] = false;
+  return true;
+}
+
+std::optional<std::string_view> BulkSegment::view(std::uint64_t offset,
+                                                  std::size_t bytes) const noexcept {
+  const std::size_t first = first_slot(!child_side_);
+  if (offset % bulk_slot_bytes != 0 || bytes > bulk_slot_bytes) return std::nullopt;
+  const std::size_t slot = offset / bulk_slot_bytes;
+  if (slot < first || slot >= first + bulk_slots) return std::nullopt;
+  return std::string_view(static_cast<const char*>(region_.get_address()) + offset, bytes);
+}
+
+}  // namespace kv

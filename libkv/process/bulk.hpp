@@ -1,0 +1,64 @@
+// A child's segment of shared memory for payloads too large to be worth copying through a pipe.
+//
+// Two halves of slots: the first is filled by the child, the second by the sibling. No lock and no
+// allocator lies in the shared memory: a slot is handed over by a frame on the pipe (bulk,
+// bulk_reply) and given back by another (bulk_done); who may fill a slot knows by himself which are
+// free. Offsets and lengths come in frames and are checked against the size both sides mapped; the
+// sibling copies the bytes out before it looks at them, since the child could still change them.
+#pragma once
+
+#include <array>
+#include <boost/interprocess/mapped_region.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "libkv/base/fd.hpp"
+#include "libkv/base/status.hpp"
+
+namespace kv {
+
+inline constexpr std::size_t bulk_slot_bytes = std::size_t{1} << 20;
+inline constexpr std::size_t bulk_slots = 4;  // in each direction
+inline constexpr std::size_t bulk_segment_bytes = 2 * bulk_slots * bulk_slot_bytes;
+/// Payloads below this stay in the pipe: a slot costs two extra frames (measured, tests/bench).
+inline constexpr std::size_t bulk_worth_bytes = 48 * 1024;
+
+/// A frame's reference to bytes in a slot: u64 offset, u32 length.
+inline constexpr std::uint32_t bulk_reference_bytes = 12;
+void append_bulk_reference(std::string& out, std::uint64_t offset, std::size_t bytes);
+bool read_bulk_reference(std::string_view payload, std::uint64_t& offset,
+                         std::uint32_t& bytes) noexcept;
+
+class BulkSegment {
+ public:
+  /// Makes the segment (0600, named after pid inside this server's prefix); the parent does this.
+  static Result<Fd> create(const std::string& name);
+  static void remove(const std::string& name) noexcept;
+  /// Maps a segment by descriptor; refuses one that is not exactly bulk_segment_bytes.
+  static Result<std::unique_ptr<BulkSegment>> map(Fd fd, bool child_side);
+  /// Opens by name (the sibling), maps, and takes the name away.
+  static Result<std::unique_ptr<BulkSegment>> open(const std::string& name);
+
+  /// A slot of our own half to fill, if one is free: its offset.
+  std::optional<std::uint64_t> take() noexcept;
+  char* at(std::uint64_t offset) noexcept;
+  /// The other side has copied what we put there. False: it was not ours or not taken.
+  bool give_back(std::uint64_t offset) noexcept;
+  /// Bytes the other side has put in its half. Empty optional: not a slot of its half.
+  std::optional<std::string_view> view(std::uint64_t offset, std::size_t bytes) const noexcept;
+
+ private:
+  BulkSegment(boost::interprocess::mapped_region region, bool child_side) noexcept
+      : region_(std::move(region)), child_side_(child_side) {}
+  std::size_t first_slot(bool of_child) const noexcept { return of_child ? 0 : bulk_slots; }
+
+  boost::interprocess::mapped_region region_;
+  std::array<bool, bulk_slots> taken_{};
+  bool child_side_;
+};
+
+}  // namespace kv

@@ -1,0 +1,87 @@
+// The sibling's end of one child: its two pipes, its connections, what waits to be sent.
+//
+// What comes in is foreign: frames are believed only as far as frame.hpp's functions check them. A
+// child that breaks the rules loses its channel. Never blocks.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "libkv/base/fd.hpp"
+#include "libkv/commands/session.hpp"
+#include "libkv/process/bulk.hpp"
+#include "libkv/process/frame.hpp"
+
+namespace kv {
+
+class Channel {
+ public:
+  Channel(std::int32_t pid, Fd requests, Fd replies)
+      : requests_(std::move(requests)), replies_(std::move(replies)), pid_(pid) {}
+
+  std::int32_t pid() const noexcept { return pid_; }
+  int request_fd() const noexcept { return requests_.get(); }
+  int reply_fd() const noexcept { return replies_.get(); }
+
+  // --- connections ---
+  Session* find(std::uint32_t number) const;
+  void add(std::unique_ptr<Session> session);
+  std::unique_ptr<Session> remove(std::uint32_t number);
+  const std::unordered_map<std::uint32_t, std::unique_ptr<Session>>& sessions() const {
+    return sessions_;
+  }
+  /// The pieces of a request that does not fit a frame, per connection.
+  std::string& assembly(std::uint32_t number) { return assemblies_[number]; }
+  bool has_assembly(std::uint32_t number) const {
+    return !assemblies_.empty() && assemblies_.contains(number);
+  }
+  void drop_assembly(std::uint32_t number) { assemblies_.erase(number); }
+
+  // --- replies: one at a time, joined into frames by connection ---
+  std::string& begin_reply(const Session& session);
+  /// What has been written of it so far.
+  std::string_view reply_so_far() const noexcept {
+    return std::string_view(out_).substr(reply_start_);
+  }
+  /// Returns the bytes of this reply.
+  std::size_t end_reply(const Session& session, bool translate);
+  /// Tells the child to hang up on a connection once all before it is sent.
+  void append_close(const Session& session);
+  void append_plain(FrameKind kind, std::string_view payload);
+
+  /// Sends what the pipe takes. False: the child is gone.
+  bool flush();
+  std::size_t unsent() const noexcept { return out_.size() - sent_; }
+  /// Bytes of an unfinished frame, kept for the next read.
+  std::string leftover;
+  std::unique_ptr<BulkSegment> bulk;  // null until the child has one
+  bool wants_write = false;           // the pipe was full: waiting for room
+  bool watched = false;               // the loop watches the pipe for room
+  bool dirty = false;                 // has something to send this round
+
+ private:
+  std::uint8_t flags_for(const Session& session, bool translate) const noexcept;
+  void split_last_frame();
+  std::size_t append_bulk_pieces(std::string& frames, std::string_view rest);
+
+  Fd requests_, replies_;
+  std::int32_t pid_;
+  std::unordered_map<std::uint32_t, std::unique_ptr<Session>> sessions_;
+  std::unordered_map<std::uint32_t, std::string> assemblies_;
+
+  std::string out_;
+  std::size_t sent_ = 0;
+  std::size_t header_at_ = 0;    // of the last frame in out_
+  std::size_t reply_start_ = 0;  // of the reply begun last
+  std::uint32_t last_connection_ = 0;
+  std::uint8_t last_flags_ = 0;
+  std::uint16_t last_count_ = 0;
+  bool frame_open_ = false;  // the last frame may take further replies
+  bool joined_ = false;
+};
+
+}  // namespace kv

@@ -1,0 +1,303 @@
+// See child.hpp.
+#include "libkv/process/child.hpp"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "libkv/base/limits.hpp"
+#include "libkv/base/log.hpp"
+#include "libkv/process/announcement.hpp"
+#include "libkv/process/sandbox.hpp"
+#include "libkv/process/title.hpp"
+
+namespace kv {
+namespace {
+
+constexpr int events_max = 128;
+// So much memory of large values is used again instead of being given back after each.
+constexpr int memory_kept_bytes = 8 << 20;
+// With this much waiting for the sibling, clients are not read from.
+constexpr std::size_t unsent_pause_bytes = std::size_t{1} << 20;
+
+void watch(int epoll, int operation, int fd, std::uint32_t events) noexcept {
+  epoll_event event{};
+  event.events = events;
+  event.data.fd = fd;
+  ::epoll_ctl(epoll, operation, fd, &event);
+}
+
+}  // namespace
+
+Status Child::open_pipes() {
+  const int pid = ::getpid();
+  const std::string request_path = folder_.request_pipe(pid);
+  const std::string reply_path = folder_.reply_pipe(pid);
+  for (const std::string& path : {request_path, reply_path}) {
+    if (Status made = make_pipe(path); !made.ok()) return made;
+  }
+  Result<Fd> replies = open_pipe(reply_path, O_RDONLY);
+  // A reader of our own, until the sibling has opened its end: a writer needs one to open at all.
+  Result<Fd> placeholder = open_pipe(request_path, O_RDONLY);
+  Result<Fd> requests = open_pipe(request_path, O_WRONLY);
+  Result<Fd> announce = open_pipe(folder_.sibling_pipe(), O_WRONLY);
+  for (const auto* opened : {&replies, &placeholder, &requests, &announce}) {
+    if (!opened->ok()) return opened->status();
+  }
+  Announcement hello;
+  hello.kind = AnnouncementKind::child;
+  hello.pid = pid;
+  // The pipe may be full of announcements for a moment; each is taken off within a round.
+  ::fcntl(announce->get(), F_SETFL, 0);
+  std::size_t put = 0;
+  const Io io =
+      write_some(announce->get(), {reinterpret_cast<const char*>(&hello), sizeof hello}, put);
+  if (io != Io::done) return {Code::lost, "the sibling is gone"};
+  replies_ = *std::move(replies);
+  requests_ = *std::move(requests);
+  placeholder_ = *std::move(placeholder);
+  return {};
+}
+
+void Child::run() {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (const int signal : {SIGINT, SIGHUP, SIGPIPE}) ::signal(signal, SIG_IGN);
+  ::mallopt(M_MMAP_THRESHOLD, memory_kept_bytes);
+  ::mallopt(M_TRIM_THRESHOLD, memory_kept_bytes);
+  set_title("kv child");
+  if (const Status status = open_pipes(); !status.ok()) {
+    log::warn("child: " + status.message());
+    ::_exit(1);
+  }
+  epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  watch(epoll_.get(), EPOLL_CTL_ADD, control_.get(), EPOLLIN);
+  watch(epoll_.get(), EPOLL_CTL_ADD, replies_.get(), EPOLLIN);
+  client_buffer_.resize(limits::read_bytes);
+  reply_buffer_.resize(limits::frame_bytes_max + sizeof(FrameHeader) + limits::read_bytes);
+  if (const Status status = enter_sandbox(); !status.ok()) {
+    log::warn("child: " + status.message());
+    ::_exit(1);
+  }
+  for (;;) round();
+}
+
+void Child::give_up(const char*) { ::_exit(0); }
+
+void Child::round() {
+  epoll_event events[events_max];
+  const int count = ::epoll_wait(epoll_.get(), events, events_max, -1);
+  for (int i = 0; i < count; ++i) {
+    const int fd = events[i].data.fd;
+    if (fd == replies_.get()) {
+      read_replies();
+    } else if (fd == control_.get()) {
+      read_control();
+    } else if (fd != requests_.get()) {
+      const auto found = by_fd_.find(fd);
+      if (found != by_fd_.end()) serve_client(*found->second, events[i].events);
+    }
+  }
+  write_requests();
+  flush_dirty();
+}
+
+void Child::serve_client(Connection& connection, std::uint32_t events) {
+  if ((events & EPOLLOUT) != 0) mark_dirty(connection);
+  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_client(connection);
+}
+
+void Child::read_client(Connection& connection) {
+  if (out_.bytes.size() - sent_ > unsent_pause_bytes) return;
+  std::size_t room = client_buffer_.size(), got = 0;
+  char* const in_place = connection.read_room(room);
+  const Io io =
+      read_some(connection.fd(), in_place != nullptr ? in_place : client_buffer_.data(), room, got);
+  if (in_place != nullptr) connection.took_in_place(room, got, out_);
+  else if (io == Io::done) connection.take({client_buffer_.data(), got}, out_);
+  if (io == Io::closed) connection.end_of_input();
+  if (!connection.wants_input() || connection.finished()) mark_dirty(connection);
+}
+
+// --- the parent ---
+
+void Child::read_control() {
+  HandOver hand_over;
+  iovec vector{&hand_over, sizeof hand_over};
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))];
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = space;
+  message.msg_controllen = sizeof space;
+  const ssize_t n = ::recvmsg(control_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n != static_cast<ssize_t>(sizeof hand_over))
+    give_up("the parent has closed the control socket");
+  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return;
+  int fd = -1;
+  std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  take_over(hand_over, Fd(fd));
+}
+
+void Child::take_over(const HandOver& hand_over, Fd descriptor) {
+  if (hand_over.is_segment != 0) {
+    if (auto segment = BulkSegment::map(std::move(descriptor), true); segment.ok())
+      bulk_ = *std::move(segment);
+    out_.segment = bulk_.get();
+    return;
+  }
+  auto connection =
+      std::make_unique<Connection>(std::move(descriptor), hand_over.number, hand_over.trusted != 0);
+  connection->events = EPOLLIN;
+  watch(epoll_.get(), EPOLL_CTL_ADD, connection->fd(), EPOLLIN);
+  by_fd_[connection->fd()] = connection.get();
+  if (connections_.empty()) first_address_ = hand_over.address;
+  connections_[hand_over.number] = std::move(connection);
+  update_title();
+}
+
+void Child::update_title() {
+  if (connections_.empty()) return set_title("kv child idle");
+  std::string title = "kv child " + first_address_;
+  if (connections_.size() > 1) title += " and " + std::to_string(connections_.size() - 1) + " more";
+  set_title(title);
+}
+
+// --- the sibling ---
+
+void Child::read_replies() {
+  std::size_t got = 0;
+  const Io io = read_some(replies_.get(), reply_buffer_.data() + reply_kept_,
+                          reply_buffer_.size() - reply_kept_, got);
+  if (io == Io::again) return;
+  // Before the sibling has opened its end the pipe reads as closed; after that it is the end.
+  if (io == Io::closed) {
+    if (!placeholder_) give_up("the sibling is gone");
+    return;
+  }
+  std::string_view bytes(reply_buffer_.data(), reply_kept_ + got);
+  FrameHeader header;
+  std::string_view payload;
+  bool bad = false;
+  while (take_frame(bytes, header, payload, bad)) handle_reply(header, payload);
+  if (bad) give_up("a frame over the limit");
+  std::memmove(reply_buffer_.data(), bytes.data(), bytes.size());
+  reply_kept_ = bytes.size();
+}
+
+void Child::handle_reply(const FrameHeader& header, std::string_view payload) {
+  switch (header.kind) {
+    case FrameKind::attached: placeholder_.reset(); return;
+    case FrameKind::reply: {
+      const auto found = connections_.find(header.connection);
+      if (found == connections_.end()) return;  // its client has gone meanwhile
+      found->second->reply(header, payload);
+      found->second->resume(out_);
+      out_.wants_segment |= (header.flags & kMore) != 0;
+      mark_dirty(*found->second);
+      return;
+    }
+    case FrameKind::bulk_reply:
+      if (!take_bulk_reply(header, payload)) give_up("a reference outside the segment");
+      return;
+    case FrameKind::bulk_done: {
+      std::uint64_t offset = 0;
+      if (payload.size() == sizeof offset) std::memcpy(&offset, payload.data(), sizeof offset);
+      if (bulk_ != nullptr) bulk_->give_back(offset);
+      return;
+    }
+    default: return;
+  }
+}
+
+bool Child::take_bulk_reply(const FrameHeader& header, std::string_view payload) {
+  std::uint64_t offset = 0;
+  std::uint32_t bytes = 0;
+  if (bulk_ == nullptr || !read_bulk_reference(payload, offset, bytes)) return false;
+  const auto view = bulk_->view(offset, bytes);
+  if (!view) return false;
+  const auto found = connections_.find(header.connection);
+  if (found != connections_.end()) found->second->reply_piece(header.flags, *view);
+  append_header(out_.bytes, {sizeof offset, 0, FrameKind::bulk_done, 0, 0});
+  out_.bytes.append(reinterpret_cast<const char*>(&offset), sizeof offset);
+  return true;
+}
+
+void Child::ask_for_segment() {
+  asked_for_segment_ = true;
+  std::size_t put = 0;
+  (void)write_some(control_.get(), {&control_segment, 1}, put);
+}
+
+void Child::write_requests() {
+  if (out_.wants_segment && !asked_for_segment_) ask_for_segment();
+  while (sent_ < out_.bytes.size()) {
+    std::size_t put = 0;
+    const Io io = write_some(requests_.get(), std::string_view(out_.bytes).substr(sent_), put);
+    if (io == Io::closed) give_up("the sibling is gone");
+    if (io == Io::again) {
+      if (!watching_requests_) watch(epoll_.get(), EPOLL_CTL_ADD, requests_.get(), EPOLLOUT);
+      watching_requests_ = true;
+      return;
+    }
+    sent_ += put;
+  }
+  if (watching_requests_) watch(epoll_.get(), EPOLL_CTL_DEL, requests_.get(), 0);
+  watching_requests_ = false;
+  out_.bytes.clear();
+  sent_ = 0;
+  if (out_.bytes.capacity() > 4 * limits::frame_bytes_max) out_.bytes.shrink_to_fit();
+}
+
+// --- the clients ---
+
+void Child::mark_dirty(Connection& connection) {
+  if (connection.dirty && !dirty_.empty() && dirty_.back() == connection.number()) return;
+  connection.dirty = true;
+  dirty_.push_back(connection.number());
+}
+
+void Child::flush_dirty() {
+  for (std::size_t i = 0; i < dirty_.size(); ++i) {
+    const auto found = connections_.find(dirty_[i]);
+    if (found == connections_.end() || !found->second->dirty) continue;
+    Connection& connection = *found->second;
+    if (!connection.flush() || connection.finished()) {
+      close_connection(connection.number());
+    } else {
+      connection.report_taken(out_);
+      update_events(connection);
+    }
+  }
+  dirty_.clear();
+  if (sent_ < out_.bytes.size()) write_requests();
+}
+
+void Child::update_events(Connection& connection) {
+  const std::uint32_t wanted = (connection.wants_input() ? std::uint32_t{EPOLLIN} : 0) |
+                               (connection.wants_output() ? std::uint32_t{EPOLLOUT} : 0);
+  if (wanted == connection.events) return;
+  connection.events = wanted;
+  watch(epoll_.get(), EPOLL_CTL_MOD, connection.fd(), wanted);
+}
+
+void Child::close_connection(std::uint32_t number) {
+  const auto found = connections_.find(number);
+  by_fd_.erase(found->second->fd());
+  connections_.erase(found);
+  append_header(out_.bytes, {0, number, FrameKind::closed, 0, 0});
+  write_requests();
+  std::size_t put = 0;
+  (void)write_some(control_.get(), {&control_closed, 1}, put);
+  update_title();
+}
+
+}  // namespace kv

@@ -1,0 +1,78 @@
+// A child: an event loop over its connections, normally one.
+//
+// It turns hostile bytes into requests for the sibling and replies into bytes, and nothing else: no
+// password, no key, no file. Before its first client byte it gives up all it does not need
+// (sandbox.hpp). It ends when the parent closes its control socket, when the sibling is gone, or
+// when either dies.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "libkv/base/fd.hpp"
+#include "libkv/base/status.hpp"
+#include "libkv/process/bulk.hpp"
+#include "libkv/process/connection.hpp"
+#include "libkv/process/run_folder.hpp"
+
+namespace kv {
+
+/// What the parent sends over the control socket with the descriptor of each connection.
+struct HandOver {
+  std::uint32_t number = 0;
+  std::uint8_t trusted = 0;     // already authenticated: the command pipe
+  std::uint8_t is_segment = 0;  // the descriptor is the child's bulk segment, not a connection
+  char address[110] = {};
+};
+
+/// What a child tells the parent, one byte each.
+inline constexpr char control_closed = 'c';   // a connection has ended
+inline constexpr char control_segment = 's';  // a large value has been seen: a segment, please
+
+class Child {
+ public:
+  /// control is the child's end of the parent's socket pair.
+  Child(Fd control, const RunFolder& folder) : control_(std::move(control)), folder_(folder) {}
+
+  /// Makes and announces the pipes, drops privileges, serves. Never returns.
+  [[noreturn]] void run();
+
+ private:
+  Status open_pipes();
+  void round();
+  void serve_client(Connection& connection, std::uint32_t events);
+  void read_client(Connection& connection);
+  void read_control();
+  void take_over(const HandOver& hand_over, Fd descriptor);
+  void read_replies();
+  void handle_reply(const FrameHeader& header, std::string_view payload);
+  void write_requests();
+  void flush_dirty();
+  void update_events(Connection& connection);
+  void close_connection(std::uint32_t number);
+  void update_title();
+  void ask_for_segment();
+  bool take_bulk_reply(const FrameHeader& header, std::string_view payload);
+  void give_up(const char* why);
+  void mark_dirty(Connection& connection);
+
+  Fd control_;
+  const RunFolder& folder_;
+  Fd epoll_, requests_, replies_, placeholder_;
+  std::unique_ptr<BulkSegment> bulk_;
+  std::unordered_map<std::uint32_t, std::unique_ptr<Connection>> connections_;
+  std::unordered_map<int, Connection*> by_fd_;
+  std::vector<std::uint32_t> dirty_;
+  std::string first_address_;
+  FrameWriter out_;
+  bool asked_for_segment_ = false;
+  std::size_t sent_ = 0;
+  bool watching_requests_ = false;
+  std::vector<char> client_buffer_, reply_buffer_;
+  std::size_t reply_kept_ = 0;  // bytes of an unfinished frame at the start of reply_buffer_
+};
+
+}  // namespace kv

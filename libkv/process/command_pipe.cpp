@@ -1,0 +1,234 @@
+// See command_pipe.hpp.
+#include "libkv/process/command_pipe.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <chrono>
+#include <deque>
+#include <vector>
+
+#include "libkv/base/limits.hpp"
+#include "libkv/base/log.hpp"
+#include "libkv/process/run_folder.hpp"
+#include "libkv/process/sandbox.hpp"
+#include "libkv/process/title.hpp"
+#include "libkv/wire/resp.hpp"
+
+namespace kv {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A reader may be started a moment after its request was written.
+constexpr std::chrono::seconds answer_wait{10};
+constexpr int retry_ms = 20;
+constexpr std::size_t answers_max = 1000;  // waiting for a reader at a time
+constexpr std::size_t requests_under_way_max = 256;
+
+struct Answer {
+  std::string name;  // of the pipe beside PATH
+  std::string text;
+  Clock::time_point give_up;
+  Fd pipe;
+  std::size_t sent = 0;
+};
+
+class CommandPipe {
+ public:
+  CommandPipe(const std::string& path, Fd connection)
+      : path_(path),
+        folder_path_(path.substr(0, path.rfind('/') + 1)),
+        socket_(std::move(connection)) {}
+
+  Status open();
+  void round();
+
+ private:
+  void read_lines();
+  void take_line(std::string_view line);
+  void read_replies();
+  void deliver(const Value& value);
+  void push_answers();
+  bool push(Answer& answer) const;
+  void send();
+
+  std::string path_, folder_path_;
+  Fd lines_fd_, folder_, socket_;
+  std::string lines_, replies_, requests_;
+  std::deque<std::string> expected_;  // names of the pipes, one a request; empty: nobody asks
+  std::vector<Answer> answers_;
+  RespReplyParser parser_;
+};
+
+Status CommandPipe::open() {
+  // Both ends, so that it stays open between two writers.
+  Result<Fd> lines = open_pipe(path_, O_RDWR);
+  if (!lines.ok()) return lines.status();
+  lines_fd_ = *std::move(lines);
+  folder_.reset(::open(folder_path_.empty() ? "." : folder_path_.c_str(),
+                       O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder_) return Status::from_errno(errno, "cannot open the folder of " + path_);
+  return {};
+}
+
+void CommandPipe::round() {
+  const bool full = expected_.size() >= requests_under_way_max || answers_.size() >= answers_max;
+  pollfd watched[2] = {{lines_fd_.get(), static_cast<short>(full ? 0 : POLLIN), 0},
+                       {socket_.get(), POLLIN, 0}};
+  if (!requests_.empty()) watched[1].events |= POLLOUT;
+  (void)::poll(watched, 2, answers_.empty() ? -1 : retry_ms);
+  if ((watched[0].revents & POLLIN) != 0) read_lines();
+  if ((watched[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0) read_replies();
+  send();
+  push_answers();
+}
+
+void CommandPipe::read_lines() {
+  char buffer[4096];
+  std::size_t got = 0;
+  if (read_some(lines_fd_.get(), buffer, sizeof buffer, got) != Io::done) return;
+  lines_.append(buffer, got);
+  std::size_t start = 0;
+  for (std::size_t end = 0; (end = lines_.find('\n', start)) != lines_.npos; start = end + 1) {
+    take_line(std::string_view(lines_).substr(start, end - start));
+  }
+  lines_.erase(0, start);
+  if (lines_.size() > limits::inline_bytes_max) lines_.clear();  // no line that anybody could mean
+}
+
+void CommandPipe::take_line(std::string_view line) {
+  std::string name;
+  if (!line.empty() && line[0] == '@') {
+    const std::size_t blank = line.find(' ');
+    name = line.substr(1, blank == line.npos ? line.npos : blank - 1);
+    line = blank == line.npos ? std::string_view() : line.substr(blank + 1);
+    if (name.empty() || name[0] == '.' || name.find('/') != name.npos || name.size() > 255) return;
+  }
+  RespRequestParser probe;
+  const std::string request = std::string(line) + "\n";
+  const ParseState state = probe.next(request);
+  if (state == ParseState::need_more) return;  // an empty line
+  if (state != ParseState::request) {
+    if (!name.empty())
+      answers_.push_back({name, "ERR " + probe.error() + "\n", Clock::now() + answer_wait, {}, 0});
+    return;
+  }
+  std::vector<std::string_view> args;
+  for (const Scalar& arg : probe.args()) args.push_back(arg.bytes);
+  append_request(requests_, args);
+  expected_.push_back(std::move(name));
+}
+
+void append_text(const Value& value, std::string& out) {
+  if (value.is_list()) {
+    for (const Value& item : value.items) append_text(item, out);
+    return;
+  }
+  out.append(value.str()).push_back('\n');
+}
+
+void CommandPipe::read_replies() {
+  char buffer[65536];
+  std::size_t got = 0;
+  const Io io = read_some(socket_.get(), buffer, sizeof buffer, got);
+  if (io == Io::closed) ::_exit(0);
+  replies_.append(buffer, got);
+  std::size_t used = 0;
+  while (used < replies_.size()) {
+    const auto state = parser_.next(std::string_view(replies_).substr(used));
+    used += parser_.consumed();
+    if (state == RespReplyParser::State::error) ::_exit(1);
+    if (state == RespReplyParser::State::need_more) break;
+    deliver(parser_.value());
+  }
+  replies_.erase(0, used);
+}
+
+void CommandPipe::deliver(const Value& value) {
+  if (expected_.empty()) return;
+  std::string name = std::move(expected_.front());
+  expected_.pop_front();
+  if (name.empty()) return;
+  Answer answer{std::move(name), {}, Clock::now() + answer_wait, {}, 0};
+  append_text(value, answer.text);
+  answers_.push_back(std::move(answer));
+}
+
+/// True when the answer is delivered or will never be.
+bool CommandPipe::push(Answer& answer) const {
+  if (!answer.pipe) {
+    answer.pipe.reset(::openat(folder_.get(), answer.name.c_str(),
+                               O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+    struct stat facts {};
+    if (!answer.pipe) return (errno != ENXIO && errno != ENOENT) || Clock::now() > answer.give_up;
+    if (::fstat(answer.pipe.get(), &facts) != 0 || !S_ISFIFO(facts.st_mode)) return true;
+  }
+  while (answer.sent < answer.text.size()) {
+    std::size_t put = 0;
+    const Io io =
+        write_some(answer.pipe.get(), std::string_view(answer.text).substr(answer.sent), put);
+    if (io == Io::closed) return true;
+    if (io == Io::again) return Clock::now() > answer.give_up;
+    answer.sent += put;
+  }
+  return true;
+}
+
+void CommandPipe::push_answers() {
+  // Answers to one pipe keep their order: a later one waits for the earlier.
+  std::vector<std::string> waiting;
+  std::erase_if(answers_, [&](Answer& answer) {
+    for (const std::string& name : waiting) {
+      if (name == answer.name) return false;
+    }
+    if (push(answer)) return true;
+    waiting.push_back(answer.name);
+    return false;
+  });
+}
+
+void CommandPipe::send() {
+  while (!requests_.empty()) {
+    std::size_t put = 0;
+    const Io io = write_some(socket_.get(), requests_, put);
+    if (io == Io::closed) ::_exit(0);
+    if (io == Io::again) return;
+    requests_.erase(0, put);
+  }
+}
+
+}  // namespace
+
+Status prepare_command_pipe(const std::string& path) {
+  struct stat facts {};
+  if (::lstat(path.c_str(), &facts) != 0) return make_pipe(path);
+  if (!S_ISFIFO(facts.st_mode))
+    return {Code::usage, "--pipe " + path + ": something else is there"};
+  if (facts.st_uid != ::geteuid())
+    return {Code::denied, "--pipe " + path + " belongs to another user"};
+  if ((facts.st_mode & 077) != 0) {
+    return {Code::denied, "--pipe " + path + ": others can use it; chmod 600 it"};
+  }
+  return {};
+}
+
+void serve_command_pipe(const std::string& path, Fd connection) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (const int signal : {SIGINT, SIGHUP, SIGPIPE}) ::signal(signal, SIG_IGN);
+  set_title("kv command pipe " + path);
+  CommandPipe pipe(path, std::move(connection));
+  Status status = pipe.open();
+  if (status.ok()) status = enter_pipe_sandbox();
+  if (!status.ok()) {
+    log::warn(status.message());
+    ::_exit(1);
+  }
+  for (;;) pipe.round();
+}
+
+}  // namespace kv

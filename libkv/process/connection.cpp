@@ -1,0 +1,268 @@
+// See connection.hpp.
+#include "libkv/process/connection.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "libkv/base/limits.hpp"
+
+namespace kv {
+namespace {
+
+constexpr std::size_t under_way_max = 4096;  // requests of one connection
+constexpr std::size_t unsent_pause_bytes = std::size_t{1} << 20;
+constexpr std::size_t kept_capacity_max = 64 * 1024;
+
+}  // namespace
+
+void Connection::take(std::string_view bytes, FrameWriter& out) {
+  if (bytes.empty()) return;
+  if (!begun_) begin(bytes[0], out);
+  if (!in_.empty()) {
+    in_.append(bytes);
+    const std::size_t used = parse(in_, out);
+    in_.erase(0, used);
+    settle();
+    return;
+  }
+  const std::size_t used = parse(bytes, out);
+  if (used < bytes.size()) in_.assign(bytes.substr(used));
+}
+
+char* Connection::read_room(std::size_t& room) {
+  const std::size_t needed = std::max(resp_.needed(), plio_.needed());
+  if (in_.empty() || needed < limits::read_bytes) return nullptr;
+  // Memory grows with what has arrived, never with what was announced.
+  room = std::min({needed, std::max(in_.size(), limits::read_bytes), std::size_t{1} << 20});
+  const std::size_t before = in_.size();
+  if (in_.capacity() < before + room) in_.reserve(std::max(2 * before, before + room));
+  in_.resize(before + room);
+  return in_.data() + before;
+}
+
+void Connection::took_in_place(std::size_t room, std::size_t got, FrameWriter& out) {
+  in_.resize(in_.size() - room + got);
+  const std::size_t used = parse(in_, out);
+  in_.erase(0, used);
+  settle();
+}
+
+void Connection::resume(FrameWriter& out) {
+  if (in_.empty() || held()) return;
+  const std::size_t used = parse(in_, out);
+  in_.erase(0, used);
+  settle();
+}
+
+void Connection::report_taken(FrameWriter& out) {
+  if (untold_ < limits::taken_step_bytes || unsent() > limits::taken_step_bytes) return;
+  append_header(out.bytes, {sizeof untold_, number_, FrameKind::taken, 0, 0});
+  out.bytes.append(reinterpret_cast<const char*>(&untold_), sizeof untold_);
+  untold_ = 0;
+}
+
+void Connection::settle() {
+  if (in_.empty() && in_.capacity() > kept_capacity_max) std::string().swap(in_);
+}
+
+void Connection::begin(char first, FrameWriter& out) {
+  begun_ = true;
+  if (first == '\x01') dialect_ = Dialect::plio;
+  append_header(out.bytes, {5, number_, FrameKind::open, 0, 0});
+  out.bytes.push_back(static_cast<char>(dialect_));
+  const std::int32_t descriptor = fd();
+  out.bytes.append(reinterpret_cast<const char*>(&descriptor), sizeof descriptor);
+}
+
+std::size_t Connection::parse(std::string_view bytes, FrameWriter& out) {
+  if (closing_ || !last_words_.empty()) return bytes.size();
+  return dialect_ == Dialect::plio ? parse_plio(bytes, out) : parse_resp(bytes, out);
+}
+
+std::size_t Connection::parse_resp(std::string_view bytes, FrameWriter& out) {
+  std::size_t used = 0;
+  while (used < bytes.size() && !held()) {
+    const ParseState state = resp_.next(bytes.substr(used));
+    used += resp_.consumed();
+    if (state == ParseState::need_more) return used;
+    if (state != ParseState::request) return fail("-" + resp_.error() + "\r\n"), bytes.size();
+    send_request(resp_.args(), out);
+  }
+  return used;
+}
+
+std::size_t Connection::parse_plio(std::string_view bytes, FrameWriter& out) {
+  std::size_t used = 0;
+  while (used < bytes.size() && !held()) {
+    const ParseState state = plio_.next(bytes.substr(used));
+    used += plio_.consumed();
+    if (state == ParseState::need_more) return used;
+    // Garbage before a login is answered as the original does; later there is no error to send.
+    if (state == ParseState::error && !authenticated_) {
+      std::string words;
+      append_plio_message(words, "error", Scalar("NOAUTH"));
+      return fail(words), bytes.size();
+    }
+    if (state != ParseState::request) return fail({}), bytes.size();
+    send_request(plio_.args(), out);
+  }
+  return used;
+}
+
+void Connection::send_request(std::span<const Scalar> args, FrameWriter& out) {
+  ++under_way_;
+  if (arguments_bytes(args) < bulk_worth_bytes) return append_request(out.bytes, number_, args);
+  out.wants_segment = true;
+  send_large(args, out);
+}
+
+namespace {
+
+/// Fills slots of the segment with a request's payload, piece by piece and without a copy on the
+/// way; what finds no slot is kept for the pipe.
+class SlotWriter {
+ public:
+  SlotWriter(FrameWriter& out, std::uint32_t connection) : out_(out), connection_(connection) {}
+
+  void put(std::string_view bytes) {
+    while (!bytes.empty()) {
+      if (!slot_ && !full_) slot_ = out_.segment->take(), full_ = !slot_;
+      if (full_) {
+        rest_.append(bytes);
+        return;
+      }
+      const std::string_view piece = bytes.substr(0, bulk_slot_bytes - used_);
+      std::memcpy(out_.segment->at(*slot_) + used_, piece.data(), piece.size());
+      used_ += piece.size();
+      bytes.remove_prefix(piece.size());
+      if (used_ == bulk_slot_bytes) hand_over();
+    }
+  }
+  /// The request ends: its last frame carries what found no slot, mostly nothing.
+  void finish() {
+    if (used_ > 0) hand_over();
+    append_pieces(out_.bytes, connection_, rest_);
+  }
+
+ private:
+  void hand_over() {
+    append_header(out_.bytes, {bulk_reference_bytes, connection_, FrameKind::bulk, 0, 0});
+    append_bulk_reference(out_.bytes, *slot_, used_);
+    slot_.reset();
+    used_ = 0;
+  }
+
+  FrameWriter& out_;
+  std::uint32_t connection_;
+  std::optional<std::uint64_t> slot_;
+  std::size_t used_ = 0;
+  bool full_ = false;
+  std::string rest_;
+};
+
+}  // namespace
+
+void Connection::send_large(std::span<const Scalar> args, FrameWriter& out) {
+  if (out.segment == nullptr) {
+    std::string whole;
+    whole.reserve(arguments_bytes(args));
+    append_arguments(whole, args);
+    return append_pieces(out.bytes, number_, whole);
+  }
+  SlotWriter slots(out, number_);
+  std::string head;
+  append_count(head, args);
+  for (const Scalar& arg : args) {
+    append_argument_head(head, arg);
+    slots.put(head);
+    slots.put(arg.bytes);
+    head.clear();
+  }
+  slots.finish();
+}
+
+void Connection::fail(std::string_view error) {
+  last_words_ = error;
+  input_ended_ = true;
+}
+
+void Connection::reply(const FrameHeader& header, std::string_view payload) {
+  resp3_ = (header.flags & kResp3) != 0;
+  if (!authenticated_ && (header.flags & kAuthenticated) != 0) {
+    authenticated_ = true;
+    resp_.set_guest(false);
+    plio_.set_guest(false);
+  }
+  if ((header.flags & kMore) != 0) return reply_piece(header.flags, payload);
+  untold_ += payload.size();
+  if (!pieces_.empty()) {
+    pieces_.append(payload);
+    translate(pieces_);
+    std::string().swap(pieces_);
+  } else if ((header.flags & kTranslate) == 0 && dialect_ == Dialect::resp) {
+    out_.append(payload);
+  } else {
+    translate(payload);
+  }
+  under_way_ -= std::min<std::size_t>(under_way_, header.count);
+  if ((header.flags & kClose) != 0) closing_ = true, input_ended_ = true;
+  dirty = true;
+}
+
+void Connection::reply_piece(std::uint8_t flags, std::string_view piece) {
+  untold_ += piece.size();
+  const bool as_it_is = (flags & kTranslate) == 0 && dialect_ == Dialect::resp;
+  if (as_it_is && unsent() == 0 && piece.size() >= bulk_worth_bytes) {
+    // Large, and nothing before it waits: from where it lies to the socket. flush() meets an error
+    // again.
+    std::size_t put = 0;
+    (void)write_some(fd(), piece, put);
+    piece.remove_prefix(put);
+  }
+  (as_it_is ? out_ : pieces_).append(piece);
+}
+
+void Connection::translate(std::string_view payload) {
+  if (dialect_ == Dialect::plio) {
+    (void)to_plio(payload, out_);
+  } else if (resp3_) {
+    (void)to_resp3(payload, out_);
+  } else {
+    (void)to_resp2(payload, out_);
+  }
+}
+
+bool Connection::flush() {
+  dirty = false;
+  if (under_way_ == 0 && !last_words_.empty()) {
+    out_.append(last_words_);
+    last_words_.clear();
+    closing_ = true;
+  }
+  while (sent_ < out_.size()) {
+    std::size_t put = 0;
+    const Io io = write_some(fd(), std::string_view(out_).substr(sent_), put);
+    if (io == Io::closed) return false;
+    if (io == Io::again) return true;
+    sent_ += put;
+  }
+  out_.clear();
+  sent_ = 0;
+  if (out_.capacity() > kept_capacity_max) std::string().swap(out_);
+  return true;
+}
+
+bool Connection::wants_input() const noexcept {
+  if (input_ended_ || closing_ || unsent() > unsent_pause_bytes) return false;
+  return under_way_ < under_way_max && !(held() && in_.size() >= limits::read_bytes);
+}
+
+bool Connection::finished() const noexcept {
+  if (unsent() > 0) return false;
+  if (closing_) return true;
+  // What was held back is still to come.
+  return input_ended_ && under_way_ == 0 && last_words_.empty();
+}
+
+}  // namespace kv

@@ -1,0 +1,103 @@
+// One client's connection inside a child: bytes in to requests, replies to bytes out.
+//
+// Holds no password, no key, no file. Everything read here is hostile until it has become a
+// request.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "libkv/base/fd.hpp"
+#include "libkv/commands/session.hpp"
+#include "libkv/process/bulk.hpp"
+#include "libkv/process/frame.hpp"
+#include "libkv/wire/plio.hpp"
+#include "libkv/wire/plio_request.hpp"
+#include "libkv/wire/resp.hpp"
+
+namespace kv {
+
+/// Where a child's frames go: the pipe's queue, and the shared segment for what is large.
+struct FrameWriter {
+  std::string bytes;               // frames for the sibling
+  BulkSegment* segment = nullptr;  // not owned; null until there is one
+  bool wants_segment = false;      // something large has passed without one
+};
+
+class Connection {
+ public:
+  Connection(Fd socket, std::uint32_t number, bool trusted)
+      : socket_(std::move(socket)), number_(number), authenticated_(trusted) {
+    resp_.set_guest(!trusted);
+    plio_.set_guest(!trusted);
+  }
+
+  int fd() const noexcept { return socket_.get(); }
+  std::uint32_t number() const noexcept { return number_; }
+
+  /// Takes bytes received; appends frames to out.
+  void take(std::string_view bytes, FrameWriter& out);
+  /// Where to read to when a large request is half here: room behind what is kept. Null: nothing is
+  /// kept, read anywhere and call take().
+  char* read_room(std::size_t& room);
+  /// After reading to read_room()'s place: room as it was given, and how much came.
+  void took_in_place(std::size_t room, std::size_t got, FrameWriter& out);
+  /// Goes on with what was held back until a login was answered.
+  void resume(FrameWriter& out);
+  /// The client will send no more.
+  void end_of_input() noexcept { input_ended_ = true; }
+
+  /// A frame of replies from the sibling.
+  void reply(const FrameHeader& header, std::string_view payload);
+  /// A piece of a reply, more of which follows.
+  void reply_piece(std::uint8_t flags, std::string_view piece);
+
+  /// Sends what the socket takes. False: the client is gone.
+  bool flush();
+  std::size_t unsent() const noexcept { return out_.size() - sent_; }
+  /// After flush(): tells the sibling what the client has taken, in steps.
+  void report_taken(FrameWriter& out);
+  /// May more be read from the client now, or has it enough under way?
+  bool wants_input() const noexcept;
+  bool wants_output() const noexcept { return unsent() > 0; }
+  /// Nothing more will happen: close it.
+  bool finished() const noexcept;
+
+  std::uint32_t events = 0;  // what the loop watches for
+  bool dirty = false;        // has something to send this round
+
+ private:
+  /// A guest's next request waits until the one before is answered: it may be the login that lifts
+  /// the limits.
+  bool held() const noexcept { return !authenticated_ && under_way_ > 0; }
+  std::size_t parse(std::string_view bytes, FrameWriter& out);
+  std::size_t parse_resp(std::string_view bytes, FrameWriter& out);
+  std::size_t parse_plio(std::string_view bytes, FrameWriter& out);
+  void send_request(std::span<const Scalar> args, FrameWriter& out);
+  void send_large(std::span<const Scalar> args, FrameWriter& out);
+  void begin(char first, FrameWriter& out);
+  void fail(std::string_view error);
+  void translate(std::string_view payload);
+  void settle();
+
+  Fd socket_;
+  std::uint32_t number_;
+  RespRequestParser resp_;
+  PlioRequestParser plio_;
+  std::string in_;  // the beginning of a request that is not all here
+  std::string out_;
+  std::size_t sent_ = 0;
+  std::string pieces_;      // of a reply that comes in several frames
+  std::string last_words_;  // a protocol error, to be said after all replies under way
+  std::size_t under_way_ = 0;
+  std::uint64_t untold_ = 0;  // bytes of replies the sibling does not know to be taken
+  Dialect dialect_ = Dialect::resp;
+  bool begun_ = false;
+  bool authenticated_;
+  bool resp3_ = false;
+  bool input_ended_ = false;
+  bool closing_ = false;  // hang up when all is sent
+};
+
+}  // namespace kv

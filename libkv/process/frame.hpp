@@ -1,0 +1,89 @@
+// The frames that child and sibling exchange over a child's two pipes.
+//
+// A frame is a 12-byte header (little-endian) and its payload:
+//   u32 size        bytes of payload, at most limits::frame_bytes_max
+//   u32 connection  number of the connection inside the child
+//   u8  kind        FrameKind
+//   u8  flags       FrameFlag, meaning depends on the direction
+//   u16 count       replies in the payload (reply frames), otherwise 0
+// A request's payload: u32 number of arguments, then for each u32 length, u8 Kind, its bytes. One
+// that is larger than a frame comes in pieces: part frames, then a request frame with the rest.
+// A reply's payload: RESP3 as wire/reply.hpp writes it; larger than a frame: all but the last piece
+// have kMore. A child's frames are foreign bytes: whoever reads them must believe nothing.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libkv/base/limits.hpp"
+#include "libkv/value/scalar.hpp"
+
+namespace kv {
+
+enum class FrameKind : std::uint8_t {
+  // child to sibling
+  open = 1,     // a connection has said its first byte: payload u8 Dialect, i32 descriptor
+  request = 2,  // payload: the arguments, or the last piece of them
+  part = 3,     // a piece of a request's payload
+  closed = 4,   // the client is gone
+  bulk = 5,     // a piece that lies in the child's segment: payload u64 offset, u32 length
+  taken = 6,    // the client has taken so many more bytes of replies: payload u64
+  // sibling to child
+  attached = 16,    // the sibling has opened both pipes
+  reply = 17,       // payload: replies
+  bulk_reply = 18,  // a piece of a reply that lies in the segment: payload u64 offset, u32 length
+  bulk_done = 19,   // the sibling has copied a bulk piece: payload u64 offset
+};
+
+enum FrameFlag : std::uint8_t {
+  kTranslate = 1,      // RESP2 and RESP3 differ for these bytes
+  kResp3 = 2,          // the connection speaks RESP3
+  kAuthenticated = 4,  // full limits apply from now on
+  kClose = 8,          // hang up when this has been sent
+  kMore = 16,          // the reply goes on in the next frame of this connection
+};
+
+struct FrameHeader {
+  std::uint32_t size = 0;
+  std::uint32_t connection = 0;
+  FrameKind kind{};
+  std::uint8_t flags = 0;
+  std::uint16_t count = 0;
+};
+static_assert(sizeof(FrameHeader) == 12);
+
+inline constexpr std::size_t frame_header_bytes = sizeof(FrameHeader);
+
+/// Appends a header; the caller appends header.size bytes of payload.
+inline void append_header(std::string& out, const FrameHeader& header) {
+  out.append(reinterpret_cast<const char*>(&header), sizeof header);
+}
+
+/// Takes one whole frame off the front of bytes. False: not all there yet (bad unset) or a header
+/// no honest peer sends (bad set).
+bool take_frame(std::string_view& bytes, FrameHeader& header, std::string_view& payload, bool& bad);
+
+/// The serialised form of arguments, as a request's payload.
+void append_arguments(std::string& out, std::span<const Scalar> args);
+/// The same in parts: the number of arguments, and what precedes the bytes of each.
+void append_count(std::string& out, std::span<const Scalar> args);
+void append_argument_head(std::string& out, const Scalar& arg);
+std::size_t arguments_bytes(std::span<const Scalar> args) noexcept;
+
+/// Reads arguments back; they point into payload. False if the payload is not exactly that.
+bool read_arguments(std::string_view payload, std::vector<Scalar>& args);
+
+/// The second argument of a request's payload, which mostly is its key; empty if there is none. A
+/// hint only: the payload may still be bad.
+std::string_view likely_key(std::string_view payload) noexcept;
+
+/// Appends the rest of a request's payload: parts and a request frame.
+void append_pieces(std::string& out, std::uint32_t connection, std::string_view rest);
+/// Appends the frame that carries these arguments, which must fit one.
+void append_request(std::string& out, std::uint32_t connection, std::span<const Scalar> args);
+
+}  // namespace kv

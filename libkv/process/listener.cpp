@@ -1,0 +1,167 @@
+// See listener.hpp.
+#include "libkv/process/listener.hpp"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace kv {
+namespace {
+
+constexpr int backlog = 4096;
+constexpr int keepalive_idle_s = 300, keepalive_interval_s = 60;
+
+int port_of(const sockaddr_storage& address) noexcept {
+  if (address.ss_family == AF_INET) {
+    return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
+  }
+  return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
+}
+
+std::string text_of(const sockaddr_storage& address) {
+  char text[INET6_ADDRSTRLEN] = "?";
+  if (address.ss_family == AF_INET) {
+    ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text,
+                sizeof text);
+    return text;
+  }
+  const in6_addr& v6 = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+    ::inet_ntop(AF_INET, v6.s6_addr + 12, text, sizeof text);
+    return text;
+  }
+  ::inet_ntop(AF_INET6, &v6, text, sizeof text);
+  return text;
+}
+
+std::string host_and_port(const sockaddr_storage& address) {
+  const std::string host = text_of(address);
+  const bool brackets = host.find(':') != std::string::npos;
+  return (brackets ? "[" + host + "]" : host) + ":" + std::to_string(port_of(address));
+}
+
+bool is_loopback(const sockaddr_storage& address) {
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    return (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
+  }
+  const in6_addr& v6 = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
+  return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+}
+
+Result<Listener> listen_on(const addrinfo& info, const std::string& name, int& port) {
+  Fd fd(::socket(info.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return Status::from_errno(errno, "cannot make a socket for " + name);
+  const int on = 1;
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (info.ai_family == AF_INET6) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  const std::string where = name + " port " + std::to_string(port);
+  if (::bind(fd.get(), info.ai_addr, info.ai_addrlen) != 0 || ::listen(fd.get(), backlog) != 0) {
+    return Status::from_errno(errno, "cannot listen on " + where);
+  }
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&bound), &size);
+  port = port_of(bound);
+  return Listener{std::move(fd), text_of(bound) + " port " + std::to_string(port), false};
+}
+
+Result<Listener> listen_on(const std::string& name, int& port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const std::string service = std::to_string(port);
+  const int error = ::getaddrinfo(name.c_str(), service.c_str(), &hints, &found);
+  if (error != 0) {
+    return Status(Code::usage, "cannot listen on " + name + ": " + ::gai_strerror(error));
+  }
+  Result<Listener> listener = listen_on(*found, name, port);
+  ::freeaddrinfo(found);
+  return listener;
+}
+
+/// Does somebody answer at this Unix socket?
+bool is_alive(const sockaddr_un& address) {
+  const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+}  // namespace
+
+Result<std::vector<Listener>> listen_tcp(const std::vector<std::string>& addresses, int& port) {
+  std::vector<Listener> listeners;
+  const bool by_default = addresses.empty();
+  for (const std::string& name :
+       by_default ? std::vector<std::string>{"127.0.0.1", "::1"} : addresses) {
+    Result<Listener> listener = listen_on(name, port);
+    // A machine without IPv6 has no ::1; that is no mistake of anybody.
+    if (!listener.ok() && by_default && !listeners.empty() &&
+        listener.status().code() != Code::busy) {
+      continue;
+    }
+    if (!listener.ok()) return listener.status();
+    listeners.push_back(*std::move(listener));
+  }
+  return listeners;
+}
+
+Result<Listener> listen_unix(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    return Status(Code::usage, "the path of --unixsocket is longer than " +
+                                   std::to_string(sizeof address.sun_path - 1) + " bytes");
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  struct stat facts {};
+  if (::lstat(path.c_str(), &facts) == 0) {
+    if (!S_ISSOCK(facts.st_mode)) {
+      return Status(Code::busy, "cannot listen on " + path + ": something else is there");
+    }
+    if (is_alive(address)) {
+      return Status(Code::busy, "cannot listen on " + path + ": another server does");
+    }
+    ::unlink(path.c_str());
+  }
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  // The umask is 077: from the first instant nobody else can connect.
+  if (!fd || ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(fd.get(), backlog) != 0) {
+    return Status::from_errno(errno, "cannot listen on " + path);
+  }
+  return Listener{std::move(fd), path, true};
+}
+
+std::string peer_address(int fd, bool is_unix, bool& local) {
+  local = true;
+  if (is_unix) return "unix:0";
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return "?:0";
+  local = is_loopback(peer);
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  // A client that vanished without a word is noticed within some minutes.
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &keepalive_idle_s, sizeof keepalive_idle_s);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &keepalive_interval_s, sizeof keepalive_interval_s);
+  return host_and_port(peer);
+}
+
+std::string own_address(int fd, const Listener& listener) {
+  sockaddr_storage own{};
+  socklen_t size = sizeof own;
+  if (listener.is_unix) return listener.shown + ":0";
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) != 0) return {};
+  return host_and_port(own);
+}
+
+}  // namespace kv

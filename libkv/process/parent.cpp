@@ -1,0 +1,186 @@
+// The parent's loop, signals and end. See parent.hpp.
+#include "libkv/process/parent.hpp"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "libkv/base/log.hpp"
+#include "libkv/process/sandbox.hpp"
+#include "libkv/process/title.hpp"
+
+namespace kv {
+namespace {
+
+constexpr int events_max = 64;
+
+void watch(int epoll, int fd) noexcept {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = fd;
+  ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+Fd signal_descriptor() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, signal);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGHUP, SIG_IGN);
+  ::signal(SIGPIPE, SIG_IGN);
+  return Fd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+
+std::string random_hex(std::size_t bytes) {
+  std::string raw(bytes, '\0'), text;
+  if (::getrandom(raw.data(), bytes, 0) != static_cast<ssize_t>(bytes)) raw.assign(bytes, 'k');
+  for (const char c : raw) {
+    char two[3];
+    std::snprintf(two, sizeof two, "%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    text += two;
+  }
+  return text;
+}
+
+std::string own_path() {
+  std::string path(4096, '\0');
+  const ssize_t n = ::readlink("/proc/self/exe", path.data(), path.size());
+  path.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return path;
+}
+
+}  // namespace
+
+Parent::Parent(const Options& options, Gatekeeper gatekeeper, RunFolder folder,
+               std::vector<Listener> listeners, int port)
+    : options_(options),
+      gatekeeper_(std::move(gatekeeper)),
+      folder_(std::move(folder)),
+      listeners_(std::move(listeners)),
+      port_(port),
+      run_id_(random_hex(20)),
+      executable_(own_path()) {}
+
+Parent::~Parent() = default;
+
+Status Parent::start() {
+  set_title("kv parent :" + std::to_string(port_));
+  // No core file and no debugger shall show what passes through.
+  ::prctl(PR_SET_DUMPABLE, 0);
+  epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  signals_ = signal_descriptor();
+  if (!epoll_ || !signals_) return Status::from_errno(errno, "cannot make the parent's loop");
+  if (Status status = prepare_sandbox(); !status.ok()) return status;
+  watch(epoll_.get(), signals_.get());
+  log::note("Parent PID: " + std::to_string(::getpid()));
+  if (Status status = start_sibling(); !status.ok()) return status;
+  watch(epoll_.get(), sibling_status_.get());
+  for (const Listener& listener : listeners_) watch(epoll_.get(), listener.fd.get());
+  return {};
+}
+
+int Parent::run() {
+  if (const Status status = start(); !status.ok()) {
+    log::refuse(status.message());
+    folder_.remove();
+    return 1;
+  }
+  while (exit_status_ < 0) round();
+  return clean_up();
+}
+
+void Parent::round() {
+  epoll_event events[events_max];
+  const int count = ::epoll_wait(epoll_.get(), events, events_max, 1000);
+  for (int i = 0; i < count; ++i) {
+    const int fd = events[i].data.fd;
+    if (fd == signals_.get()) {
+      handle_signals();
+    } else if (fd == sibling_status_.get()) {
+      hear_sibling();
+    } else if (const auto child = by_control_.find(fd); child != by_control_.end()) {
+      hear_child(*child->second);
+    } else {
+      for (const Listener& listener : listeners_) {
+        if (listener.fd.get() == fd) accept_from(listener);
+      }
+    }
+  }
+  retire_idle();
+  keep_command_pipe();
+  if (sibling_ < 0 && !stopping_ && exit_status_ < 0 && Clock::now() >= fork_pause_) {
+    if (const Status status = start_sibling(); !status.ok()) log::warn(status.message());
+    else watch(epoll_.get(), sibling_status_.get());
+  }
+}
+
+void Parent::handle_signals() {
+  signalfd_siginfo info{};
+  while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    if (info.ssi_signo != SIGCHLD) stop(static_cast<int>(info.ssi_signo));
+  }
+  reap();
+}
+
+void Parent::stop(int) {
+  if (sibling_ < 0) {
+    exit_status_ = 0;
+    return;
+  }
+  // Asked once: the sibling saves and ends. Asked again: it ends without the snapshot.
+  ::kill(sibling_, stopping_ ? SIGUSR1 : SIGTERM);
+  if (stopping_) return;
+  stopping_ = true;
+  for (Listener& listener : listeners_) listener.fd.reset();
+}
+
+void Parent::reap() {
+  int wait_status = 0;
+  for (pid_t pid = 0; (pid = ::waitpid(-1, &wait_status, WNOHANG)) > 0;) {
+    if (pid == sibling_) {
+      sibling_ended(wait_status);
+    } else if (pid == command_pipe_) {
+      command_pipe_ = -1;
+    } else {
+      child_ended(pid, wait_status);
+    }
+  }
+}
+
+void Parent::child_ended(pid_t pid, int wait_status) {
+  const auto found = children_.find(pid);
+  if (found == children_.end()) return;
+  Announcement gone;
+  gone.kind = AnnouncementKind::gone;
+  gone.pid = pid;
+  announce(gone);
+  if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) != SIGKILL) {
+    log::warn("child " + std::to_string(pid) + " was ended by signal " +
+              std::to_string(WTERMSIG(wait_status)));
+    // One that dies young may be followed by many: wait a little longer each time.
+    ++young_deaths_;
+    const unsigned shift = young_deaths_ < 6 ? young_deaths_ : 6;
+    fork_pause_ = Clock::now() + std::chrono::milliseconds(50U << shift);
+  }
+  connections_ -= found->second->connections;
+  by_control_.erase(found->second->control.get());
+  children_.erase(found);
+}
+
+int Parent::clean_up() {
+  if (command_pipe_ > 0) ::kill(command_pipe_, SIGKILL);
+  for (const auto& [pid, child] : children_) ::kill(pid, SIGKILL);
+  while (::waitpid(-1, nullptr, 0) > 0) continue;
+  folder_.remove();
+  if (!options_.unix_socket.empty()) ::unlink(options_.unix_socket.c_str());
+  log::note("[parent]=" + std::to_string(::getpid()) + " exiting");
+  return exit_status_;
+}
+
+}  // namespace kv

@@ -1,0 +1,168 @@
+// The parent and its sibling: start, restart, announcements, the ready line. See parent.hpp.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "libkv/base/log.hpp"
+#include "libkv/process/command_pipe.hpp"
+#include "libkv/process/parent.hpp"
+#include "libkv/process/sibling.hpp"
+
+namespace kv {
+namespace {
+
+constexpr int quick_death_s = 1;
+constexpr unsigned quick_deaths_max = 10;
+
+/// systemd's protocol: a datagram to the socket named in NOTIFY_SOCKET (sd_notify(3)).
+void notify_systemd(std::string_view text) {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  sockaddr_un address{};
+  if (path == nullptr || (path[0] != '/' && path[0] != '@')) return;
+  const std::size_t size = std::strlen(path);
+  if (size >= sizeof address.sun_path) return;
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path, size);
+  if (path[0] == '@') address.sun_path[0] = '\0';
+  const Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const auto bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size);
+  (void)::sendto(fd.get(), text.data(), text.size(), MSG_NOSIGNAL,
+                 reinterpret_cast<const sockaddr*>(&address), bytes);
+}
+
+}  // namespace
+
+Status Parent::start_sibling() {
+  int ends[2] = {-1, -1};
+  if (::pipe2(ends, O_CLOEXEC) != 0) return Status::from_errno(errno, "cannot make a pipe");
+  announcements_.reset();
+  sibling_open_ = false;
+  ::unlink(folder_.sibling_pipe().c_str());
+  const pid_t pid = ::fork();
+  if (pid == 0) be_sibling(ends[1]);
+  ::close(ends[1]);
+  if (pid < 0) {
+    ::close(ends[0]);
+    return Status::from_errno(errno, "cannot start the sibling");
+  }
+  sibling_ = pid;
+  sibling_started_ = Clock::now();
+  sibling_status_.reset(ends[0]);
+  set_nonblocking(sibling_status_.get());
+  return {};
+}
+
+void Parent::be_sibling(int status_fd) {
+  ::prctl(PR_SET_PDEATHSIG, SIGUSR1);
+  if (::getppid() == 1) ::_exit(1);
+  Fd status(::dup2(status_fd, 3));
+  ::close_range(4, ~0U, 0);
+  // Whatever the parent's objects hold was closed above; they are never destroyed here.
+  int exit_status = 1;
+  {
+    Sibling sibling(
+        {options_, gatekeeper_, folder_, port_, run_id_, executable_, std::move(status)});
+    exit_status = sibling.run();
+  }
+  ::_exit(exit_status);
+}
+
+void Parent::hear_sibling() {
+  char word = 0;
+  std::size_t got = 0;
+  while (sibling_status_) {
+    const Io io = read_some(sibling_status_.get(), &word, 1, got);
+    if (io == Io::again) return;
+    if (io == Io::closed) return sibling_status_.reset();
+    if (word == 'o') {
+      Result<Fd> pipe = open_pipe(folder_.sibling_pipe(), O_WRONLY);
+      if (pipe.ok()) announcements_ = *std::move(pipe);
+      sibling_open_ = pipe.ok();
+    }
+    if (word == 'r') announce_ready();
+  }
+}
+
+void Parent::announce_ready() {
+  if (ready_said_) return log::warn("the sibling is back and has restored the data");
+  ready_said_ = true;
+  std::string where;
+  for (const Listener& listener : listeners_) where += (where.empty() ? "" : ", ") + listener.shown;
+  log::say("ready: kv " KV_VERSION " listens on " + where);
+  notify_systemd("READY=1\nSTATUS=listening on " + where + "\n");
+}
+
+bool Parent::announce(const Announcement& announcement) {
+  if (!announcements_) return false;
+  std::size_t put = 0;
+  const std::string_view bytes(reinterpret_cast<const char*>(&announcement), sizeof announcement);
+  return write_some(announcements_.get(), bytes, put) == Io::done;
+}
+
+void Parent::sibling_ended(int wait_status) {
+  sibling_ = -1;
+  sibling_open_ = false;
+  sibling_status_.reset();
+  announcements_.reset();
+  // Its children find their pipes closed; nothing they still say can be answered.
+  for (const auto& [pid, child] : children_) ::kill(pid, SIGKILL);
+  const bool clean = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
+  if (stopping_ || clean || (!ready_said_ && WIFEXITED(wait_status))) {
+    exit_status_ = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 1;
+    return;
+  }
+  if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == sibling_sync_failed) {
+    exit_status_ = 1;  // it has said why
+    return;
+  }
+  const std::string how = WIFSIGNALED(wait_status)
+                              ? "by signal " + std::to_string(WTERMSIG(wait_status))
+                              : "with status " + std::to_string(WEXITSTATUS(wait_status));
+  log::warn("the sibling ended " + how + "; starting it again from the disk");
+  const bool quick = Clock::now() - sibling_started_ < std::chrono::seconds(quick_death_s);
+  sibling_quick_deaths_ = quick ? sibling_quick_deaths_ + 1 : 0;
+  if (sibling_quick_deaths_ > quick_deaths_max) {
+    log::refuse("the sibling ends as soon as it is started; giving up");
+    exit_status_ = 1;
+    return;
+  }
+  const unsigned shift = std::min(sibling_quick_deaths_, 6U);
+  fork_pause_ = Clock::now() + std::chrono::milliseconds(quick ? 50U << shift : 0U);
+}
+
+void Parent::keep_command_pipe() {
+  // It ends with the connection it holds, so with the sibling or its child: then there is a new
+  // one, or whoever writes to the pipe would wait for ever. A second apart, should it end at once.
+  if (options_.command_pipe.empty() || command_pipe_ > 0 || !ready_said_ || !sibling_open_) return;
+  if (stopping_ || Clock::now() < command_pipe_pause_) return;
+  command_pipe_pause_ = Clock::now() + std::chrono::seconds(1);
+  start_command_pipe();
+}
+
+void Parent::start_command_pipe() {
+  int ends[2] = {-1, -1};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
+    return log::warn("cannot serve --pipe: no socket pair");
+  }
+  Fd ours(ends[0]), theirs(ends[1]);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    Fd socket(::dup2(theirs.release(), 3));
+    ::close_range(4, ~0U, 0);
+    serve_command_pipe(options_.command_pipe, std::move(socket));
+  }
+  if (pid < 0) return log::warn("cannot serve --pipe: no process");
+  command_pipe_ = pid;
+  hand_over(std::move(ours), {"pipe:0", options_.command_pipe, true, true});
+}
+
+}  // namespace kv

@@ -1,0 +1,64 @@
+// When and how snapshots are written: the --persist timer, BGSAVE, SAVE; forks and reaps writers.
+//
+// The sibling owns one and tells it the time. It must never lose a failure: what went wrong is kept
+// for INFO and said on stderr, and the timer tries again later each time (back-off).
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libkv/commands/services.hpp"
+#include "libkv/keyspace/keyspace.hpp"
+#include "persistence/persistence.hpp"
+
+namespace kv {
+
+class Saver {
+ public:
+  /// after_fork runs in the writer, first thing: it closes what a writer must not hold.
+  Saver(Env& env, Persistence& store, Counters& counters, std::function<void()> after_fork);
+
+  /// Forks a writer for these databases. busy while one runs.
+  Status start(const std::vector<std::unique_ptr<Keyspace>>& databases);
+  /// Writes the snapshot here and now; busy while a writer runs.
+  Status save_here(const std::vector<std::unique_ptr<Keyspace>>& databases);
+  /// A child of this process has ended. True if it was the writer.
+  bool reaped(pid_t pid, int wait_status);
+  /// Is it time for the timer's save? interval 0: never.
+  bool due(std::int64_t now_ms, std::uint32_t interval_s) const;
+  /// Ends a running writer and waits for it (bounded): at the server's own end.
+  void abandon();
+
+  bool running() const noexcept { return writer_ > 0; }
+  std::int64_t started_ms() const noexcept { return started_ms_; }
+  void fill(PersistenceState& state) const;
+
+ private:
+  void note_result(const Status& status, std::int64_t now_ms);
+  [[noreturn]] void be_writer(const SaveJob& job, const std::vector<Keyspace*>& databases,
+                              int result_fd);
+
+  Env& env_;
+  Persistence& store_;
+  Counters& counters_;
+  std::function<void()> after_fork_;
+  pid_t writer_ = -1;
+  int result_fd_ = -1;      // the writer's sentence when it fails
+  bool abandoned_ = false;  // we ended it ourselves
+  std::int64_t started_ms_ = 0;
+  std::int64_t last_end_ms_ = 0;
+  std::int64_t last_save_s_ = 0;
+  std::int64_t last_duration_s_ = -1;
+  std::uint64_t changes_at_start_ = 0;
+  std::uint64_t saves_ = 0;
+  std::uint64_t cow_bytes_ = 0;
+  unsigned failures_ = 0;  // in a row
+  std::string last_error_;
+};
+
+}  // namespace kv

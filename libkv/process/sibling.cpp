@@ -1,0 +1,268 @@
+// The sibling's life and loop. See sibling.hpp.
+#include "libkv/process/sibling.hpp"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "libkv/base/limits.hpp"
+#include "libkv/base/log.hpp"
+#include "libkv/base/machine.hpp"
+#include "libkv/process/loading_bar.hpp"
+#include "libkv/process/title.hpp"
+
+namespace kv {
+namespace {
+
+constexpr std::size_t arena_bytes = std::size_t{1} << 20;
+// Memory of large requests and replies is used again instead of being given back and faulted in
+// anew for each: half of the cost of a 1 MiB value. The keyspace's memory is its own affair.
+constexpr int memory_kept_bytes = 32 << 20;
+constexpr int events_max = 128;
+constexpr std::chrono::milliseconds expire_interval{100};
+constexpr int idle_timeout_ms = 100;
+
+std::int64_t wall_ms() {
+  using namespace std::chrono;
+  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+bool watch(int epoll, int fd, std::uint32_t events) noexcept {
+  epoll_event event{};
+  event.events = events;
+  event.data.fd = fd;
+  return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/// SIGTERM and SIGUSR1 (the parent has died) and SIGCHLD arrive as descriptors; SIGINT is for the
+/// parent, which the terminal tells as well.
+Fd signal_descriptor() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGUSR1, SIGCHLD}) sigaddset(&set, signal);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGINT, SIG_IGN);
+  ::signal(SIGHUP, SIG_IGN);
+  ::signal(SIGPIPE, SIG_IGN);
+  return Fd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+
+PersistenceSettings persistence_settings(const Options& options) {
+  PersistenceSettings settings;
+  settings.folder = options.folder;
+  settings.log = options.persist;
+  (void)parse_fsync(options.fsync, settings.fsync);
+  settings.format = options.binary ? SnapshotFormat::binary : SnapshotFormat::text;
+  settings.keep_logs = options.keep_logs;
+  settings.databases = options.databases;
+  return settings;
+}
+
+}  // namespace
+
+Sibling::Sibling(SiblingSetup setup)
+    : setup_(std::move(setup)), gatekeeper_(setup_.gatekeeper), engine_(*this, *this) {
+  for (unsigned i = 0; i < setup_.options.databases; ++i) {
+    databases_.push_back(std::make_unique<Keyspace>());
+  }
+  counters_.started_ms = wall_ms();
+  arena_.resize(arena_bytes);
+  make_settings();
+}
+
+Sibling::~Sibling() = default;
+
+Status Sibling::open_pipes() {
+  const std::string path = setup_.folder.sibling_pipe();
+  if (Status made = make_pipe(path); !made.ok()) return made;
+  // Both ends, so that the pipe never reads as closed when no child is announcing itself.
+  Result<Fd> pipe = open_pipe(path, O_RDWR);
+  if (!pipe.ok()) return pipe.status();
+  announcements_ = *std::move(pipe);
+  epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  signals_ = signal_descriptor();
+  if (!epoll_ || !signals_) return Status::from_errno(errno, "cannot make the sibling's loop");
+  watch(epoll_.get(), announcements_.get(), EPOLLIN);
+  watch(epoll_.get(), signals_.get(), EPOLLIN);
+  std::size_t put = 0;
+  (void)write_some(setup_.parent.get(), "o", put);
+  return {};
+}
+
+Status Sibling::restore() {
+  Replay replay;
+  replay.database = [this](unsigned number) -> Keyspace* {
+    return number < databases_.size() ? databases_[number].get() : nullptr;
+  };
+  replay.apply = [this](std::int64_t time_ns, unsigned database, Dialect dialect,
+                        std::span<const Scalar> args) {
+    return engine_.replay(time_ns, database, dialect, args);
+  };
+  LoadingBar bar;
+  replay.progress = [this, &bar, next = Clock::now()](const Progress& progress) mutable {
+    bar.step(progress, state_);
+    // Clients are told LOADING meanwhile.
+    const auto now = Clock::now();
+    if (now < next) return;
+    next = now + std::chrono::milliseconds(20);
+    round(0);
+  };
+  engine_.set_loading(true);
+  auto opened = Persistence::open(posix_env(), persistence_settings(setup_.options), replay);
+  bar.done();
+  if (!opened.ok()) return opened.status();
+  store_ = *std::move(opened);
+  for (const std::string& note : store_->recovery().notes) log::warn(note);
+  saver_ = std::make_unique<Saver>(posix_env(), *store_, counters_, [this] {
+    // What the fork inherited and must not hold: every pipe, the loop, the signals.
+    for (const auto& [fd, channel] : by_request_fd_) ::close(fd);
+    for (const auto& [fd, channel] : by_reply_fd_) ::close(fd);
+    announcements_.reset();
+    epoll_.reset();
+    signals_.reset();
+    setup_.parent.reset();
+  });
+  engine_.set_loading(false);
+  loading_ = false;
+  if (setup_.options.persist) engine_.set_log(&store_->log());
+  counters_.changes_since_save = store_->recovery().lines;
+  if (store_->recovery().save_needed) (void)save_in_background();
+  return {};
+}
+
+int Sibling::run() {
+  set_title("kv sibling");
+  ::prctl(PR_SET_PDEATHSIG, SIGUSR1);
+  ::mallopt(M_MMAP_THRESHOLD, memory_kept_bytes);
+  ::mallopt(M_TRIM_THRESHOLD, memory_kept_bytes);
+  log::note("[sibling]=" + std::to_string(::getpid()) + " started");
+  Status status = open_pipes();
+  if (status.ok()) status = restore();
+  if (!status.ok()) {
+    log::refuse(status.message());
+    return 1;
+  }
+  std::size_t put = 0;
+  (void)write_some(setup_.parent.get(), "r", put);
+  counters_.memory_at_start = process_use().allocated_bytes;
+  next_expire_ = next_second_ = Clock::now();
+  while (!ending_) {
+    round(idle_timeout_ms);
+    timers();
+  }
+  return finish_up();
+}
+
+void Sibling::round(int timeout_ms) {
+  serve_events(timeout_ms);
+  engine_.finish();
+  arena_used_ = 0;
+  flush_channels();
+  graveyard_.clear();
+  dropped_.clear();
+  if (store_ != nullptr && store_->log_failed() && store_->fsync() == Fsync::always) {
+    log::warn("the log could not be forced to the disk; ending so that nothing false is promised");
+    ::_exit(sibling_sync_failed);
+  }
+}
+
+void Sibling::serve_events(int timeout_ms) {
+  epoll_event events[events_max];
+  const int count = ::epoll_wait(epoll_.get(), events, events_max, timeout_ms);
+  counters_.clock_ms = wall_ms();
+  // Announcements first: a connection's frames may already wait behind its announcement.
+  for (int i = 0; i < count; ++i) {
+    if (events[i].data.fd == announcements_.get()) read_announcements();
+    if (events[i].data.fd == signals_.get()) handle_signals();
+  }
+  for (int i = 0; i < count; ++i) {
+    const int fd = events[i].data.fd;
+    if (const auto request = by_request_fd_.find(fd); request != by_request_fd_.end()) {
+      read_channel(*request->second);
+    } else if (const auto reply = by_reply_fd_.find(fd); reply != by_reply_fd_.end()) {
+      Channel& channel = *reply->second;
+      if (!channel.dirty) channel.dirty = true, dirty_.push_back(&channel);
+    }
+  }
+}
+
+void Sibling::timers() {
+  const auto now = Clock::now();
+  if (!deferred_.empty()) run_deferred();
+  if (now >= next_expire_) {
+    next_expire_ = now + expire_interval;
+    engine_.expire_some();
+  }
+  if (now < next_second_) return;
+  next_second_ = now + std::chrono::seconds(1);
+  measure_rates();
+  close_overdue_guests();
+  store_->tick(std::chrono::nanoseconds(now.time_since_epoch()).count());
+  if (saver_->due(wall_ms(), setup_.options.persist_seconds)) (void)save_in_background();
+}
+
+void Sibling::measure_rates() {
+  const auto since = [](std::uint64_t now, std::uint64_t& before) {
+    const std::uint64_t grown = now >= before ? now - before : now;  // CONFIG RESETSTAT starts at 0
+    before = now;
+    return grown;
+  };
+  const auto kib = [](std::uint64_t bytes) { return static_cast<double>(bytes) / 1024; };
+  counters_.ops_per_second = since(counters_.commands_processed, measured_commands_);
+  counters_.input_kbps = kib(since(counters_.net_input_bytes, measured_in_));
+  counters_.output_kbps = kib(since(counters_.net_output_bytes, measured_out_));
+}
+
+void Sibling::close_overdue_guests() {
+  std::int64_t grace_ms = std::int64_t{setup_.options.login_grace_s} * 1000;
+  if (grace_ms == 0) return;
+  // When room gets scarce, those who only hold a place hold it for less long.
+  if (sessions_.size() > max_clients() / 10 * 9)
+    grace_ms = std::min<std::int64_t>(grace_ms, 10'000);
+  const std::int64_t now = wall_ms();
+  for (const auto& [id, session] : sessions_) {
+    if (!session->authenticated && now - session->created_ms > grace_ms) close_session(*session);
+  }
+}
+
+void Sibling::handle_signals() {
+  signalfd_siginfo info{};
+  while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    if (info.ssi_signo == SIGTERM) ending_ = true;
+    // Nobody is left to answer; the log already has everything.
+    if (info.ssi_signo == SIGUSR1) ending_ = true, save_at_end_ = false;
+  }
+  int status = 0;
+  for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+    if (saver_ != nullptr && saver_->reaped(pid, status)) {
+      for (const auto& database : databases_) database->set_access_tracking(true);
+    }
+  }
+}
+
+int Sibling::finish_up() {
+  engine_.finish();
+  flush_channels();
+  saver_->abandon();
+  int exit_status = 0;
+  if (save_at_end_ && setup_.options.persist && counters_.changes_since_save > 0) {
+    // Failing to save must not keep the server from ending: the log has it all.
+    (void)saver_->save_here(databases_);
+  }
+  if (const Status closed = store_->close(); !closed.ok()) {
+    log::warn(closed.message());
+    exit_status = 1;
+  }
+  log::note("[sibling]=" + std::to_string(::getpid()) + " exiting");
+  return exit_status;
+}
+
+}  // namespace kv

@@ -1,0 +1,168 @@
+// The sibling: the one process that holds the keyspace. One thread, one loop.
+//
+// It hears of children and connections over pipe_sibling, reads request frames from every child's
+// pipe, lets the engine run them a batch at a time, and sends reply frames back. It decides who is
+// authenticated. It must never block on a child, a client or a slow reader, and never believe a
+// frame beyond what it has checked. It forks the snapshot writers and ends when the parent does.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "libkv/base/env.hpp"
+#include "libkv/base/fd.hpp"
+#include "libkv/engine/engine.hpp"
+#include "libkv/process/announcement.hpp"
+#include "libkv/process/auth.hpp"
+#include "libkv/process/channel.hpp"
+#include "libkv/process/options.hpp"
+#include "libkv/process/run_folder.hpp"
+#include "libkv/process/saver.hpp"
+#include "persistence/persistence.hpp"
+
+namespace kv {
+
+/// The sibling's exit status when the log cannot be synced under --fsync always: not to be started
+/// again, since what is in the kernel's memory may differ from what is on the disk.
+inline constexpr int sibling_sync_failed = 3;
+
+/// What the parent tells a new sibling. References must outlive it.
+struct SiblingSetup {
+  const Options& options;
+  const Gatekeeper& gatekeeper;
+  const RunFolder& folder;
+  int port = 0;  // the one really listened on
+  std::string run_id;
+  std::string executable;
+  Fd parent;  // one byte each: 'o' pipe_sibling is open, 'r' ready
+};
+
+class Sibling : public Services, public ReplySink {
+ public:
+  explicit Sibling(SiblingSetup setup);
+  ~Sibling() override;
+
+  /// Restores the data, serves until told to end. The process's exit status.
+  int run();
+
+  // --- Services (sibling_services.cpp) ---
+  Keyspace& database(unsigned number) override { return *databases_[number]; }
+  unsigned databases() const override { return static_cast<unsigned>(databases_.size()); }
+  Counters& counters() override { return counters_; }
+  const PersistenceState& persistence() const override;
+  const std::vector<Setting>& settings() const override { return settings_; }
+  const std::map<std::uint64_t, Session*>& sessions() const override { return sessions_; }
+  bool check_password(Session& session, std::string_view password) override;
+  bool check_password_hash(Session& session, std::uint32_t hash) override;
+  void close_session(Session& session) override;
+  Status save_in_background() override;
+  Status save_now() override;
+  Status sync_log() override;
+  Status convert_format() override;
+  Status reload() override;
+  void shutdown(bool save) override;
+  void set_active_expire(bool on) override { engine_.set_active_expire(on); }
+  void sleep_ms(std::int64_t ms) override;
+  int port() const override { return setup_.port; }
+  std::string run_id() const override { return setup_.run_id; }
+  std::string executable() const override { return setup_.executable; }
+  std::string config_file() const override { return setup_.options.config_file; }
+  std::uint64_t children() const override { return channels_.size(); }
+  std::uint64_t max_clients() const override { return setup_.options.max_clients; }
+  bool plio_remote() const override { return setup_.options.plio_remote; }
+
+  // --- ReplySink ---
+  std::string& begin_reply(Session& session) override;
+  void end_reply(Session& session, bool translate) override;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  // sibling.cpp: the loop
+  Status open_pipes();
+  Status restore();
+  void round(int timeout_ms);
+  void serve_events(int timeout_ms);
+  void timers();
+  void measure_rates();
+  void close_overdue_guests();
+  void handle_signals();
+  int finish_up();
+
+  // sibling_channels.cpp: announcements, frames, connections
+  void read_announcements();
+  void announced_child(const Announcement& announcement);
+  void announced_connection(const Announcement& announcement);
+  void announced_gone(std::int32_t pid);
+  void read_channel(Channel& channel);
+  class LookAhead;
+  std::size_t take_frames(Channel& channel, std::string_view bytes);
+  bool handle_frame(Channel& channel, const FrameHeader& header, std::string_view payload);
+  bool open_connection(Session& session, std::string_view payload);
+  bool take_piece(Channel& channel, Session& session, std::string_view payload);
+  bool take_request(Channel& channel, Session& session, std::string_view payload);
+  bool take_bulk(Channel& channel, Session& session, std::string_view payload);
+  void submit(Session& session, std::span<const Scalar> args);
+  bool must_wait(Session& session, std::span<const Scalar> args);
+  bool note_taken(Session& session, std::string_view payload);
+  void run_backlog(Session& session);
+  void run_deferred();
+  void close_connection(Channel& channel, std::uint32_t number);
+  void drop_channel(Channel& channel, std::string_view why);
+  void forget(std::unique_ptr<Session> session);
+  void append_closes();
+  void flush_channels();
+  void watch_for_room(Channel& channel);
+  void note_request(const Session& session, std::span<const Scalar> args);
+  Session* session_of(Channel& channel, std::uint32_t number);
+
+  void make_settings();
+
+  SiblingSetup setup_;
+  Gatekeeper gatekeeper_;
+  Counters counters_;
+  mutable PersistenceState state_;
+  std::vector<Setting> settings_;
+  std::vector<std::unique_ptr<Keyspace>> databases_;
+  Engine engine_;
+  std::unique_ptr<Persistence> store_;
+  std::unique_ptr<Saver> saver_;
+
+  Fd epoll_, signals_, announcements_;
+  std::unordered_map<int, Channel*> by_request_fd_, by_reply_fd_;
+  std::string nowhere_;  // replies to a connection that has gone
+  std::unordered_map<std::int32_t, std::unique_ptr<Channel>> channels_;  // by pid
+  std::vector<std::unique_ptr<Channel>> dropped_;                        // until the round ends
+  std::unordered_map<std::int32_t, std::vector<std::unique_ptr<Session>>> early_;  // before a child
+  std::map<std::uint64_t, Session*> sessions_;                                     // by id
+  std::vector<std::unique_ptr<Session>> graveyard_;  // until the batch ends
+  std::vector<Session*> closing_;                    // to be hung up on at the round's end
+  std::vector<Channel*> dirty_;
+  std::vector<char> arena_;  // what was read this batch; arguments point into it
+  std::size_t arena_used_ = 0;
+  std::vector<Scalar> args_;
+
+  /// Requests of a connection that have to wait: for its login's turn, or until its client has
+  /// taken the replies it already has (due_ms is never then).
+  struct Deferred {
+    std::int64_t due_ms = INT64_MAX;
+    std::deque<std::string> requests;
+    std::size_t bytes = 0;
+  };
+  std::map<std::uint64_t, Deferred> deferred_;  // by session id
+
+  std::uint64_t next_session_id_ = 1;
+  Clock::time_point next_expire_{}, next_second_{};
+  std::uint64_t measured_commands_ = 0, measured_in_ = 0, measured_out_ = 0;
+  bool loading_ = true;
+  bool ending_ = false;
+  bool save_at_end_ = true;
+};
+
+}  // namespace kv

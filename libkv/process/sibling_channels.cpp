@@ -1,0 +1,450 @@
+// The sibling's side of its children: announcements, frames, connections. See sibling.hpp.
+#include <fcntl.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "libkv/base/log.hpp"
+#include "libkv/base/text.hpp"
+#include "libkv/process/sibling.hpp"
+
+namespace kv {
+namespace {
+
+// A child with this much unread is not asked for more requests until it has read.
+constexpr std::size_t unsent_pause_bytes = std::size_t{8} << 20;
+constexpr std::size_t deferred_bytes_max = 64 * 1024;
+
+std::int64_t wall_ms() {
+  using namespace std::chrono;
+  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+bool asks_to_log_in(std::string_view command) noexcept {
+  return equals_ignoring_case(command, "auth") || equals_ignoring_case(command, "hello");
+}
+
+}  // namespace
+
+// --- announcements ---
+
+void Sibling::read_announcements() {
+  Announcement batch[16];
+  for (;;) {
+    std::size_t got = 0;
+    const Io io =
+        read_some(announcements_.get(), reinterpret_cast<char*>(batch), sizeof batch, got);
+    if (io != Io::done) return;
+    for (std::size_t i = 0; i < got / sizeof(Announcement); ++i) {
+      batch[i].address[sizeof batch[i].address - 1] = '\0';
+      batch[i].local_address[sizeof batch[i].local_address - 1] = '\0';
+      switch (batch[i].kind) {
+        case AnnouncementKind::child: announced_child(batch[i]); break;
+        case AnnouncementKind::connection: announced_connection(batch[i]); break;
+        case AnnouncementKind::gone: announced_gone(batch[i].pid); break;
+        case AnnouncementKind::rejected: ++counters_.connections_rejected; break;
+        case AnnouncementKind::segment: {
+          const auto channel = channels_.find(batch[i].pid);
+          auto segment = BulkSegment::open(setup_.folder.segment_name(batch[i].pid));
+          if (channel != channels_.end() && segment.ok())
+            channel->second->bulk = *std::move(segment);
+          break;
+        }
+      }
+    }
+  }
+}
+
+void Sibling::announced_child(const Announcement& announcement) {
+  const std::int32_t pid = announcement.pid;
+  const std::string request_path = setup_.folder.request_pipe(pid);
+  const std::string reply_path = setup_.folder.reply_pipe(pid);
+  Result<Fd> requests = open_pipe(request_path, O_RDONLY);
+  Result<Fd> replies = open_pipe(reply_path, O_WRONLY);
+  // Both ends are open: from here on no name leads to these pipes.
+  ::unlink(request_path.c_str());
+  ::unlink(reply_path.c_str());
+  if (!requests.ok() || !replies.ok()) return;  // it has died already
+  auto channel = std::make_unique<Channel>(pid, *std::move(requests), *std::move(replies));
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = channel->request_fd();
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, event.data.fd, &event);
+  by_request_fd_[channel->request_fd()] = channel.get();
+  by_reply_fd_[channel->reply_fd()] = channel.get();
+  channel->append_plain(FrameKind::attached, {});
+  dirty_.push_back(channel.get());
+  if (auto early = early_.extract(pid); !early.empty()) {
+    for (auto& session : early.mapped()) channel->add(std::move(session));
+  }
+  channels_[pid] = std::move(channel);
+}
+
+void Sibling::announced_connection(const Announcement& announcement) {
+  auto session = std::make_unique<Session>();
+  session->id = next_session_id_++;
+  session->number = announcement.connection;
+  session->child_pid = announcement.pid;
+  session->address = announcement.address;
+  session->local_address = announcement.local_address;
+  session->local = announcement.local != 0;
+  session->authenticated = session->was_authenticated = announcement.trusted != 0;
+  session->created_ms = session->last_ms = wall_ms();
+  sessions_[session->id] = session.get();
+  if (const auto channel = channels_.find(announcement.pid); channel != channels_.end()) {
+    channel->second->add(std::move(session));
+  } else {
+    early_[announcement.pid].push_back(std::move(session));
+  }
+}
+
+void Sibling::announced_gone(std::int32_t pid) {
+  if (auto early = early_.extract(pid); !early.empty()) {
+    for (auto& session : early.mapped()) forget(std::move(session));
+  }
+  // What it sent before it went is still in its pipe; the end of that closes the channel.
+}
+
+// --- frames ---
+
+void Sibling::read_channel(Channel& channel) {
+  if (channel.unsent() > unsent_pause_bytes) return;
+  const std::size_t keep = channel.leftover.size();
+  if (arena_used_ + keep + limits::read_bytes > arena_.size()) {
+    engine_.finish();
+    arena_used_ = 0;
+  }
+  char* const start = arena_.data() + arena_used_;
+  std::copy(channel.leftover.begin(), channel.leftover.end(), start);
+  std::size_t got = 0;
+  const Io io = read_some(channel.request_fd(), start + keep, limits::read_bytes, got);
+  if (io == Io::again) return;
+  if (io == Io::closed) return drop_channel(channel, {});
+  arena_used_ += keep + got;
+  channel.leftover.clear();
+  const std::string_view bytes(start, keep + got);
+  const std::size_t taken = take_frames(channel, bytes);
+  if (taken < bytes.size()) channel.leftover.assign(bytes.substr(taken));
+}
+
+/// Has the memory of the next requests' keys loaded while the ones before are worked on.
+class Sibling::LookAhead {
+ public:
+  LookAhead(Keyspace& keys, std::string_view bytes) : keys_(keys), bytes_(bytes) {
+    FrameHeader header;
+    if (bytes.size() < sizeof header) return;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    worth_it_ = bytes.size() > sizeof header + header.size;  // more than one
+  }
+  /// Before each frame is handled.
+  void step() {
+    if (!worth_it_) return;
+    FrameHeader header;
+    std::string_view payload;
+    bool bad = false;
+    for (; in_front_ < distance && take_frame(bytes_, header, payload, bad); ++in_front_) {
+      if (header.kind != FrameKind::request) continue;
+      if (const auto key = likely_key(payload); !key.empty()) keys_.prefetch(key);
+    }
+    if (in_front_ > 0) --in_front_;
+  }
+
+ private:
+  static constexpr std::size_t distance =
+      12;  // frames; prefetch() takes four of them for its two steps
+  Keyspace& keys_;
+  std::string_view bytes_;
+  std::size_t in_front_ = 0;
+  bool worth_it_ = false;
+};
+
+std::size_t Sibling::take_frames(Channel& channel, std::string_view bytes) {
+  const std::size_t whole = bytes.size();
+  LookAhead look_ahead(*databases_.front(), bytes);
+  look_ahead.step();
+  FrameHeader header;
+  std::string_view payload;
+  bool bad = false;
+  while (take_frame(bytes, header, payload, bad)) {
+    look_ahead.step();
+    if (handle_frame(channel, header, payload)) continue;
+    drop_channel(channel, "sent a frame that no honest child sends");
+    return whole;
+  }
+  if (bad) {
+    drop_channel(channel, "sent a frame over the limit");
+    return whole;
+  }
+  return whole - bytes.size();
+}
+
+Session* Sibling::session_of(Channel& channel, std::uint32_t number) {
+  if (Session* session = channel.find(number); session != nullptr) return session;
+  read_announcements();  // it may be waiting there
+  return channel.find(number);
+}
+
+bool Sibling::handle_frame(Channel& channel, const FrameHeader& header, std::string_view payload) {
+  if (header.kind == FrameKind::bulk_done) {
+    std::uint64_t offset = 0;
+    if (payload.size() != sizeof offset || channel.bulk == nullptr) return false;
+    std::memcpy(&offset, payload.data(), sizeof offset);
+    return channel.bulk->give_back(offset);
+  }
+  Session* session = session_of(channel, header.connection);
+  if (session == nullptr) return false;
+  switch (header.kind) {
+    case FrameKind::open: return open_connection(*session, payload);
+    case FrameKind::part: return take_piece(channel, *session, payload);
+    case FrameKind::bulk: return take_bulk(channel, *session, payload);
+    case FrameKind::taken: return note_taken(*session, payload);
+    case FrameKind::request: return take_request(channel, *session, payload);
+    case FrameKind::closed: close_connection(channel, header.connection); return true;
+    default: return false;
+  }
+}
+
+bool Sibling::open_connection(Session& session, std::string_view payload) {
+  if (payload.size() != 5 || static_cast<std::uint8_t>(payload[0]) > 1) return false;
+  session.dialect = static_cast<Dialect>(payload[0]);
+  std::memcpy(&session.fd, payload.data() + 1, sizeof session.fd);
+  return true;
+}
+
+bool Sibling::take_piece(Channel& channel, Session& session, std::string_view payload) {
+  const std::size_t most = session.was_authenticated
+                               ? limits::request_bytes_max
+                               : limits::guest_bulk_bytes_max * (limits::guest_args_max + 1);
+  std::string& assembly = channel.assembly(session.number);
+  if (assembly.size() + payload.size() > most) return false;
+  if (assembly.capacity() < assembly.size() + payload.size()) {
+    assembly.reserve(2 * (assembly.size() + payload.size()));
+  }
+  assembly.append(payload);
+  return true;
+}
+
+bool Sibling::take_bulk(Channel& channel, Session& session, std::string_view payload) {
+  std::uint64_t offset = 0;
+  std::uint32_t bytes = 0;
+  if (channel.bulk == nullptr) read_announcements();  // its segment may be announced there
+  if (channel.bulk == nullptr || !read_bulk_reference(payload, offset, bytes)) return false;
+  const auto view = channel.bulk->view(offset, bytes);
+  if (!view || !take_piece(channel, session, *view)) return false;
+  if (!channel.dirty) dirty_.push_back(&channel);
+  channel.append_plain(FrameKind::bulk_done,
+                       {reinterpret_cast<const char*>(&offset), sizeof offset});
+  return true;
+}
+
+bool Sibling::take_request(Channel& channel, Session& session, std::string_view payload) {
+  const bool assembled = channel.has_assembly(session.number);
+  if (assembled) {
+    if (!take_piece(channel, session, payload)) return false;
+    payload = channel.assembly(session.number);
+  }
+  args_.clear();
+  if (!read_arguments(payload, args_) || args_.empty()) return false;
+  counters_.net_input_bytes += payload.size();
+  session.bytes_in += payload.size();
+  session.last_ms = counters_.clock_ms;
+  if (log::verbose()) note_request(session, args_);
+  const bool over = session.dead || session.close_after_reply;  // QUIT, or killed
+  if (!over && !must_wait(session, args_)) submit(session, args_);
+  if (assembled) {
+    // The pieces live no longer than this request: end the batch with it.
+    engine_.finish();
+    channel.drop_assembly(session.number);
+  }
+  return true;
+}
+
+void Sibling::submit(Session& session, std::span<const Scalar> args) {
+  engine_.submit(session, args);
+  // After large replies each request ends its batch, so that what is unread is known in time.
+  if (session.last_reply > limits::large_reply_bytes) engine_.finish();
+}
+
+bool Sibling::note_taken(Session& session, std::string_view payload) {
+  std::uint64_t bytes = 0;
+  if (payload.size() != sizeof bytes) return false;
+  std::memcpy(&bytes, payload.data(), sizeof bytes);
+  if (bytes > session.unread) return false;
+  session.unread -= bytes;
+  run_backlog(session);
+  return true;
+}
+
+void Sibling::run_backlog(Session& session) {
+  const auto found = deferred_.find(session.id);
+  if (found == deferred_.end() || found->second.due_ms != INT64_MAX) return;
+  engine_.finish();
+  std::deque<std::string>& requests = found->second.requests;
+  while (!requests.empty() && session.unread <= limits::unread_bytes_max && !session.dead &&
+         !session.close_after_reply) {
+    const std::string request = std::move(requests.front());
+    requests.pop_front();
+    args_.clear();
+    if (!read_arguments(request, args_)) break;
+    engine_.submit(session, args_);
+    engine_.finish();
+  }
+  if (requests.empty()) deferred_.erase(session.id);
+}
+
+// --- logins that wait their turn ---
+
+bool Sibling::must_wait(Session& session, std::span<const Scalar> args) {
+  const auto waiting = deferred_.find(session.id);
+  if (waiting == deferred_.end()) {
+    const bool unread = session.unread > limits::unread_bytes_max;
+    if (!unread && (session.authenticated || !asks_to_log_in(args[0].bytes))) return false;
+    const std::int64_t delay = unread ? 0 : gatekeeper_.delay_ms(session.address, wall_ms());
+    if (!unread && delay <= 0) return false;
+    deferred_[session.id].due_ms = unread ? INT64_MAX : wall_ms() + delay;
+  }
+  Deferred& deferred = deferred_[session.id];
+  std::string request;
+  append_arguments(request, args);
+  deferred.bytes += request.size();
+  deferred.requests.push_back(std::move(request));
+  if (!session.authenticated && deferred.bytes > deferred_bytes_max) close_session(session);
+  return true;
+}
+
+void Sibling::run_deferred() {
+  const std::int64_t now = wall_ms();
+  std::vector<std::uint64_t> due;
+  for (const auto& [id, deferred] : deferred_) {
+    if (deferred.due_ms <= now) due.push_back(id);
+  }
+  for (const std::uint64_t id : due) {
+    auto node = deferred_.extract(id);
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end()) continue;
+    Session& session = *found->second;
+    bool turn_used = false;
+    for (const std::string& request : node.mapped().requests) {
+      args_.clear();
+      if (session.dead || session.close_after_reply || !read_arguments(request, args_)) break;
+      // One login a turn; what follows it waits again if it logs in again.
+      if (turn_used && must_wait(session, args_)) continue;
+      turn_used = true;
+      submit(session, args_);
+      engine_.finish();
+    }
+  }
+  if (!due.empty()) flush_channels();
+}
+
+// --- ends ---
+
+void Sibling::close_connection(Channel& channel, std::uint32_t number) {
+  if (auto session = channel.remove(number); session != nullptr) forget(std::move(session));
+}
+
+void Sibling::forget(std::unique_ptr<Session> session) {
+  sessions_.erase(session->id);
+  deferred_.erase(session->id);
+  session->dead = true;
+  session->channel = nullptr;
+  graveyard_.push_back(std::move(session));  // the batch may still name it
+}
+
+void Sibling::drop_channel(Channel& channel, std::string_view why) {
+  if (!why.empty()) {
+    ++counters_.child_crashes;
+    log::warn("child " + std::to_string(channel.pid()) + " " + std::string(why) +
+              ": its connections are closed");
+  }
+  by_request_fd_.erase(channel.request_fd());
+  by_reply_fd_.erase(channel.reply_fd());
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel.request_fd(), nullptr);
+  if (channel.watched) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel.reply_fd(), nullptr);
+  std::vector<std::uint32_t> numbers;
+  for (const auto& [number, session] : channel.sessions()) numbers.push_back(number);
+  for (const std::uint32_t number : numbers) close_connection(channel, number);
+  std::erase(dirty_, &channel);
+  const auto found = channels_.find(channel.pid());
+  if (found == channels_.end()) return;
+  dropped_.push_back(std::move(found->second));
+  channels_.erase(found);
+}
+
+// --- replies ---
+
+std::string& Sibling::begin_reply(Session& session) {
+  if (session.channel != nullptr) return session.channel->begin_reply(session);
+  nowhere_.clear();  // it has gone meanwhile
+  return nowhere_;
+}
+
+void Sibling::end_reply(Session& session, bool translate) {
+  if (session.channel == nullptr) return;
+  const bool was_dirty = session.channel->dirty;
+  if (log::verbose()) {
+    log::note("[msg]    to child: " + shown(session.channel->reply_so_far(), 80));
+  }
+  const std::size_t bytes = session.channel->end_reply(session, translate);
+  session.was_authenticated |= session.authenticated;
+  session.unread += bytes;
+  session.last_reply = bytes;
+  counters_.net_output_bytes += bytes;
+  session.bytes_out += bytes;
+  if (!was_dirty) dirty_.push_back(session.channel);
+}
+
+void Sibling::append_closes() {
+  for (const Session* session : closing_) {
+    if (session->channel == nullptr) continue;  // it has gone by itself meanwhile
+    const bool was_dirty = session->channel->dirty;
+    session->channel->append_close(*session);
+    if (!was_dirty) dirty_.push_back(session->channel);
+  }
+  closing_.clear();
+}
+
+void Sibling::flush_channels() {
+  append_closes();
+  std::vector<Channel*> now;
+  now.swap(dirty_);
+  for (Channel* channel : now) {
+    if (!channel->dirty) continue;
+    if (!channel->flush()) {
+      drop_channel(*channel, {});
+    } else if (channel->unsent() > limits::child_output_bytes_max) {
+      drop_channel(*channel, "does not read its replies");
+    } else {
+      watch_for_room(*channel);
+    }
+  }
+  if (dirty_.empty()) now.clear(), dirty_.swap(now);
+}
+
+void Sibling::watch_for_room(Channel& channel) {
+  if (channel.wants_write == channel.watched) return;
+  epoll_event event{};
+  event.events = EPOLLOUT;
+  event.data.fd = channel.reply_fd();
+  ::epoll_ctl(epoll_.get(), channel.wants_write ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, event.data.fd,
+              &event);
+  channel.watched = channel.wants_write;
+}
+
+void Sibling::note_request(const Session& session, std::span<const Scalar> args) {
+  std::string text = "[msg] from client: (pid: " + std::to_string(session.child_pid) + ") " +
+                     session.address + " (" + quoted(args[0].bytes.substr(0, 40));
+  if (asks_to_log_in(args[0].bytes)) {
+    text += " ...";
+  } else {
+    for (std::size_t i = 1; i < std::min<std::size_t>(args.size(), 8); ++i) {
+      text.append(" \"").append(shown(args[i].bytes, 40)).append("\"");
+    }
+    if (args.size() > 8) text += " ...";
+  }
+  log::note(text + ")");
+}
+
+}  // namespace kv

@@ -1,0 +1,153 @@
+// What commands may ask of the sibling: the Services part of sibling.hpp.
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "libkv/base/log.hpp"
+#include "libkv/base/text.hpp"
+#include "libkv/process/sibling.hpp"
+
+namespace kv {
+namespace {
+
+constexpr unsigned failed_logins_max = 10;  // then the connection is closed
+
+std::int64_t wall_ms() {
+  using namespace std::chrono;
+  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+Status yes_or_no(std::string_view text, bool& value) {
+  if (equals_ignoring_case(text, "yes")) return value = true, Status{};
+  if (equals_ignoring_case(text, "no")) return value = false, Status{};
+  return {Code::usage, "argument must be 'yes' or 'no'"};
+}
+
+}  // namespace
+
+const PersistenceState& Sibling::persistence() const {
+  state_.loading = loading_;
+  state_.aof_enabled = setup_.options.persist;
+  state_.binary = setup_.options.binary;
+  if (store_ == nullptr || saver_ == nullptr) return state_;
+  saver_->fill(state_);
+  state_.binary = store_->format() == SnapshotFormat::binary;
+  if (state_.last_save_s == 0) state_.last_save_s = store_->last_save_ns() / 1'000'000'000;
+  state_.aof_bytes = store_->log_bytes();
+  state_.aof_base_bytes = store_->log_base_bytes();
+  state_.aof_synced = state_.aof_enabled && store_->synced_ns() >= store_->written_ns();
+  const Status status = store_->log_status();
+  state_.aof_status = status.ok() ? "ok" : status.message();
+  return state_;
+}
+
+bool Sibling::check_password(Session& session, std::string_view password) {
+  if (gatekeeper_.password_fits(password)) return true;
+  ++counters_.connections_rejected;
+  gatekeeper_.note_failure(session.address, wall_ms());
+  if (++session.failed_logins >= failed_logins_max) {
+    session.close_after_reply = true;
+    session.dead = true;  // what it has already sent is not run
+  }
+  return false;
+}
+
+bool Sibling::check_password_hash(Session& session, std::uint32_t hash) {
+  if (gatekeeper_.plio_hash_fits(hash)) return true;
+  ++counters_.connections_rejected;
+  gatekeeper_.note_failure(session.address, wall_ms());
+  return false;
+}
+
+void Sibling::close_session(Session& session) {
+  if (session.dead) return;
+  session.close_after_reply = true;
+  session.dead = true;  // nothing more of it is run
+  // The child is told later: a reply to somebody else in that child may be half written now.
+  if (session.channel != nullptr) closing_.push_back(&session);
+}
+
+Status Sibling::save_in_background() {
+  if (saver_ == nullptr) return {Code::busy, "still loading"};
+  return saver_->start(databases_);
+}
+
+Status Sibling::save_now() {
+  if (saver_ == nullptr) return {Code::busy, "still loading"};
+  return saver_->save_here(databases_);
+}
+
+Status Sibling::sync_log() {
+  if (store_ == nullptr) return {Code::busy, "still loading"};
+  return store_->sync_now();
+}
+
+Status Sibling::convert_format() {
+  if (saver_ == nullptr || saver_->running())
+    return {Code::busy, "a background save is in progress"};
+  const bool binary = store_->format() == SnapshotFormat::binary;
+  store_->set_format(binary ? SnapshotFormat::text : SnapshotFormat::binary);
+  return saver_->start(databases_);
+}
+
+Status Sibling::reload() {
+  if (Status saved = save_now(); !saved.ok()) return saved;
+  for (const auto& database : databases_) database->clear();
+  Replay replay;
+  replay.database = [this](unsigned number) -> Keyspace* {
+    return number < databases_.size() ? databases_[number].get() : nullptr;
+  };
+  replay.apply = [this](std::int64_t time_ns, unsigned number, Dialect dialect,
+                        std::span<const Scalar> args) {
+    return engine_.replay(time_ns, number, dialect, args);
+  };
+  return store_->reload(replay);
+}
+
+void Sibling::shutdown(bool save) {
+  ending_ = true;
+  save_at_end_ = save;
+}
+
+void Sibling::sleep_ms(std::int64_t ms) {
+  std::this_thread::sleep_for(
+      std::chrono::milliseconds(std::clamp<std::int64_t>(ms, 0, 3'600'000)));
+}
+
+void Sibling::make_settings() {
+  const Options& o = setup_.options;
+  const auto fixed = [this](std::string_view name, std::string value) {
+    settings_.push_back({name, [value = std::move(value)] { return value; }, nullptr});
+  };
+  fixed("port", std::to_string(setup_.port));
+  fixed("unixsocket", o.unix_socket);
+  fixed("dir", o.folder);
+  fixed("databases", std::to_string(o.databases));
+  fixed("maxclients", std::to_string(o.max_clients));
+  fixed("children", std::to_string(o.children));
+  fixed("appendfilename", "kv.aof");
+  fixed("appendonly", o.persist ? "yes" : "no");
+  fixed("save", o.persist ? std::to_string(o.persist_seconds) + " 1" : "");
+  fixed("proto-max-bulk-len", std::to_string(limits::value_bytes_max));
+  fixed("plio-remote", o.plio_remote ? "yes" : "no");
+  settings_.push_back(
+      {"dbfilename", [this] { return std::string(snapshot_name(store_->format())); }, nullptr});
+  settings_.push_back({"appendfsync", [this] { return std::string(fsync_name(store_->fsync())); },
+                       [this](std::string_view text) -> Status {
+                         Fsync policy{};
+                         if (!parse_fsync(text, policy)) {
+                           return {Code::usage, "argument must be always, everysec or no"};
+                         }
+                         store_->set_fsync(policy);
+                         return {};
+                       }});
+  settings_.push_back({"verbose", [] { return std::string(log::verbose() ? "yes" : "no"); },
+                       [](std::string_view text) -> Status {
+                         bool on = false;
+                         const Status status = yes_or_no(text, on);
+                         if (status.ok()) log::set_verbose(on);
+                         return status;
+                       }});
+}
+
+}  // namespace kv
