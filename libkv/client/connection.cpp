@@ -1,0 +1,368 @@
+// Connecting, shaking hands, calling, and what happens when the connection is lost.
+//
+// Must never send a write twice. See kv/client.hpp for the promise and connection_impl.hpp.
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "libkv/base/limits.hpp"
+#include "libkv/base/text.hpp"
+#include "libkv/client/command_docs.hpp"
+#include "libkv/client/connection_impl.hpp"
+#include "libkv/client/convert.hpp"
+#include "libkv/client/sealing.hpp"
+
+namespace kv::client {
+namespace {
+
+// With the handshake still unanswered a server takes only small requests (limits.hpp).
+bool fits_before_login(Arguments arguments) noexcept {
+  std::size_t bytes = 0;
+  for (const std::string_view argument : arguments) bytes += argument.size();
+  return arguments.size() <= limits::guest_args_max && bytes <= limits::guest_bulk_bytes_max / 4;
+}
+
+bool is_word(std::string_view text, std::string_view word) noexcept {
+  return equals_ignoring_case(text, word);
+}
+
+}  // namespace
+
+bool answers_by_push(std::string_view word) noexcept {
+  constexpr std::string_view words[] = {"subscribe",    "unsubscribe", "psubscribe",
+                                        "punsubscribe", "ssubscribe",  "sunsubscribe"};
+  return std::any_of(std::begin(words), std::end(words),
+                     [&](std::string_view w) { return is_word(word, w); });
+}
+
+namespace {
+
+Status handshake_failure(const Value& reply, bool gave_password) {
+  const Error error = error_of_reply(reply.text());
+  if (error.code == ErrorCode::denied) {
+    return {Code::denied, gave_password ? error.message : "the server wants a password"};
+  }
+  if (reply.text().starts_with("ERR unknown command") || reply.text().starts_with("NOPROTO")) {
+    return {Code::protocol, "the server does not speak RESP3: " + shown(reply.text(), 200)};
+  }
+  return {Code::reply, error.message};
+}
+
+}  // namespace
+
+bool only_reads(Arguments arguments) noexcept {
+  // Commands without a key are left out but for these: SAVE, CONFIG SET or DEBUG write no key
+  // either, and doing them twice is not the same as once.
+  constexpr std::string_view keyless[] = {"command", "dbsize", "echo", "info",      "keys",
+                                          "lolwut",  "ping",   "scan", "randomkey", "time"};
+  const CommandDoc* doc = arguments.empty() ? nullptr : find_command_doc(arguments[0]);
+  if (doc == nullptr || doc->write) return false;
+  return doc->key_first > 0 ||
+         std::find(std::begin(keyless), std::end(keyless), doc->name) != std::end(keyless);
+}
+
+Status check_arguments(Arguments arguments) {
+  if (arguments.empty() || arguments[0].empty()) return {Code::usage, "no command given"};
+  if (arguments.size() > limits::args_max) return {Code::limit, "too many arguments"};
+  std::size_t bytes = 0;
+  for (const std::string_view argument : arguments) {
+    if (argument.size() > limits::value_bytes_max) {
+      return {Code::limit, "an argument is over " + human_bytes(limits::value_bytes_max)};
+    }
+    bytes += argument.size();
+    if (bytes > limits::request_bytes_max) {
+      return {Code::limit, "the arguments are over " + human_bytes(limits::request_bytes_max)};
+    }
+  }
+  if (is_word(arguments[0], "monitor") ||
+      (is_word(arguments[0], "client") && arguments.size() > 2 && is_word(arguments[1], "reply") &&
+       !is_word(arguments[2], "on"))) {
+    return {Code::usage, to_upper(arguments[0]) + " would leave calls without their replies"};
+  }
+  return {};
+}
+
+// One try of one command: how far it got.
+struct Connection::Impl::Attempt {
+  Value reply;
+  bool fully_sent = false;  // the kernel has taken every byte: the server may carry it out
+};
+
+Connection::Impl::Impl(Options o) : options(std::move(o)) {}
+Connection::Impl::~Impl() = default;
+
+Status Connection::Impl::connect(Deadline deadline) {
+  drop();
+  const Deadline connecting = std::min(deadline, deadline_after(options.connect_timeout));
+  if (auto status = link.open(options, connecting); !status) return status;
+  if (was_connected) ++reconnects;
+  was_connected = true;
+  std::vector<std::string_view> hello{"HELLO", "3"};
+  if (!options.password.empty()) {
+    const std::string_view user = options.user.empty() ? "default" : std::string_view(options.user);
+    hello.insert(hello.end(), {"AUTH", user, options.password});
+  }
+  if (!options.name.empty()) hello.insert(hello.end(), {"SETNAME", options.name});
+  link.add(hello);
+  handshake_replies = 1;
+  if (options.database != 0) {
+    const std::string number = std::to_string(options.database);
+    link.add(std::array<std::string_view, 2>{"SELECT", number});
+    ++handshake_replies;
+  }
+  // Not with a database to select: were that refused, the first call would hit another one.
+  if (options.quick_start && options.database == 0) return {};
+  Status status = finish_handshake(connecting);
+  if (!status) drop();
+  return status;
+}
+
+Status Connection::Impl::finish_handshake(Deadline deadline) {
+  Status failure;
+  while (handshake_replies > 0) {
+    Value reply;
+    if (auto status = read_reply(reply, deadline); !status) return failure.ok() ? status : failure;
+    --handshake_replies;
+    if (reply.is_error() && failure.ok()) {
+      failure = handshake_failure(reply, !options.password.empty());
+    }
+  }
+  return failure;
+}
+
+Status Connection::Impl::read_reply(Value& reply, Deadline deadline) {
+  for (;;) {
+    if (auto status = link.read(reply, deadline); !status) return status;
+    if (reply.form() != Form::push) return {};
+    keep_push(std::move(reply));
+  }
+}
+
+void Connection::Impl::drop() noexcept {
+  link.close();
+  handshake_replies = 0;
+  in_multi = watching = subscribed = session_over = false;
+}
+
+void Connection::Impl::keep_push(Value&& message) {
+  constexpr std::size_t pushes_max = 1024;
+  if (pushes.size() >= pushes_max) pushes.pop_front();
+  pushes.push_back(std::move(message));
+}
+
+Status Connection::Impl::attempt(Arguments arguments, Attempt& attempt) {
+  const Deadline deadline = deadline_after(options.timeout);
+  if (!link.is_open()) {
+    if (auto status = connect(deadline); !status) return status;
+  }
+  if (handshake_replies > 0 && !fits_before_login(arguments)) {
+    if (auto status = finish_handshake(deadline); !status) return status;
+  }
+  link.add(arguments);
+  const std::uint64_t end = link.queued();
+  Status status = finish_handshake(deadline);
+  const bool refused = !status && status.code() != Code::lost && status.code() != Code::timeout;
+  const bool subscription = answers_by_push(arguments[0]);
+  while (status.ok()) {
+    status = link.read(attempt.reply, deadline);
+    if (!status || attempt.reply.form() != Form::push) break;
+    const Value::List& items = attempt.reply.list();
+    if (subscription && !items.empty() && is_word(items[0].text(), arguments[0])) break;
+    keep_push(std::move(attempt.reply));
+  }
+  attempt.fully_sent = !refused && link.taken() >= end;
+  return status;
+}
+
+Status Connection::Impl::notice_loss() {
+  if (link.is_open() && handshake_replies == 0 && link.gone()) {
+    // What a lost session held cannot be set up again, so nothing goes on behind its back.
+    const bool held = in_multi || watching;
+    drop();
+    if (held) {
+      return {Code::lost,
+              "the connection was lost, and its transaction with it; nothing of it "
+              "was carried out"};
+    }
+    const Status closed{Code::lost, "the server closed the connection"};
+    if (!options.reconnect) return closed;
+    if (on_reconnect) on_reconnect(error_of(closed));
+  }
+  if (!link.is_open() && was_connected && !options.reconnect) {
+    return {Code::lost, "not connected"};
+  }
+  return {};
+}
+
+Result<Value> Connection::Impl::exchange(Arguments arguments) {
+  if (auto status = check_arguments(arguments); !status) return error_of(status);
+  const bool held = in_multi || watching;
+  if (auto status = notice_loss(); !status) return error_of(status);
+  for (int tries = 1;; ++tries) {
+    Attempt attempt_made;
+    const Status status = attempt(arguments, attempt_made);
+    if (status.ok()) {
+      if (attempt_made.reply.is_error()) return std::move(attempt_made.reply);
+      note_state(arguments, attempt_made.reply);
+      if (session_over) drop();
+      return std::move(attempt_made.reply);
+    }
+    const bool harmless = !attempt_made.fully_sent || only_reads(arguments);
+    const bool had_link = link.is_open();
+    drop();
+    if (status.code() == Code::lost && had_link && harmless && tries == 1 && options.reconnect &&
+        !held) {
+      if (on_reconnect) on_reconnect(error_of(status));
+      continue;
+    }
+    Error error = error_of(status);
+    if (harmless) return error;
+    const std::string word = to_upper(shown(arguments[0], 40));
+    if (status.code() == Code::timeout) {
+      error.message += "; " + word + " was sent and may still be carried out";
+    } else {
+      error.code = ErrorCode::fate_unknown;
+      error.message += " before it answered; whether " + word +
+                       " was carried out is unknown, it was not sent again";
+    }
+    return error;
+  }
+}
+
+void Connection::Impl::note_state(Arguments arguments, const Value& reply) {
+  const std::string_view word = arguments[0];
+  if (is_word(word, "multi")) in_multi = true;
+  if (is_word(word, "watch")) watching = true;
+  if (is_word(word, "exec") || is_word(word, "discard")) in_multi = watching = false;
+  if (is_word(word, "unwatch")) watching = false;
+  if (answers_by_push(word)) subscribed = true;
+  if (is_word(word, "quit") || is_word(word, "reset")) session_over = true;
+  if (reply.form() == Form::status && reply.text() == "QUEUED") return;
+  std::uint64_t number = 0;
+  if (is_word(word, "select") && arguments.size() == 2 && parse_unsigned(arguments[1], number)) {
+    options.database = static_cast<unsigned>(number);
+    changed_session = true;
+  }
+  if (is_word(word, "client") && arguments.size() == 3 && is_word(arguments[1], "setname")) {
+    options.name = arguments[2];
+    changed_session = true;
+  }
+  if (is_word(word, "auth") && arguments.size() >= 2) {
+    options.user = arguments.size() == 3 ? arguments[1] : std::string_view{};
+    options.password = arguments.back();
+    changed_session = true;
+  }
+}
+
+Status Connection::Impl::stream(Flow& flow) {
+  if (auto status = notice_loss(); !status) return status;
+  if (!link.is_open()) {
+    if (auto status = connect(deadline_after(options.timeout)); !status) return status;
+  }
+  if (auto status = finish_handshake(deadline_after(options.timeout)); !status) return status;
+  std::vector<std::string_view> arguments;
+  Deadline deadline = deadline_after(options.timeout);
+  bool ended = false, waiting = false;
+  for (;;) {
+    while (!ended && flow.sent - flow.answered < flow.window &&
+           link.queued() - link.taken() < flow.window_bytes) {
+      const Flow::Next next = flow.next_request(arguments);
+      ended = next == Flow::Next::end;
+      waiting = next == Flow::Next::wait;
+      if (next != Flow::Next::request) break;
+      link.add(arguments);
+      ++flow.sent;
+    }
+    Value reply;
+    bool have = false, any = false;
+    for (;;) {
+      if (auto status = link.read_buffered(reply, have); !status) return status;
+      if (!have) break;
+      any = true;
+      if (reply.form() == Form::push) {
+        keep_push(std::move(reply));
+        continue;
+      }
+      ++flow.answered;
+      if (!flow.on_reply(std::move(reply))) return {};
+    }
+    if (flow.answered == flow.sent && ended) {
+      if (session_over) drop();
+      return {};
+    }
+    if (any) {
+      deadline = deadline_after(options.timeout);
+      continue;
+    }
+    const bool idle = flow.answered == flow.sent;
+    const bool room = flow.sent - flow.answered < flow.window;
+    const int input = waiting && room ? flow.input_fd : -1;
+    if (auto status = link.step(idle ? Deadline::max() : deadline, input); !status) return status;
+    if (idle) deadline = deadline_after(options.timeout);
+  }
+}
+
+Connection::Connection(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+Connection::Connection(Connection&&) noexcept = default;
+Connection& Connection::operator=(Connection&&) noexcept = default;
+Connection::~Connection() = default;
+
+Result<Connection> Connection::open(const Options& options) {
+  if (options.name.size() > limits::client_name_bytes_max ||
+      std::any_of(options.name.begin(), options.name.end(),
+                  [](char c) { return c < '!' || c > '~'; })) {
+    return Error{ErrorCode::usage, "a connection's name is printable ASCII without blanks"};
+  }
+  auto impl = std::make_unique<Impl>(options);
+  if (auto status = impl->connect(deadline_after(options.connect_timeout)); !status) {
+    return error_of(status);
+  }
+  return Connection(std::move(impl));
+}
+
+Result<Value> Connection::call(Arguments arguments) {
+  auto reply = impl_->exchange(arguments);
+  if (reply && reply->is_error()) return error_of_reply(reply->text());
+  return reply;
+}
+
+Result<Value> Connection::call(std::initializer_list<std::string_view> arguments) {
+  return call(Arguments(arguments.begin(), arguments.size()));
+}
+
+Result<Value> Connection::call(Arguments arguments, const SealOptions& options) {
+  if (!options.seal && !options.open) return call(arguments);
+  if (auto status = check_arguments(arguments); !status) return error_of(status);
+  auto sealing = sealing_of(*impl_, options);
+  if (!sealing) return sealing.error();
+  if (!options.seal) {
+    auto reply = call(arguments);
+    if (!reply) return reply;
+    if (auto status = (*sealing)->open(arguments, *reply); !status) return error_of(status);
+    return reply;
+  }
+  std::vector<std::string> words(arguments.begin(), arguments.end());
+  if (auto status = (*sealing)->seal(words); !status) return error_of(status);
+  const std::vector<std::string_view> views(words.begin(), words.end());
+  auto reply = call(views);
+  if (!reply || !options.open) return reply;
+  if (auto status = (*sealing)->open(arguments, *reply); !status) return error_of(status);
+  return reply;
+}
+
+Result<Value> Connection::call(std::initializer_list<std::string_view> arguments,
+                               const SealOptions& options) {
+  return call(Arguments(arguments.begin(), arguments.size()), options);
+}
+
+bool Connection::connected() const noexcept { return impl_->link.is_open(); }
+std::uint64_t Connection::reconnects() const noexcept { return impl_->reconnects; }
+void Connection::close() noexcept { impl_->drop(); }
+void Connection::set_timeout(std::chrono::milliseconds timeout) noexcept {
+  impl_->options.timeout = timeout;
+}
+int Connection::descriptor() const noexcept { return impl_->link.fd(); }
+void Connection::cancel() noexcept { impl_->link.cancel(); }
+
+}  // namespace kv::client

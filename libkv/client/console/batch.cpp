@@ -1,0 +1,193 @@
+// One command a line from standard input, many under way at once, replies in the lines' order.
+//
+// A line that fails is named and the rest still runs; the exit status is that of the first
+// one. When the connection is lost nothing is sent again: which lines may have been carried
+// out is said instead.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <deque>
+
+#include "libkv/base/text.hpp"
+#include "libkv/client/connection_impl.hpp"
+#include "libkv/client/console/lines.hpp"
+#include "libkv/client/console/program.hpp"
+#include "libkv/client/console/progress.hpp"
+#include "libkv/client/convert.hpp"
+#include "libkv/client/sealing.hpp"
+#include "libkv/wire/inline.hpp"
+
+namespace kv {
+namespace {
+
+using client::Access;
+using client::Connection;
+using client::Value;
+using Flow = Access::Impl::Flow;
+
+std::uint64_t input_size() {
+  struct stat info {};
+  if (fstat(STDIN_FILENO, &info) != 0 || !S_ISREG(info.st_mode)) return 0;
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
+class Batch {
+ public:
+  explicit Batch(ClientArguments& arguments)
+      : arguments_(arguments),
+        output_(arguments.form, arguments.quiet),
+        reader_(STDIN_FILENO),
+        progress_(input_size(), "lines") {}
+
+  int run();
+
+ private:
+  struct UnderWay {
+    std::uint64_t line;
+    Status failure = {};                    // it was not sent, and this is why
+    std::vector<std::string> request = {};  // only where the reply has to be opened
+  };
+
+  Flow::Next next(std::vector<std::string_view>& out);
+  Status prepare(std::string_view line, bool& blank);
+  bool take(Value&& reply);
+  void show(const UnderWay& item, Value&& reply);
+  void report_unsent();
+  void fail(std::uint64_t line, std::string_view why, int status);
+  bool flush();
+  int lost(const Status& status, const Flow& flow);
+
+  ClientArguments& arguments_;
+  Output output_;
+  LineReader reader_;
+  Progress progress_;
+  Access::Impl* inside_ = nullptr;
+  std::deque<UnderWay> under_way_;
+  std::vector<std::string> words_;
+  int status_ = 0;
+  bool saw_nil_ = false;
+  bool broken_output_ = false;
+};
+
+void Batch::fail(std::uint64_t line, std::string_view why, int status) {
+  flush();
+  complain("line " + std::to_string(line) + ": " + std::string(why));
+  if (status_ == 0) status_ = status;  // of several failures the first decides
+}
+
+bool Batch::flush() {
+  if (output_.empty()) return true;
+  progress_.hide();
+  if (!output_.flush()) broken_output_ = true;
+  return !broken_output_;
+}
+
+/// Splits, checks and seals one line into words_.
+Status Batch::prepare(std::string_view line, bool& blank) {
+  for (std::string& word : words_) explicit_bzero(word.data(), word.size());
+  words_.clear();
+  if (!split_quoted(line, words_)) return {Code::usage, "the quotes do not match"};
+  blank = words_.empty();
+  if (blank) return {};
+  if (auto status = client::check_arguments(views_of(words_)); !status) return status;
+  if (client::answers_by_push(words_[0])) {
+    return {Code::usage, to_upper(words_[0]) + " has no place among piped commands"};
+  }
+  if (!arguments_.seal.seal) return {};
+  auto sealing = client::sealing_of(*inside_, arguments_.seal);
+  if (!sealing) return {Code::crypto, sealing.error().message};
+  return (*sealing)->seal(words_);
+}
+
+Flow::Next Batch::next(std::vector<std::string_view>& out) {
+  for (;;) {
+    std::string_view line;
+    const LineReader::State state = reader_.next(line);
+    // Before waiting for more lines, what there is to see is shown.
+    if (state == LineReader::State::wait) return flush() ? Flow::Next::wait : Flow::Next::end;
+    if (state == LineReader::State::end || broken_output_) return Flow::Next::end;
+    bool blank = false;
+    if (auto status = prepare(line, blank); !status) {
+      under_way_.push_back({reader_.number(), std::move(status)});
+      report_unsent();
+      continue;
+    }
+    if (blank) continue;
+    UnderWay& item = under_way_.emplace_back();
+    item.line = reader_.number();
+    if (arguments_.seal.open) item.request = words_;
+    out.assign(words_.begin(), words_.end());
+    return Flow::Next::request;
+  }
+}
+
+/// What was not sent is reported when all lines before it have their reply, so in order.
+void Batch::report_unsent() {
+  while (!under_way_.empty() && !under_way_.front().failure) {
+    const UnderWay item = std::move(under_way_.front());
+    under_way_.pop_front();
+    fail(item.line, item.failure.message(), exit_code(item.failure.code()));
+  }
+}
+
+bool Batch::take(Value&& reply) {
+  const UnderWay item = std::move(under_way_.front());
+  under_way_.pop_front();
+  progress_.update(reader_.bytes_read(), item.line);
+  show(item, std::move(reply));
+  report_unsent();
+  return output_.full() ? flush() : true;
+}
+
+void Batch::show(const UnderWay& item, Value&& reply) {
+  if (reply.is_error()) {
+    const client::Error error = client::error_of_reply(reply.text());
+    return fail(item.line, error.message, client::exit_code_of(error.code));
+  }
+  if (reply.is_nil()) saw_nil_ = true;
+  if (arguments_.seal.open) {
+    auto sealing = client::sealing_of(*inside_, arguments_.seal);
+    const Status status = sealing ? (*sealing)->open(views_of(item.request), reply)
+                                  : Status(Code::crypto, sealing.error().message);
+    if (!status) return fail(item.line, status.message(), exit_code(status.code()));
+  }
+  output_.reply(reply);
+}
+
+int Batch::lost(const Status& status, const Flow& flow) {
+  flush();
+  std::string sentence = status.message();
+  if (!under_way_.empty()) {
+    const std::uint64_t first = under_way_.front().line, last = under_way_.back().line;
+    sentence += first == last ? "; line " + std::to_string(first)
+                              : "; lines " + std::to_string(first) + " to " + std::to_string(last);
+    sentence += " had been sent without an answer and may or may not have been carried out";
+  }
+  sentence += " (" + std::to_string(flow.answered) + " answered)";
+  complain(sentence);
+  return client::exit_code_of(client::error_of(status).code);
+}
+
+int Batch::run() {
+  auto connection = Connection::open(arguments_.connection);
+  if (!connection) return report(connection.error());
+  inside_ = &Access::of(*connection);
+  Flow flow;
+  flow.next_request = [this](auto& out) { return next(out); };
+  flow.on_reply = [this](Value&& reply) { return take(std::move(reply)); };
+  flow.input_fd = STDIN_FILENO;
+  const Status status = inside_->stream(flow);
+  progress_.hide();
+  if (!status) return lost(status, flow);
+  if (!flush() || broken_output_) return exit_error_reply;
+  if (!reader_.status()) return report(reader_.status());
+  if (status_ != 0) return status_;
+  return arguments_.fail_nil && saw_nil_ ? exit_nil : 0;
+}
+
+}  // namespace
+
+int run_lines(ClientArguments& arguments) { return Batch(arguments).run(); }
+
+}  // namespace kv

@@ -1,0 +1,219 @@
+// See sealing.hpp.
+#include "libkv/client/sealing.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#include "libkv/base/text.hpp"
+#include "libkv/client/command_docs.hpp"
+#include "libkv/client/convert.hpp"
+
+namespace kv::client {
+namespace {
+
+using crypto::Place;
+
+/// What the value at words[i] of a request is bound to.
+Place place_of_value(const CommandDoc& doc, const std::vector<std::string>& words, std::size_t i) {
+  const auto key = static_cast<std::size_t>(doc.key_first);
+  if (doc.group == "list") return Place::element(words[key]);
+  if (doc.group == "hash") return Place::hash_field(words[key], words[i - 1]);
+  // MSET and its like: the key stands before its value.
+  return Place::value(doc.key_step == 2 ? words[i - 1] : words[key]);
+}
+
+Status check_sealable(const CommandDoc* doc, const std::vector<std::string>& words) {
+  const std::string word = to_upper(shown(words[0], 40));
+  if (doc == nullptr) {
+    return {Code::crypto, word +
+                              " is not in the command table, so which of its arguments are "
+                              "values is not known; nothing was sent"};
+  }
+  if (doc->name == "append") {
+    return {Code::crypto,
+            "APPEND would join two sealed values into one that cannot be opened; nothing was sent"};
+  }
+  if (doc->value_first == 0) {
+    return {Code::crypto, word + " stores no value that could be sealed; nothing was sent"};
+  }
+  const auto count = static_cast<int>(words.size());
+  if (doc->arity >= 0 ? count != doc->arity : count < -doc->arity) {
+    return {Code::crypto, "wrong number of arguments for " + word + "; nothing was sent"};
+  }
+  return {};
+}
+
+std::optional<std::string> text_of_list(const Value& value) {
+  if (value.kind() == Kind::text) return value.text();
+  if (value.kind() != Kind::list) return std::nullopt;
+  std::string lines;
+  for (const Value& item : value.list()) lines += item.to_text() + "\n";
+  return lines;
+}
+
+}  // namespace
+
+Status Sealing::seal(std::vector<std::string>& words) {
+  const CommandDoc* doc = find_command_doc(words[0]);
+  if (auto status = check_sealable(doc, words); !status) return status;
+  if (!sealer_) {
+    auto made = crypto::Sealer::create(
+        {.recipients = recipients_, .sign = options_.sign, .sign_with = {}, .engine = {}});
+    if (!made) return made.status();
+    sealer_.emplace(*std::move(made));
+  }
+  const auto count = static_cast<int>(words.size());
+  const int last = doc->value_last < 0 ? count + doc->value_last : doc->value_last;
+  for (int i = doc->value_first; i <= std::min(last, count - 1);
+       i += std::max(doc->value_step, 1)) {
+    std::string& word = words[static_cast<std::size_t>(i)];
+    auto sealed = sealer_->seal(word, place_of_value(*doc, words, static_cast<std::size_t>(i)));
+    crypto::wipe(word);
+    if (!sealed) return sealed.status();
+    word = *std::move(sealed);
+  }
+  return {};
+}
+
+Status Sealing::ready_to_open() {
+  if (opener_) return {};
+  auto made = crypto::Sealer::create({});
+  if (!made) return made.status();
+  opener_.emplace(*std::move(made));
+  return {};
+}
+
+Status Sealing::open_text(const Place& place, Value& value) {
+  if (value.kind() != Kind::text || value.form() == Form::status) return {};
+  if (!crypto::is_sealed(value.text())) {
+    if (!options_.require_sealed) return {};
+    return {Code::crypto, "not sealed: " + crypto::describe(place)};
+  }
+  if (auto status = ready_to_open(); !status) return status;
+  auto opened = opener_->open(value.text(), place,
+                              {.require_sealed = options_.require_sealed,
+                               .require_signed = false,
+                               .allow_moved = options_.allow_moved});
+  // Whatever is wrong with a sealed value, a damaged one included, is a failure to open it.
+  if (!opened) return {Code::crypto, opened.status().message()};
+  if (options_.on_note) {
+    if (!opened->signature_note.empty()) options_.on_note(opened->signature_note);
+    if (!opened->moved_from.empty()) {
+      options_.on_note(crypto::describe(place) + " holds what was sealed for " +
+                       opened->moved_from);
+    }
+  }
+  Value plain{std::string(opened->plaintext.view())};
+  plain.mark_secret();
+  value = std::move(plain);
+  return {};
+}
+
+/// Every text in the value, bound to nothing that could be known.
+Status Sealing::open_all(Value& value) {
+  Status status;
+  if (value.kind() == Kind::text) return open_text(Place::anywhere(), value);
+  if (value.kind() == Kind::list) {
+    for (Value& item : value.mutable_list()) {
+      if (status.ok()) status = open_all(item);
+    }
+  }
+  if (value.kind() == Kind::map) {
+    for (Value::Pair& pair : value.mutable_map()) {
+      if (status.ok()) status = open_all(pair.value);
+    }
+  }
+  return status;
+}
+
+/// The replies of the hash commands: the fields are in the request or, for HGETALL, in the reply.
+Status Sealing::open_fields(Arguments request, Value& reply) {
+  const std::string_view key = request[1];
+  Status status;
+  if (equals_ignoring_case(request[0], "hget") && request.size() == 3) {
+    return open_text(Place::hash_field(key, request[2]), reply);
+  }
+  if (equals_ignoring_case(request[0], "hmget") && reply.size() + 2 == request.size()) {
+    for (std::size_t i = 0; i < reply.list().size() && status.ok(); ++i) {
+      status = open_text(Place::hash_field(key, request[i + 2]), reply.mutable_list()[i]);
+    }
+    return status;
+  }
+  if (equals_ignoring_case(request[0], "hgetall") && reply.kind() == Kind::map) {
+    for (Value::Pair& pair : reply.mutable_map()) {
+      if (status.ok()) status = open_text(Place::hash_field(key, pair.key.text()), pair.value);
+    }
+    return status;
+  }
+  return equals_ignoring_case(request[0], "hkeys") ? Status{} : open_all(reply);
+}
+
+Status Sealing::open(Arguments request, Value& reply) {
+  const CommandDoc* doc = find_command_doc(request[0]);
+  const auto key = doc == nullptr ? 0 : static_cast<std::size_t>(std::max(doc->key_first, 0));
+  Status status;
+  if (key == 0 || key >= request.size()) {
+    status = open_all(reply);
+  } else if (doc->group == "hash") {
+    status = open_fields(request, reply);
+  } else if (doc->group == "list") {
+    if (reply.kind() == Kind::list) {
+      for (Value& item : reply.mutable_list()) {
+        if (status.ok()) status = open_text(Place::element(request[key]), item);
+      }
+    } else {
+      status = open_text(Place::element(request[key]), reply);
+    }
+  } else if (equals_ignoring_case(request[0], "mget") && reply.size() + 1 == request.size()) {
+    for (std::size_t i = 0; i < reply.list().size() && status.ok(); ++i) {
+      status = open_text(Place::value(request[i + 1]), reply.mutable_list()[i]);
+    }
+  } else if (doc->group == "string" && reply.kind() == Kind::text) {
+    status = open_text(Place::value(request[key]), reply);
+  } else {
+    status = open_all(reply);
+  }
+  if (!status) reply = {};
+  return status;
+}
+
+Result<crypto::Recipients> recipients_for(Access::Impl& connection, const SealOptions& options) {
+  std::optional<std::string> stored;
+  if (options.recipients.empty()) {
+    auto reply =
+        connection.exchange(std::array<std::string_view, 2>{"GET", crypto::recipients_key});
+    if (!reply) return reply.error();
+    if (reply->is_error()) return error_of_reply(reply->text());
+    stored = text_of_list(*reply);
+  }
+  auto chosen = crypto::choose_recipients(options.recipients, stored,
+                                          std::getenv(crypto::recipients_variable));
+  if (!chosen) return error_of(chosen.status());
+  return *std::move(chosen);
+}
+
+namespace {
+
+bool same(const SealOptions& a, const SealOptions& b) {
+  return a.seal == b.seal && a.open == b.open && a.recipients == b.recipients && a.sign == b.sign &&
+         a.require_sealed == b.require_sealed && a.allow_moved == b.allow_moved;
+}
+
+}  // namespace
+
+Result<Sealing*> sealing_of(Access::Impl& connection, const SealOptions& options) {
+  if (connection.sealing == nullptr || !same(connection.sealing->options(), options)) {
+    auto made = std::make_unique<Sealing>(options);
+    if (options.seal) {
+      auto recipients = recipients_for(connection, options);
+      if (!recipients) return recipients.error();
+      made->recipients_ = std::move(recipients->ids);
+    }
+    connection.sealing = std::move(made);
+  }
+  connection.sealing->options_.on_note = options.on_note;
+  return connection.sealing.get();
+}
+
+}  // namespace kv::client

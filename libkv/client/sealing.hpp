@@ -1,0 +1,48 @@
+// Sealing and opening as a connection needs it: which arguments are values, what each one is bound
+// to, whose keys. The work itself is done in crypto/.
+//
+// Internal. Must never let plain text into a message, and never half-seal: either every value of a
+// request is sealed or the request is refused.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crypto/seal.hpp"
+#include "libkv/base/status.hpp"
+#include "libkv/client/connection_impl.hpp"
+#include "libkv/client/kv/client.hpp"
+
+namespace kv::client {
+
+class Sealing {
+ public:
+  explicit Sealing(SealOptions options) : options_(std::move(options)) {}
+
+  /// Replaces every value among the words of a request by its sealed form and wipes the plain one.
+  /// crypto for a command that has none, or whose values cannot be sealed one by one (APPEND).
+  Status seal(std::vector<std::string>& words);
+  /// Opens every sealed element of the reply to that request. On failure the reply is nil.
+  Status open(Arguments request, Value& reply);
+  const SealOptions& options() const noexcept { return options_; }
+
+ private:
+  friend Result<Sealing*> sealing_of(Access::Impl&, const SealOptions&);
+  Status open_text(const crypto::Place& place, Value& value);
+  Status open_all(Value& value);
+  Status open_fields(Arguments request, Value& reply);
+  Status ready_to_open();
+
+  SealOptions options_;
+  std::vector<std::string> recipients_;
+  std::optional<crypto::Sealer> sealer_, opener_;
+};
+
+/// Whom values are sealed for: the options, else the server's secrets/gpg-id, else the environment.
+Result<crypto::Recipients> recipients_for(Access::Impl& connection, const SealOptions& options);
+
+/// The connection's Sealing for these options, made when first asked for.
+Result<Sealing*> sealing_of(Access::Impl& connection, const SealOptions& options);
+
+}  // namespace kv::client
