@@ -1,0 +1,135 @@
+"""Throughput, latency and processor time a request, over commands, depths, options and sizes."""
+import contextlib
+
+import load
+from results import alternate, column
+from servers import DURABLE, SYNCED, VOLATILE, Kv, Memcached, Redis
+
+COMMANDS = ('get', 'set', 'incr', 'lpush', 'rpop', 'hset')
+CLIENTS = 50
+DEPTHS = {1: 1.0, 16: 1.5, 100: 2.0}           # goal of kv / redis
+RATE_GUESS = {1: 60_000, 16: 400_000, 100: 700_000}  # only to choose how many requests to send
+KEYS = 100_000
+
+
+@contextlib.contextmanager
+def started(*servers):
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(server) for server in servers]
+
+
+def requests_for(plan, depth, scale=1.0):
+    nearest = min(RATE_GUESS, key=lambda known: abs(known - depth))
+    return max(2000, int(RATE_GUESS[nearest] * plan.seconds * scale))
+
+
+def measured(server, run):
+    """What run() says, and processor time of all the server's processes a request."""
+    before = server.cpu_seconds()
+    got = run()
+    got['cpu'] = server.cpu_seconds() - before
+    return got
+
+
+def one_test(server, test, clients, depth, requests, value_bytes=32):
+    if server.name == 'memcached':
+        got = measured(server, lambda: load.closed(server, test, clients, depth, requests,
+                                                   value_bytes, KEYS))
+    else:
+        got = measured(server, lambda: load.redis_benchmark(server, test, clients, depth, requests,
+                                                            value_bytes, KEYS))
+    got['cpu_us'] = got['cpu'] / requests * 1e6
+    return got
+
+
+def prepare(servers):
+    for server in servers:
+        load.values(server, KEYS)
+
+
+def grid(plan, results, durability, depths):
+    """Every command at every depth: throughput, and processor time a request over all commands."""
+    title = f'{CLIENTS} clients, ' + ('log and fsync every second' if durability == DURABLE else 'no log')
+    with started(Kv(durability), Redis(durability), Memcached()) as servers:
+        prepare(servers)
+        for depth in depths:
+            cpu, setup = {'kv': [], 'redis': []}, {}
+            for server in servers[:2]:  # what 50 connections cost is measured elsewhere
+                setup[server.name] = one_test(server, 'get', CLIENTS, 1, CLIENTS)['cpu']
+            for test in COMMANDS:
+                among = servers if test in ('get', 'set') else servers[:2]
+                requests = requests_for(plan, depth)
+                got = alternate(among, plan.rounds,
+                                lambda s: one_test(s, test, CLIENTS, depth, requests))
+                results.add(title, f'{test.upper()}, depth {depth}', 'requests/s',
+                            column(got, 'rps'), ('>=', DEPTHS[depth]))
+                for name in cpu:
+                    cpu[name].append([max(0, one['cpu'] - setup[name]) / requests * 1e6
+                                      for one in got[name]])
+            rounds = {name: [sum(x) / len(x) for x in zip(*many)] for name, many in cpu.items()}
+            goal = {1: ('<=', 1.2), 16: ('<=', 0.6)}.get(depth, ())
+            results.add(title, f'processor time a request, depth {depth}, mean of the six', 'us',
+                        rounds, goal)
+
+
+def one_client(plan, results):
+    with started(Kv(DURABLE), Redis(DURABLE)) as servers:
+        prepare(servers)
+        requests = requests_for(plan, 1, 0.25)
+        for test in ('get', 'set'):
+            got = alternate(servers, plan.rounds, lambda s: one_test(s, test, 1, 1, requests))
+            for share in ('p50', 'p99'):
+                results.add('one client, depth 1', f'{test.upper()}, {share} latency', 'us',
+                            column(got, f'{share}_us'), ('<=', 1.1))
+
+
+def other_children(plan, results):
+    """The two ends of --children: a process for each connection, and one for all."""
+    with started(Kv(DURABLE, ['--children', '1000']), Redis(DURABLE)) as servers:
+        prepare(servers)
+        requests = requests_for(plan, 1)
+        for test in ('get', 'set'):
+            got = alternate(servers, plan.rounds,
+                            lambda s: one_test(s, test, CLIENTS, 1, requests))
+            results.add('a process for each of 50 clients', f'{test.upper()}, depth 1', 'requests/s',
+                        column(got, 'rps'), ('>=', 0.55))
+    with started(Kv(DURABLE, ['--children', '1']), Redis(DURABLE)) as servers:
+        prepare(servers)
+        for test in ('get', 'set'):
+            got = alternate(servers, plan.rounds,
+                            lambda s: one_test(s, test, CLIENTS, 1, requests))
+            results.add('one child for 50 clients', f'{test.upper()}, depth 1', 'requests/s',
+                        column(got, 'rps'))
+            results.add('one child for 50 clients', f'{test.upper()}, processor time a request', 'us',
+                        column(got, 'cpu_us'), ('<=', 1.0))
+
+
+def synced(plan, results):
+    with started(Kv(SYNCED), Redis(SYNCED)) as servers:
+        requests = requests_for(plan, 1, 0.2)
+        got = alternate(servers, plan.rounds, lambda s: one_test(s, 'set', CLIENTS, 1, requests))
+        results.add('fsync before every reply', 'SET, 50 clients, depth 1', 'requests/s',
+                    column(got, 'rps'), ('>=', 1.2))
+
+
+def large_values(plan, results):
+    size = 1 << 20
+    with started(Kv(VOLATILE), Redis(VOLATILE), Memcached()) as servers:
+        requests = max(100, int(1500 * plan.seconds))
+        for server in servers:
+            load.values(server, 16, size)
+        for test in ('set', 'get'):
+            got = alternate(servers, plan.rounds,
+                            lambda s: load.closed(s, test, 10, 1, requests, size, 16))
+            rates = {name: [rate * size / 1e6 for rate in many]
+                     for name, many in column(got, 'rps').items()}
+            results.add('1 MiB values, 10 clients', test.upper(), 'MB/s', rates, ('>=', 1.0))
+
+
+def run(plan, results):
+    grid(plan, results, DURABLE, DEPTHS)
+    grid(plan, results, VOLATILE, (1, 16) if plan.quick else DEPTHS)
+    one_client(plan, results)
+    other_children(plan, results)
+    synced(plan, results)
+    large_values(plan, results)

@@ -1,0 +1,119 @@
+"""Many clients at once: nothing lost, nothing mixed up, every dialect on one port."""
+import socket
+import threading
+
+import redis
+
+from lib_kv import Raw, Server, main, request, PASSWORD
+
+CLIENTS, REQUESTS, DEPTH = 64, 10_000, 50
+
+
+def busy_client(port, number, problems):
+    """Sets and reads keys of its own in pipelines and counts on a shared one."""
+    try:
+        raw = Raw(port, timeout=120)
+        done = 0
+        while done < REQUESTS:
+            want, batch = [], b""
+            for i in range(DEPTH // 2):
+                value = f"{number}:{done + i}:" + "v" * (i % 40)
+                batch += request("SET", f"k{number}:{i}", value) + request("GET", f"k{number}:{i}")
+                want += [b"+OK\r\n", b"$%d\r\n%s\r\n" % (len(value), value.encode())]
+            raw.send(batch)
+            for expected in want:
+                got = raw.reply()
+                if got != expected:
+                    problems.append(f"client {number}: got {got!r}, expected {expected!r}")
+                    return
+            done += DEPTH
+        for _ in range(100):
+            raw.call("INCR", "shared")
+        raw.close()
+    except Exception as error:
+        problems.append(f"client {number}: {error!r}")
+
+
+def many(tap, *options):
+    with Server(*options) as server:
+        problems = []
+        threads = [threading.Thread(target=busy_client, args=(server.port, n, problems)) for n in range(CLIENTS)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join(240)
+        what = " ".join(options) or "default options"
+        tap.equal(f"{CLIENTS} clients x {REQUESTS} requests, each answered with its own ({what})", problems, [])
+        tap.equal(f"no increment of {CLIENTS} clients is lost ({what})",
+                  Raw(server.port).call("GET", "shared"), b"$4\r\n%d\r\n" % (CLIENTS * 100))
+
+
+def test_default(tap):
+    many(tap)
+
+
+def test_one_child(tap):
+    many(tap, "--children", "1")
+
+
+def test_python_redis(tap):
+    with Server() as server:
+        r = redis.Redis(port=server.port, password=PASSWORD)
+        tap.equal("python3-redis sets", r.set("k", b"\x00\xff"), True)
+        tap.equal("python3-redis gets the same bytes", r.get("k"), b"\x00\xff")
+        tap.equal("python3-redis hash", (r.hset("h", mapping={"a": 1, "b": 2}), r.hgetall("h")), (2, {b"a": b"1", b"b": b"2"}))
+        with r.pipeline(transaction=False) as p:
+            for i in range(1000):
+                p.rpush("l", i)
+            tap.equal("python3-redis pipeline", p.execute()[-1], 1000)
+        tap.equal("python3-redis scan_iter", sorted(r.scan_iter()), [b"h", b"k", b"l"])
+        tap.ok(r.info()["redis_version"] == "7.0.0", "python3-redis reads INFO")
+        tap.ok(len(r.client_list()) >= 1, "python3-redis reads CLIENT LIST")
+
+
+def test_cut_anywhere(tap):
+    with Server() as server:
+        raw = Raw(server.port)
+        data = request("SET", "cut", "a\r\nb") + b"PING\r\n" + request("GET", "cut")
+        want = b"+OK\r\n+PONG\r\n$4\r\na\r\nb\r\n"
+        bad = []
+        for cut in range(1, len(data)):
+            raw.send(data[:cut])
+            raw.send(data[cut:])
+            got = raw.reply() + raw.reply() + raw.reply()
+            if got != want:
+                bad.append((cut, got))
+        tap.equal("a request cut at any byte", bad, [])
+        for byte in data:
+            raw.send(bytes([byte]))
+        tap.equal("a byte at a time", raw.reply() + raw.reply() + raw.reply(), want)
+
+
+def test_large(tap):
+    with Server() as server:
+        raw = Raw(server.port, timeout=60)
+        for size in (1000, 65536, 1 << 20, 5_000_001, 64 << 20):
+            value = (b"0123456789abcde\n" * (size // 16 + 1))[:size]
+            tap.equal(f"SET of {size} bytes", raw.call("SET", "big", value), b"+OK\r\n")
+            got = raw.call("GET", "big")
+            tap.ok(got == b"$%d\r\n%s\r\n" % (size, value), f"GET of {size} bytes gives the same", f"{len(got)} bytes came")
+        tap.equal("APPEND to it", raw.call("APPEND", "big", "x"), b":%d\r\n" % ((64 << 20) + 1))
+
+
+def test_pipeline_then_half_close(tap):
+    """N9: a deep pipeline, then no more input: everything asked is answered."""
+    with Server() as server:
+        raw = Raw(server.port, timeout=60)
+        raw.send(b"PING\r\n" * 100_000)
+        raw.socket.shutdown(socket.SHUT_WR)
+        got = b""
+        while True:
+            data = raw.socket.recv(1 << 20)
+            if not data:
+                break
+            got += data
+        tap.ok(got == b"+PONG\r\n" * 100_000, "N9: 100,000 pipelined commands, then half-closed", f"{len(got)} bytes")
+
+
+if __name__ == "__main__":
+    main(test_default, test_one_child, test_python_redis, test_cut_anywhere, test_large, test_pipeline_then_half_close)

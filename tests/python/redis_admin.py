@@ -1,0 +1,195 @@
+#!/usr/bin/python3
+"""The connection's and the server's commands against a real redis-server, and live.
+
+Each request of REQUESTS goes to both, in RESP2 and again in RESP3, and the bytes of the replies are
+compared. What follows can only be seen with real processes: closing connections, silence, ending.
+Prints TAP. Ends only the servers it started.
+"""
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+import redis
+from lib_kv import PASSWORD, Raw, Server, main, request
+
+# Blanks part the words; '' is an empty one, _ inside a word a blank. Not here: what tells about the
+# server itself (INFO, HELP texts, LOLWUT), and MEMORY USAGE, which counts real bytes.
+REQUESTS = """
+PING | PING a | PING a b | ECHO | ECHO a | ECHO a b | AUTH | AUTH a b c | AUTH nope | AUTH foo secret
+AUTH default secret | HELLO 4 | HELLO abc | HELLO 2 FOO | HELLO 2 AUTH default | HELLO 2 SETNAME
+HELLO 2 AUTH default wrong | HELLO 2 SETNAME a_b | SELECT | SELECT 99 | SELECT abc | SELECT -1 | SELECT 3
+SELECT 0 | CLIENT | CLIENT FOO | CLIENT ID x | CLIENT LIST TYPE foo | CLIENT LIST TYPE pubsub
+CLIENT LIST ID abc | CLIENT LIST ID 999999 | CLIENT LIST FOO | CLIENT LIST ID | CLIENT LIST TYPE
+CLIENT SETNAME nm | CLIENT GETNAME | CLIENT SETNAME a_b | CLIENT SETNAME '' | CLIENT GETNAME
+CLIENT REPLY FOO | CLIENT REPLY ON | CLIENT REPLY | CLIENT NO-EVICT on | CLIENT NO-EVICT off
+CLIENT NO-EVICT foo | CLIENT KILL 1.2.3.4:5 | CLIENT KILL ID 999999 | CLIENT KILL ID abc
+CLIENT KILL ID 0 | CLIENT KILL ID -1 | CLIENT KILL FOO bar | CLIENT KILL ID | CLIENT KILL TYPE foo
+CLIENT KILL TYPE normal SKIPME foo | CLIENT KILL USER foo | CLIENT KILL ADDR 1.2.3.4:5 SKIPME no
+CLIENT KILL ID 1 FOO | CLIENT KILL a b c | CLIENT KILL | CONFIG | CONFIG GET | CONFIG GET databases
+CONFIG GET nonesuch | CONFIG GET DATABASES data* | CONFIG SET | CONFIG SET databases
+CONFIG SET nonesuch 3 | CONFIG SET databases 4 | CONFIG SET appendfsync no appendfsync always
+CONFIG SET appendfsync no databases | CONFIG SET appendfsync always | CONFIG GET appendfsync
+CONFIG RESETSTAT | CONFIG FOO | TIME x | INFO foo | SAVE x | BGSAVE FOO | BGSAVE a b | LASTSAVE x
+LOLWUT VERSION abc | WAIT 0 0 | WAIT a b | WAIT 0 a | WAIT 0 -1 | WAIT 1 | ROLE | SLOWLOG | SLOWLOG GET abc
+SLOWLOG GET -2 | SLOWLOG RESET | SLOWLOG FOO | SLOWLOG GET 1 2 | ACL WHOAMI | ACL CAT foo | ACL CAT | ACL USERS
+ACL FOO | FLUSHALL | INFO keyspace | SET k v | SET n 12 | RPUSH l a b | HSET h f v | INFO keyspace
+MEMORY | MEMORY USAGE nokey | MEMORY USAGE k SAMPLES | MEMORY USAGE k SAMPLES -1 | MEMORY USAGE k FOO 3
+MEMORY PURGE | MEMORY FOO | OBJECT ENCODING k | OBJECT ENCODING n | OBJECT ENCODING l | OBJECT ENCODING nokey
+OBJECT FREQ nokey | OBJECT REFCOUNT k | OBJECT FOO k | OBJECT ENCODING | OBJECT
+DEBUG | DEBUG FOO | DEBUG SLEEP | DEBUG SLEEP 0 | DEBUG SLEEP abc | DEBUG OBJECT nokey | DEBUG OBJECT
+DEBUG DIGEST | DEBUG DIGEST-VALUE k nokey h | DEBUG DIGEST-VALUE | DEBUG SET-ACTIVE-EXPIRE 0
+DEBUG SET-ACTIVE-EXPIRE 1 | DEBUG SET-ACTIVE-EXPIRE | DEBUG RELOAD | GET k | DEBUG DIGEST | SHUTDOWN FOO
+SHUTDOWN ABORT | SHUTDOWN SAVE NOSAVE | SHUTDOWN ABORT NOW | COMMAND INFO get foo | COMMAND INFO object|foo get|x
+COMMAND INFO hget lindex get | COMMAND INFO config|get client|kill client|id slowlog|help
+COMMAND INFO echo select bgrewriteaof|x role | COMMAND FOO | COMMAND COUNT a | COMMAND DOCS foo
+COMMAND LIST FILTERBY ACLCAT foo | COMMAND LIST FILTERBY MODULE h | COMMAND LIST FILTERBY | COMMAND LIST FOO
+COMMAND LIST FILTERBY FOO BAZ | COMMAND GETKEYS | COMMAND GETKEYS foo | COMMAND GETKEYS foo bar
+COMMAND GETKEYS get a | COMMAND GETKEYS get a b | COMMAND GETKEYS ping a | COMMAND GETKEYS mset a b c d
+COMMAND GETKEYS mset a b c | COMMAND GETKEYS object encoding k | COMMAND GETKEYS object foo k
+COMMAND GETKEYS object help | COMMAND GETKEYS memory usage k | COMMAND GETKEYS lmpop 2 a b LEFT
+COMMAND GETKEYS lmpop 5 a b LEFT | COMMAND GETKEYS lmpop x a b LEFT | COMMAND GETKEYSANDFLAGS get a
+NOSUCH a b | RESET | PING | HELLO | HELLO 3 | CLIENT ID | AUTH secret | QUIT
+"""
+
+
+def words_of(text):
+    """The requests as lists of words. A bar inside a word is not a border."""
+    for line in text.strip().split("\n"):
+        for one in line.split(" | "):
+            yield ["" if w == "''" else w.replace("_", " ") for w in one.split()]
+
+
+class Redis:
+    """A real redis-server with the same password, on a free port."""
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix="kv-redis.")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--requirepass", PASSWORD, "--save", "",
+             "--enable-debug-command", "yes", "--dir", self.folder], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                Raw(self.port).close()
+                return self
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeError("redis-server did not start")
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(10)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def ask(connection, words):
+    try:
+        return connection.call(*words)
+    except (EOFError, ConnectionError):
+        return b"closed"
+
+
+def compare(tap, hello):
+    with Server("--persist", "3600") as kv, Redis() as original:
+        ours, theirs = Raw(kv.port), Raw(original.port)
+        if hello:
+            ours.call("HELLO", "3"), theirs.call("HELLO", "3")
+        differing = []
+        asked = 0
+        for words in words_of(REQUESTS):
+            got, want = ask(ours, words), ask(theirs, words)
+            asked += 1
+            if got != want:
+                differing.append(f"{' '.join(words)}: kv {got!r:.200}, redis {want!r:.200}")
+        # CLIENT ID counts connections, of which the other server has had more.
+        differing = [d for d in differing if not d.startswith("CLIENT ID:")]
+        tap.equal(f"{asked} requests are answered as by redis-server ({'RESP3' if hello else 'RESP2'})",
+                  differing, [])
+
+
+def test_resp2(tap):
+    compare(tap, False)
+
+
+def test_resp3(tap):
+    compare(tap, True)
+
+
+def test_closing(tap):
+    with Server() as kv:
+        one, two = Raw(kv.port), Raw(kv.port)
+        number = two.call("CLIENT", "ID")[1:-2].decode()
+        tap.equal("CLIENT KILL ID closes another connection", one.call("CLIENT", "KILL", "ID", number), b":1\r\n")
+        tap.ok(two.closed(), "the other connection is closed")
+        tap.equal("and counted no longer", one.call("CLIENT", "KILL", "ID", number), b":0\r\n")
+        tap.equal("CLIENT KILL of oneself is answered", one.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"),
+                  b":1\r\n")
+        tap.ok(one.closed(), "then closed")
+        three = Raw(kv.port)
+        tap.equal("QUIT is answered", three.call("QUIT"), b"+OK\r\n")
+        tap.ok(three.closed(), "QUIT closes")
+
+
+def test_silence(tap):
+    with Server() as kv:
+        c = Raw(kv.port)
+        words = ("CLIENT REPLY SKIP", "PING one", "PING two", "CLIENT REPLY OFF", "PING three", "CLIENT REPLY ON",
+                 "PING four")
+        c.send(b"".join(request(*w.split()) for w in words))
+        tap.equal("SKIP drops one reply, OFF all until ON", c.reply() + c.reply() + c.reply(),
+                  b"$3\r\ntwo\r\n+OK\r\n$4\r\nfour\r\n")
+
+
+def test_guessing(tap):
+    with Server() as kv:
+        c = Raw(kv.port, password=None)
+        tap.equal("nothing but the door before AUTH (A3)", c.call("CONFIG", "GET", "*"),
+                  b"-NOAUTH Authentication required.\r\n")
+        guesses = 0
+        try:
+            while guesses < 50 and c.call("AUTH", "nobody", PASSWORD).startswith(b"-WRONGPASS"):
+                guesses += 1
+        except (EOFError, ConnectionError):
+            pass
+        tap.ok(guesses < 50, "a connection that guesses is closed in the end (A1)", f"{guesses} guesses")
+        tap.equal("others still come in", Raw(kv.port).call("PING"), b"+PONG\r\n")
+
+
+def test_library(tap):
+    with Server("--persist", "3600") as kv:
+        r = redis.Redis(port=kv.port, password=PASSWORD, client_name="library")
+        r.set("k", "v")
+        info = r.info("everything")
+        tap.equal("INFO is read by python3-redis",
+                  (info["redis_mode"], info["db0"]["keys"], info["connected_clients"], info["aof_enabled"]),
+                  ("standalone", 1, 1, 1))
+        tap.equal("so is CLIENT LIST", r.client_list()[0]["name"], "library")
+        tap.equal("and DEBUG OBJECT", r.debug_object("k")["encoding"], "embstr")
+        tap.equal("and COMMAND", len(r.command()), r.command_count())
+        tap.ok(r.memory_stats()["total.allocated"] > 0, "and MEMORY STATS")
+        tap.equal("and CONFIG GET", r.config_get("databases"), {"databases": "16"})
+
+
+def test_shutdown(tap):
+    with Server("--persist", "3600") as kv:
+        c = Raw(kv.port)
+        c.call("SET", "k", "v")
+        c.send(request("SHUTDOWN"))
+        tap.ok(c.closed(), "SHUTDOWN closes without an answer")
+        try:
+            status = kv.process.wait(10)
+        except subprocess.TimeoutExpired:
+            status = "still there"
+        tap.equal("SHUTDOWN ends the server with status 0", status, 0)
+        if status == 0:
+            kv.start()
+            tap.equal("and what was stored is there again", Raw(kv.port).call("GET", "k"), b"$1\r\nv\r\n")
+
+
+if __name__ == "__main__":
+    main(test_resp2, test_resp3, test_closing, test_silence, test_guessing, test_library, test_shutdown)

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Commands a line from a pipe: many under way at once, replies in order, failing lines named.
+. "$(dirname "$0")/lib.sh"
+start_server || done_testing
+# kv as a program, for those who cannot run a function.
+printf '#!/bin/sh\nexec "%s" --pass "%s" --port "%s" "$@"\n' "$KV_CLIENT" "$PASS" "$PORT" >"$SCRATCH/kv"
+chmod 755 "$SCRATCH/kv"
+
+is "a command a line, replies in order" \
+  "$(printf 'SET a 1\nGET a\n\nINCR a\nGET a\n' | kv | tr '\n' ' ')" "OK 1 2 2 "
+is "quotes as in redis-cli" "$(printf 'SET b "x\\x41\\n\x27y"\nGET b\n' | kv --json | tail -n 1)" "\"xA\\n'y\""
+is "a last line without its end counts" "$(printf 'GET a' | kv)" 2
+is "lines from a DOS file" "$(printf 'GET a\r\n' | kv)" 2
+exits "no lines at all are a success" 0 "$SCRATCH/kv" </dev/null
+
+printf 'SET a 1\nNOSUCH x\nGET "a\nGET a\nLLEN a\n' >"$SCRATCH/lines"
+exits "a failing line: status 1" 1 bash -c "'$KV_CLIENT' --pass $PASS --port $PORT <'$SCRATCH/lines'"
+is "the others have run" "$(tr '\n' ' ' <"$SCRATCH/out")" "OK 1 "
+like "an error names its line" "$(cat "$SCRATCH/err")" 'line 2: ERR unknown command'
+like "also one that was never sent" "$(cat "$SCRATCH/err")" 'line 3: the quotes do not match'
+is "in the order of the lines" "$(cut -d: -f1 "$SCRATCH/err" | tr '\n' ' ')" "line 2 line 3 line 5 "
+exits "--fail-nil" 6 bash -c "echo GET nothing | '$KV_CLIENT' --fail-nil --pass $PASS --port $PORT"
+exits "a command without an answer is refused" 2 \
+  bash -c "echo SUBSCRIBE c | '$KV_CLIENT' --pass $PASS --port $PORT"
+
+# A reply must not wait for the next line.
+mkfifo "$SCRATCH/slow"
+kv <"$SCRATCH/slow" >"$SCRATCH/slow.out" &
+client=$!
+exec 9>"$SCRATCH/slow"
+echo 'SET slow 1' >&9
+passes "a line from a slow writer is answered at once" wait_for 10 grep -q OK "$SCRATCH/slow.out"
+exec 9>&-
+wait "$client"
+
+seq 1 60000 | sed 's/.*/HSET pkg:& name "package &" version 1.0-& section misc/' >"$SCRATCH/load"
+start=$(date +%s%N)
+kv --quiet <"$SCRATCH/load"
+is "60,000 lines in one go" "$? $(kv DBSIZE)" "0 $((60000 + $(printf 'EXISTS a\nEXISTS b\nEXISTS slow\n' | kv | paste -sd+ | bc)))"
+echo "# 60,000 lines took $((($(date +%s%N) - start) / 1000000)) ms"
+is "and what they stored" "$(kv --json HGETALL pkg:54321)" \
+  '{"name":"package 54321","version":"1.0-54321","section":"misc"}'
+is "60,000 replies, each in its place" \
+  "$(seq 1 60000 | sed 's/.*/ECHO &/' | kv | cmp - <(seq 1 60000) && echo same)" same
+
+# A server that dies half-way: what is known of each line.
+kv SET n 0 >"$SCRATCH/out"
+kv <"$SCRATCH/slow" >"$SCRATCH/out" 2>"$SCRATCH/err" &
+client=$!
+exec 9>"$SCRATCH/slow"
+seq 1 1000 | sed 's/.*/INCR n/' >&9
+passes "the first lines are answered" wait_for 10 grep -qx 1000 "$SCRATCH/out"
+kill -STOP $(pgrep -P "$SERVER_PID") "$SERVER_PID"
+printf 'INCR n\nINCR n\n' >&9
+exec 9>&-
+# They are under way once they lie unread in the stopped server's socket (column rx_queue).
+wait_for 10 awk -v port="$(printf ':%04X$' "$PORT")" \
+  '$2 ~ port && $4 == "01" && $5 !~ /:00000000$/ {found = 1} END {exit !found}' /proc/net/tcp
+kill -KILL $(pgrep -P "$SERVER_PID") "$SERVER_PID"
+wait "$client"
+is "a lost connection: status 3" "$?" 3
+like "the lines in doubt are named" "$(cat "$SCRATCH/err")" 'lines 1001 to 1002 had been sent.*1000 answered'
+done_testing

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# --pipe PATH: requests by echo, replies by cat.
+. "$(dirname "$0")/lib.sh"
+
+start_server --pipe "$SCRATCH/pipe"
+is "F1: the pipe is private" "$(stat -c %a "$SCRATCH/pipe")" 600
+echo 'RPUSH jobs a "b c"' >"$SCRATCH/pipe"
+two_jobs() { [ "$(redis LLEN jobs)" = 2 ]; }
+passes "a line is a request" wait_for 5 two_jobs
+mkfifo "$SCRATCH/answer"
+echo '@answer LRANGE jobs 0 -1' >"$SCRATCH/pipe"
+is "@NAME gets the reply, an element a line" "$(timeout 5 cat "$SCRATCH/answer")" $'a\nb c'
+echo '@answer LPUSH' >"$SCRATCH/pipe"
+like "an error is told by its word" "$(timeout 5 cat "$SCRATCH/answer")" "^ERR wrong number of arguments"
+echo '@answer GET none' >"$SCRATCH/pipe"
+is "nil is an empty line" "$(timeout 5 cat "$SCRATCH/answer" | od -An -c | tr -d ' ')" '\n'
+echo "@answer GET 'open" >"$SCRATCH/pipe"
+like "unbalanced quotes are told" "$(timeout 5 cat "$SCRATCH/answer")" "unbalanced quotes"
+echo secret-file >"$SCRATCH/plain"
+echo '@plain GET jobs' >"$SCRATCH/pipe"
+echo '@../x GET jobs' >"$SCRATCH/pipe"
+echo '@answer PING' >"$SCRATCH/pipe"
+is "what is not a pipe is never written to" "$(timeout 5 cat "$SCRATCH/answer"; cat "$SCRATCH/plain")" $'PONG\nsecret-file'
+for i in $(seq 500); do echo "INCR n"; done >"$SCRATCH/pipe"
+all_counted() { [ "$(redis GET n)" = 500 ]; }
+passes "five hundred lines at once" wait_for 5 all_counted
+
+# The process that reads the pipe ends with its connection; the pipe is served again all the same.
+process() { pgrep -P "$SERVER_PID" -f "^kv $1"; }
+is_new() { local now; now=$(process "command pipe") && [ "$now" != "$1" ] && process "child pipe:0"; }
+counted() { [ "$(redis GET m)" = 1 ]; }
+for victim in sibling "child pipe:0" "command pipe"; do
+  reader=$(process "command pipe")
+  kill -KILL "$(process "$victim")"
+  passes "a new process reads the pipe after the end of the $victim" wait_for 5 is_new "$reader"
+  timeout 5 bash -c 'echo "SET m 0" >"$1"; echo "INCR m" >"$1"' _ "$SCRATCH/pipe"
+  passes "and what is written to it is carried out" wait_for 5 counted
+  redis DEL m >/dev/null
+done
+stop_server
+
+echo text >"$SCRATCH/file"
+exits "F2: a file in its place is refused" 1 "$KV_SERVER" --pass x --port 0 --dir "$DIR" --pipe "$SCRATCH/file"
+like "F2: with the reason" "$(cat "$SCRATCH/err")" "something else is there"
+done_testing

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Sealing as the user meets it: the real ./client, the real server, the real gpg. Ids G1-G6.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib_crypto.sh"
+make_keyrings
+start_server --persist 60 || done_testing
+export KV_PORT=$PORT
+client() { "$KV_CLIENT" --pass x "$@"; }
+# refused NAME STATUS PATTERN COMMAND...: that exit status, nothing printed, a matching sentence.
+refused() {
+  local name=$1 status=$2 pattern=$3
+  shift 3
+  "$@" >"$SCRATCH/out" 2>"$SCRATCH/err"
+  is "$name: exit status" "$?" "$status"
+  is "$name: nothing is printed" "$(cat "$SCRATCH/out")" ""
+  like "$name: says why" "$(cat "$SCRATCH/err")" "$pattern"
+}
+
+# --- nobody named yet ---
+refused "a recipient is missing" 5 'secrets/gpg-id' client --encrypt SET k v
+is "and nothing was sent" "$(client EXISTS k)" 0
+is "KV_RECIPIENTS names some" "$(KV_RECIPIENTS=bob@kv.test client --encrypt SET k v)" OK
+like "sealed for bob" "$(client GET k)" '^-----BEGIN PGP MESSAGE-----'
+is "who opens it" "$(as_bob client --decrypt GET k)" v
+
+# --- the line itself ---
+client SET secrets/gpg-id alice@kv.test >"$SCRATCH/out"
+mkdir "$SCRATCH/here"
+ln -s "$KV_CLIENT" "$SCRATCH/here/client"
+is "./client --pass x --encrypt SET k -- <(echo v)" \
+  "$(cd "$SCRATCH/here" && ./client --pass x --encrypt SET k -- <(echo v))" OK
+is "./client --pass x --decrypt GET k" \
+  "$(cd "$SCRATCH/here" && ./client --pass x --decrypt GET k)" v
+is "gpg alone opens it, as FORMAT.md says" "$(client GET k | gpg --quiet --decrypt | tail -n +2)" v
+is "sealed for one" "$(sealed_for k)" 1
+
+# --- every kind of value ---
+is "MSET" "$(client --encrypt MSET m1 one m2 two)" OK
+client SET m3 three >"$SCRATCH/out"
+is "MGET, with one that is not sealed" \
+  "$(client --decrypt --lines MGET m1 m2 m3)" $'one\ntwo\nthree'
+is "HSET" "$(client --encrypt HSET h f 1 g 2)" 2
+is "HGET" "$(client --decrypt HGET h g)" 2
+is "HGETALL" "$(client --decrypt --lines HGETALL h | sort | tr '\n' ' ')" '1 2 f g '
+unlike "no field is stored open" "$(client --lines HVALS h)" '^[12]'
+is "RPUSH" "$(client --encrypt RPUSH q a b)" 2
+is "LRANGE" "$(client --decrypt --lines LRANGE q 0 -1)" $'a\nb'
+client RPOPLPUSH q q2 >"$SCRATCH/out"
+is "an element that moved to another list opens there" "$(client --decrypt LPOP q2)" b
+is "GETSET seals the new value and opens the old one" "$(client --encrypt --decrypt GETSET k w)" v
+is "and the new one" "$(client --decrypt GET k)" w
+
+# --- refused before anything is sent ---
+refused "a command without a value" 5 'GET' client --encrypt GET k
+refused "APPEND" 5 'APPEND' client --encrypt APPEND k v
+for who in mallory@kv.test nobody@kv.test kv.test; do
+  refused "G1: $who" 5 'gpg --|fingerprint' client --encrypt --recipient "$who" SET new v
+  is "G1: $who: nothing was stored" "$(client EXISTS new)" 0
+done
+like "G1: the untrusted key's next step" \
+  "$(client --encrypt --recipient mallory@kv.test SET new v 2>&1)" 'gpg --lsign-key [0-9A-F]{40}'
+like "--keys names the key and its state" "$(client --keys 2>&1)" 'usable: [0-9A-F]{40} \(Alice'
+like "--keys explains the one that can't be used" \
+  "$(client --keys --recipient mallory@kv.test 2>&1)" "can't be used: .*lsign-key"
+
+# --- G2 ---
+client --encrypt --recipient locked@kv.test SET locked v >"$SCRATCH/out"
+forget_passphrases
+refused "G2: a locked key without a terminal" 5 'locked' \
+  without_terminal "$KV_CLIENT" --pass x --decrypt GET locked
+
+# --- G3 ---
+client --encrypt MSET a 'of a' b 'of b' >"$SCRATCH/out"
+client SET keep "$(client GET a)" >"$SCRATCH/out"
+client SET a "$(client GET b)" >"$SCRATCH/out"
+client SET b "$(client GET keep)" >"$SCRATCH/out"
+refused "G3: a swapped value" 5 'key "a".*key "b"' client --decrypt GET a
+is "G3: --allow-moved opens it" "$(client --decrypt --allow-moved GET a 2>"$SCRATCH/err")" 'of b'
+client HSET h f "$(client HGET h g)" >"$SCRATCH/out"
+refused "G3: a swapped field" 5 'field "f".*field "g"' client --decrypt HGET h f
+refused "G3: one bad element spoils the list" 5 'field "f"' client --decrypt HGETALL h
+client SET cut "$(client GET k | head -n 4)" >"$SCRATCH/out"
+refused "G3: a cut value" 5 'cut' client --decrypt GET cut
+client SET flip "$(client GET k | sed '4s/[A-M]/Z/;4s/[a-m]/z/')" >"$SCRATCH/out"
+refused "G3: a changed value" 5 'damaged|changed' client --decrypt --allow-moved GET flip
+refused "--require-sealed" 5 'not sealed' client --decrypt --require-sealed GET m3
+
+# --- signatures ---
+client --encrypt --sign SET signed v >"$SCRATCH/out"
+is "a signed value opens" "$(client --decrypt GET signed 2>"$SCRATCH/err")" v
+is "and a good signature needs no words" "$(cat "$SCRATCH/err")" ""
+client --encrypt --sign --recipient bob@kv.test SET tobob v >"$SCRATCH/out"
+is "a stranger's signature opens" "$(as_bob client --decrypt GET tobob 2>"$SCRATCH/err")" v
+like "with a note" "$(cat "$SCRATCH/err")" 'not in your keyring'
+
+# --- what picolisp-kv stored ---
+old=$(echo -n 'old value' | gpg -v --output - --yes -a --encrypt -r alice@kv.test 2>/dev/null)
+client SET old "$old" >"$SCRATCH/out"
+is "picolisp-kv's sealed value opens" "$(client --decrypt GET old)" 'old value'
+
+# --- G4: strace sees everything the client and gpg write, open and send ---
+MARK=Plain7Text3Mark
+CALLS=write,writev,pwrite64,sendto,sendmsg,sendmmsg,open,openat,creat,execve
+traced() { strace -f -yy -s 1000000 -o "$SCRATCH/trace" -e "trace=$CALLS" "$@"; }
+trace_count() { grep -Ec "$1" "$SCRATCH/trace"; }
+seal_traced() { traced "$KV_CLIENT" --pass x --encrypt SET g4 -- <(echo "$MARK"); }
+passes "G4: a value is sealed under strace" seal_traced
+is "G4: it went out sealed" \
+  "$(trace_count '(sendto|sendmsg|write|writev)\([0-9]+<(TCP|socket)[^ ]*.*BEGIN PGP MESSAGE')" 1
+isnt "G4: gpg got it through a pipe" "$(trace_count "write\([0-9]+<pipe:\[[0-9]+\]>, \".*$MARK")" 0
+is "G4: and nothing else was ever written with it" \
+  "$(grep "$MARK" "$SCRATCH/trace" | grep -vc 'write([0-9]*<pipe:')" 0
+is "G4: no file is created outside gpg's own folder" \
+  "$(grep -E 'O_CREAT|creat\(' "$SCRATCH/trace" | grep -vE "\"($GNUPGHOME/|/dev/null\")" | wc -l)" 0
+traced "$KV_CLIENT" --pass x --decrypt GET g4 | cat >"$SCRATCH/out"
+is "G4: opened again" "$(cat "$SCRATCH/out")" "$MARK"
+is "G4: opening writes it to pipes only" "$(grep "$MARK" "$SCRATCH/trace" | grep -vc '<pipe:')" 0
+stop_server
+is "G4: no file holds it" \
+  "$(grep -rl "$MARK" "$DIR" "$GNUPGHOME" "$SCRATCH/here" "$SCRATCH"/server.* | wc -l)" 0
+passes "G4: and they do hold the sealed value" grep -qr 'g4.*BEGIN PGP MESSAGE' "$DIR"
+
+# --- a command that needs no GPG does not load it ---
+start_server --persist 60
+export KV_PORT=$PORT
+traced "$KV_CLIENT" --pass x GET m3 >"$SCRATCH/out"
+is "a plain command works" "$(cat "$SCRATCH/out")" three
+is "and loads no libgpgme" "$(grep -c 'libgpgme' "$SCRATCH/trace")" 0
+is "and runs no other program" "$(grep -c 'execve(' "$SCRATCH/trace")" 1
+done_testing

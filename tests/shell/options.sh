@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# The server's command line: passwords, ports, wrong words, the ready line, systemd.
+. "$(dirname "$0")/lib.sh"
+
+exits "no password: status 2" 2 env -u KV_PASS "$KV_SERVER" --port 0 --dir "$SCRATCH"
+like "no password: told what to do" "$(cat "$SCRATCH/err")" "^kv: a password is needed: --pass PASSWORD, --pass-file FILE or KV_PASS"
+is "one line on stderr" "$(wc -l <"$SCRATCH/err")" 1
+is "nothing on stdout" "$(cat "$SCRATCH/out")" ""
+for wrong in "--bogus" "--port abc" "--port 70000" "--persist" "--persist 0" "--persist abc" "--fsync sometimes" "--children -1" "word" "--databases 0"; do
+  exits "$wrong: status 2" 2 "$KV_SERVER" --pass x $wrong
+  is "$wrong: one line on stderr" "$(wc -l <"$SCRATCH/err")" 1
+done
+exits "--help: status 0" 0 "$KV_SERVER" --help
+like "--help: on stdout" "$(cat "$SCRATCH/out")" "--persist SECONDS"
+exits "--version: status 0" 0 "$KV_SERVER" --version
+like "--version" "$(cat "$SCRATCH/out")" "^kv [0-9]+\.[0-9]+\.[0-9]+$"
+
+# A5: a password file.
+mkdir -p "$DIR"
+printf 'filepass\n' >"$SCRATCH/pw"; chmod 644 "$SCRATCH/pw"
+exits "A5: a password file that others can read is refused" 2 "$KV_SERVER" --pass-file "$SCRATCH/pw" --port 0 --dir "$DIR"
+like "A5: and it says what to do" "$(cat "$SCRATCH/err")" "chmod 600"
+exits "A5: a missing password file" 2 "$KV_SERVER" --pass-file "$SCRATCH/none" --port 0 --dir "$DIR"
+: >"$SCRATCH/empty"; chmod 600 "$SCRATCH/empty"
+exits "A5: an empty password file" 2 "$KV_SERVER" --pass-file "$SCRATCH/empty" --port 0 --dir "$DIR"
+chmod 600 "$SCRATCH/pw"
+up() { : >"$SCRATCH/server.out"; "$@" >"$SCRATCH/server.out" 2>"$SCRATCH/server.err" & SERVER_PID=$!; SERVERS+=("$SERVER_PID"); wait_for 10 grep -q '^ready' "$SCRATCH/server.out"; PORT=$(sed -n 's/^ready.*port \([0-9]*\).*/\1/p' "$SCRATCH/server.out"); }
+up "$KV_SERVER" --pass-file "$SCRATCH/pw" --port 0 --dir "$DIR"
+is "A5: a private one is read, without its newline" "$(redis-cli -p "$PORT" -a filepass --no-auth-warning PING)" PONG
+stop_server
+KV_PASS=envpass up "$KV_SERVER" --port 0 --dir "$DIR"
+is "KV_PASS works" "$(redis-cli -p "$PORT" -a envpass --no-auth-warning PING)" PONG
+is "A4: and is gone from the environment ps shows" "$(tr '\0' '\n' <"/proc/$SERVER_PID/environ" | grep -c envpass)" 0
+stop_server
+
+start_server
+like "the ready line says where" "$(cat "$SCRATCH/server.out")" "^ready: kv [0-9.]+ listens on 127\.0\.0\.1 port $PORT"
+is "one line on stdout" "$(wc -l <"$SCRATCH/server.out")" 1
+is "nothing on stderr" "$(cat "$SCRATCH/server.err")" ""
+is "before AUTH nothing is answered" "$(redis-cli -p "$PORT" GET k 2>&1)" "NOAUTH Authentication required."
+like "a wrong password" "$(redis-cli -p "$PORT" AUTH wrong 2>&1)" "^WRONGPASS "
+stop_server
+
+# A Unix socket, for this user only from its first instant.
+start_server --unixsocket "$SCRATCH/kv.sock"
+is "--unixsocket serves" "$(redis-cli -s "$SCRATCH/kv.sock" -a "$PASS" --no-auth-warning PING)" PONG
+is "F1: --unixsocket is private" "$(stat -c %a "$SCRATCH/kv.sock")" 700
+stop_server
+is "and gone afterwards" "$(ls "$SCRATCH/kv.sock" 2>/dev/null)" ""
+
+printf 'port=0\ndatabases=3\n' >"$SCRATCH/kv.conf"
+up "$KV_SERVER" --pass "$PASS" --config "$SCRATCH/kv.conf" --dir "$DIR"
+is "--config is read" "$(redis CONFIG GET databases | tail -n 1)" 3
+like "SELECT knows the limit" "$(redis SELECT 3 2>&1)" "out of range"
+stop_server
+
+# A misspelt line is refused, as a misspelt option is; so is a file that shows others the password.
+printf 'persit=60\n' >"$SCRATCH/kv.conf"
+exits "--config: an unknown name is refused" 2 "$KV_SERVER" --pass x --port 0 --dir "$DIR" --config "$SCRATCH/kv.conf"
+like "--config: the name is in the message" "$(cat "$SCRATCH/err")" "^kv: --config: persit is not an option"
+is "--config: one line on stderr" "$(wc -l <"$SCRATCH/err")" 1
+printf 'port=0\npass=confpass\n' >"$SCRATCH/kv.conf"; chmod 644 "$SCRATCH/kv.conf"
+exits "A5: a password in a --config that others can read is refused" 2 "$KV_SERVER" --dir "$DIR" --config "$SCRATCH/kv.conf"
+like "A5: and it says what to do about it" "$(cat "$SCRATCH/err")" "chmod 600"
+chmod 600 "$SCRATCH/kv.conf"
+up "$KV_SERVER" --config "$SCRATCH/kv.conf" --dir "$DIR"
+is "A5: a private one is read" "$(redis-cli -p "$PORT" -a confpass --no-auth-warning PING)" PONG
+stop_server
+
+# systemd: a datagram when it serves.
+/usr/bin/python3 - "$SCRATCH/notify" <<'PY' >"$SCRATCH/notified" &
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); s.settimeout(15)
+print(s.recv(1000).decode())
+PY
+listener=$!
+wait_for 5 test -S "$SCRATCH/notify"
+NOTIFY_SOCKET=$SCRATCH/notify up "$KV_SERVER" --pass "$PASS" --port 0 --dir "$DIR"
+wait "$listener"
+like "systemd is told READY=1" "$(cat "$SCRATCH/notified")" "^READY=1"
+stop_server
+
+start_server --max-clients 2
+exec 5<>"/dev/tcp/127.0.0.1/$PORT" 6<>"/dev/tcp/127.0.0.1/$PORT" 7<>"/dev/tcp/127.0.0.1/$PORT"
+read -r -t 5 reply <&7
+is "--max-clients turns the third away with a reason" "$reply" $'-ERR max number of clients reached\r'
+exec 5<&- 6<&- 7<&-
+stop_server
+
+# N8: who only holds a place is sent away.
+start_server --login-grace 1
+exec 5<>"/dev/tcp/127.0.0.1/$PORT" 6<>"/dev/tcp/127.0.0.1/$PORT"
+printf 'AUTH %s\r\n' "$PASS" >&6; read -r -t 5 reply <&6
+is "N8: a guest is hung up on after --login-grace" "$(timeout 10 cat <&5; echo $?)" 0
+printf 'PING\r\n' >&6; read -r -t 5 reply <&6
+is "N8: who has logged in stays" "$reply" $'+PONG\r'
+exec 5<&- 6<&-
+stop_server
+
+start_server --verbose
+redis SET verbosekey "$(printf 'long%.0s' $(seq 100))" >/dev/null
+wait_for 5 grep -q verbosekey "$SCRATCH/server.out"
+like "--verbose shows requests" "$(cat "$SCRATCH/server.out")" '\[msg\] from client: \(pid: [0-9]+\) 127\.0\.0\.1:[0-9]+ \("SET" "verbosekey"'
+like "--verbose shows replies" "$(cat "$SCRATCH/server.out")" '\[msg\]    to child: \+OK'
+is "--verbose shortens values" "$(grep -c "$(printf 'long%.0s' $(seq 50))" "$SCRATCH/server.out")" 0
+is "--verbose never shows the password" "$(grep -c "$PASS" "$SCRATCH/server.out")" 0
+stop_server
+done_testing

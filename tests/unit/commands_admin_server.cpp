@@ -1,0 +1,562 @@
+// Commands about the server: settings, figures, saving, ending, the slow log, users. Error texts
+// and shapes are those of Redis 7.0.15, the PLIO answers picolisp-kv's.
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstring>
+
+#include "tests/unit/fake_services.hpp"
+
+using namespace kv;
+using kv::test::FakeClient;
+using kv::test::FakeServices;
+
+namespace {
+
+constexpr const char* kOk = "+OK\r\n";
+constexpr const char* kSyntax = "-ERR syntax error\r\n";
+
+std::string text_of(const std::string& reply) {
+  const std::size_t line = reply.find("\r\n");
+  std::string text = reply.substr(line + 2, reply.size() - line - 4);
+  return reply[0] == '=' ? text.substr(4) : text;
+}
+
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+// Three settings: one fixed, two that can be changed; level takes only numbers.
+struct Configured {
+  FakeServices server;
+  FakeClient client{server};
+  std::string fsync = "everysec", level = "3";
+  Configured() {
+    server.settings_ = {
+        {"port", [] { return "6378"; }, nullptr},
+        {"appendfsync", [this] { return fsync; },
+         [this](std::string_view v) { return fsync = v, Status(); }},
+        {"level", [this] { return level; },
+         [this](std::string_view v) -> Status {
+           if (v.find_first_not_of("0123456789") != v.npos)
+             return {Code::usage, "argument must be a number"};
+           level = v;
+           return {};
+         }},
+    };
+  }
+};
+
+}  // namespace
+
+// --- CONFIG ---
+
+TEST_CASE("commands/config: GET shows each setting once, whatever patterns mean it") {
+  Configured c;
+  CHECK(c.client("CONFIG GET port") == "%1\r\n$4\r\nport\r\n$4\r\n6378\r\n");
+  CHECK(c.client("CONFIG GET PORT p* l*") ==
+        "%2\r\n$4\r\nPORT\r\n$4\r\n6378\r\n$5\r\nlevel\r\n$1\r\n3\r\n");
+  CHECK(c.client("CONFIG GET *").starts_with("%3\r\n"));
+  CHECK(c.client("CONFIG GET nonesuch") == "%0\r\n");
+  CHECK(c.client("CONFIG GET") == "-ERR wrong number of arguments for 'config|get' command\r\n");
+}
+
+TEST_CASE("commands/config: SET changes all of the pairs or none") {
+  Configured c;
+  CHECK(c.client("CONFIG SET appendfsync always LEVEL 5") == kOk);
+  CHECK(c.fsync == "always");
+  CHECK(c.level == "5");
+  CHECK(c.client("CONFIG SET appendfsync no level x") ==
+        "-ERR CONFIG SET failed (possibly related to argument 'level') - "
+        "argument must be a number\r\n");
+  CHECK(c.fsync == "always");
+  CHECK(c.level == "5");
+}
+
+TEST_CASE("commands/config: SET refuses before it changes anything") {
+  Configured c;
+  CHECK(c.client("CONFIG SET level 7 nonesuch 1") ==
+        "-ERR Unknown option or number of arguments for CONFIG SET - 'nonesuch'\r\n");
+  CHECK(c.client("CONFIG SET level 7 port 1") ==
+        "-ERR CONFIG SET failed (possibly related to argument 'port') - "
+        "can't set immutable config\r\n");
+  CHECK(c.client("CONFIG SET level 7 level 8") ==
+        "-ERR CONFIG SET failed (possibly related to argument 'level') - duplicate parameter\r\n");
+  CHECK(c.client("CONFIG SET level 7 port") == kSyntax);
+  CHECK(c.client("CONFIG SET level") ==
+        "-ERR wrong number of arguments for 'config|set' command\r\n");
+  CHECK(c.level == "3");
+}
+
+TEST_CASE("commands/config: RESETSTAT forgets the past and keeps the present") {
+  Configured c;
+  Counters& counters = c.server.counters_;
+  counters.keyspace_hits = counters.net_input_bytes = counters.expired_keys = 5;
+  counters.changes_since_save = 7;
+  counters.calls["get"] = {4, 40};
+  const auto* place = &counters.calls["get"];
+  CHECK(c.client("CONFIG RESETSTAT") == kOk);
+  CHECK(counters.keyspace_hits == 0);
+  CHECK(counters.net_input_bytes == 0);
+  CHECK(counters.expired_keys == 0);
+  CHECK(counters.changes_since_save == 7);
+  CHECK(place == &counters.calls["get"]);
+  CHECK(place->first == 0);
+}
+
+TEST_CASE("commands/config: unknown subcommands and HELP") {
+  Configured c;
+  CHECK(c.client("CONFIG FOO") == "-ERR unknown subcommand 'FOO'. Try CONFIG HELP.\r\n");
+  CHECK(c.client("CONFIG REWRITE") == "-ERR unknown subcommand 'REWRITE'. Try CONFIG HELP.\r\n");
+  CHECK(c.client("CONFIG HELP").starts_with("*9\r\n+CONFIG <subcommand>"));
+}
+
+// --- INFO ---
+
+TEST_CASE("commands/info: the sections asked for, in Redis's order, each once") {
+  FakeServices server;
+  FakeClient client(server);
+  const std::string all = text_of(client("INFO"));
+  CHECK(all.starts_with("# Server\r\nredis_version:7.0.0\r\nredis_mode:standalone\r\n"));
+  std::size_t at = 0;
+  for (const char* title : {"# Server", "# Clients", "# Memory", "# Persistence", "# Stats",
+                            "# Replication", "# CPU", "# Cluster", "# Keyspace"}) {
+    CAPTURE(title);
+    const std::size_t next = all.find(title, at);
+    REQUIRE(next != std::string::npos);
+    at = next;
+  }
+  CHECK_FALSE(has(all, "# Commandstats"));
+  CHECK(has(text_of(client("INFO all")), "# Commandstats"));
+  CHECK(has(text_of(client("INFO everything")), "# Commandstats"));
+  CHECK(has(text_of(client("INFO default commandstats")), "# Commandstats"));
+  CHECK(text_of(client("INFO keyspace")) == "# Keyspace\r\n");
+  CHECK(text_of(client("INFO CLUSTER Keyspace cluster")) ==
+        "# Cluster\r\ncluster_enabled:0\r\n\r\n# Keyspace\r\n");
+  CHECK(text_of(client("INFO foo")).empty());
+}
+
+TEST_CASE("commands/info: each line is name:value, and tools find what they read") {
+  FakeServices server;
+  server.counters_.ops_per_second = 12;
+  FakeClient client(server);
+  client("SET k v");
+  const std::string all = text_of(client("INFO everything"));
+  for (const char* name : {"app_version",
+                           "os",
+                           "arch_bits",
+                           "process_id",
+                           "run_id",
+                           "tcp_port",
+                           "uptime_in_seconds",
+                           "uptime_in_days",
+                           "executable",
+                           "connected_clients",
+                           "blocked_clients",
+                           "maxclients",
+                           "total_keys",
+                           "used_memory",
+                           "used_memory_human",
+                           "used_memory_rss",
+                           "used_memory_peak",
+                           "used_memory_startup",
+                           "total_system_memory",
+                           "total_system_memory_human",
+                           "maxmemory",
+                           "mem_fragmentation_ratio",
+                           "db_format",
+                           "loading",
+                           "rdb_changes_since_last_save",
+                           "rdb_bgsave_in_progress",
+                           "rdb_last_save_time",
+                           "rdb_last_bgsave_status",
+                           "aof_enabled",
+                           "aof_rewrite_in_progress",
+                           "aof_last_write_status",
+                           "total_connections_received",
+                           "total_commands_processed",
+                           "instantaneous_ops_per_sec",
+                           "total_net_input_bytes",
+                           "total_net_output_bytes",
+                           "rejected_connections",
+                           "expired_keys",
+                           "evicted_keys",
+                           "keyspace_hits",
+                           "keyspace_misses",
+                           "role",
+                           "connected_slaves",
+                           "used_cpu_sys",
+                           "used_cpu_user",
+                           "cluster_enabled",
+                           "db0"}) {
+    CAPTURE(name);
+    CHECK(has(all, "\r\n" + std::string(name) + ":"));
+  }
+  CHECK(has(all, "\r\ndb0:keys=1,expires=0,avg_ttl=0\r\n"));
+  CHECK(has(all, "\r\ninstantaneous_ops_per_sec:12\r\n"));
+  CHECK(has(all, "\r\nexecutable:/usr/bin/kv-server\r\n"));
+  CHECK(has(all, "\r\nconnected_clients:1\r\n"));
+}
+
+TEST_CASE("commands/info: memory figures are real and agree with each other") {
+  FakeServices server;
+  FakeClient client(server);
+  const auto figure = [&](const std::string& text, const std::string& name) {
+    const std::size_t at = text.find("\r\n" + name + ":");
+    REQUIRE(at != std::string::npos);
+    return std::stoull(text.substr(at + name.size() + 3));
+  };
+  const std::string before = text_of(client("INFO memory"));
+  const std::string large(8 << 20, 'v');
+  client.run({"SET", "k", Scalar(large)});
+  const std::string after = text_of(client("INFO memory"));
+  CHECK(figure(after, "used_memory") > figure(before, "used_memory"));  // malloc's, or no less
+  CHECK(figure(after, "used_memory") >= large.size());                  // than the data's own
+  CHECK(figure(after, "used_memory_dataset") >= large.size());
+  CHECK(figure(after, "used_memory_peak") >= figure(after, "used_memory"));
+  CHECK(figure(after, "used_memory_dataset") + figure(after, "used_memory_overhead") ==
+        figure(after, "used_memory"));
+  CHECK(figure(after, "used_memory_rss") > large.size());
+  CHECK(figure(after, "total_keys") == 1);
+}
+
+TEST_CASE("commands/info: saving and commands are told as they are") {
+  FakeServices server;
+  server.persistence_.aof_enabled = true;
+  server.persistence_.saving = true;
+  server.persistence_.last_save_status = "err";
+  server.persistence_.aof_bytes = 99;
+  server.counters_.calls["get"] = {4, 10};
+  server.counters_.calls["set"] = {0, 0};
+  FakeClient client(server);
+  const std::string saving = text_of(client("INFO persistence"));
+  CHECK(has(saving, "rdb_bgsave_in_progress:1\r\n"));
+  CHECK(has(saving, "rdb_last_bgsave_status:err\r\n"));
+  CHECK(has(saving, "aof_current_size:99\r\n"));
+  CHECK(text_of(client("INFO commandstats")) ==
+        "# Commandstats\r\ncmdstat_get:calls=4,usec=10,usec_per_call=2.50\r\n");
+}
+
+TEST_CASE("commands/info: over PLIO picolisp-kv's five sections, each after an empty line") {
+  FakeServices server;
+  FakeClient lisp(server, Dialect::plio);
+  CHECK(lisp("INFO clients") == "$31\r\n\n# Clients\nconnected_clients:1\n\r\n");
+  CHECK(text_of(lisp("INFO CLIENTS")) == "\n# Clients\nconnected_clients:1\n");
+  const std::string all = text_of(lisp("INFO"));
+  CHECK(text_of(lisp("INFO nonesuch")).starts_with("\n# Server\napp_version:"));
+  std::vector<std::string> names;
+  for (std::size_t at = 0; at < all.size();) {
+    const std::size_t end = all.find('\n', at);
+    const std::string line = all.substr(at, end - at);
+    names.push_back(line.substr(0, line.find(':')));
+    at = end + 1;
+  }
+  CHECK(names == std::vector<std::string>{"",
+                                          "# Server",
+                                          "app_version",
+                                          "os",
+                                          "arch_bits",
+                                          "process_id",
+                                          "tcp_port",
+                                          "uptime_in_seconds",
+                                          "uptime_in_days",
+                                          "executable",
+                                          "",
+                                          "# Clients",
+                                          "connected_clients",
+                                          "",
+                                          "# Memory",
+                                          "total_keys",
+                                          "used_memory",
+                                          "used_memory_human",
+                                          "used_memory_startup",
+                                          "total_system_memory",
+                                          "total_system_memory_human",
+                                          "",
+                                          "# Persistence",
+                                          "db_format",
+                                          "loading",
+                                          "rdb_changes_since_last_save",
+                                          "rdb_bgsave_in_progress",
+                                          "rdb_last_save_time",
+                                          "rdb_last_bgsave_status",
+                                          "rdb_last_cow_size",
+                                          "aof_enabled",
+                                          "aof_rewrite_in_progress",
+                                          "aof_last_write_status",
+                                          "aof_current_size",
+                                          "aof_base_size",
+                                          "",
+                                          "# Stats",
+                                          "total_connections_received",
+                                          "total_commands_processed",
+                                          "total_net_input_bytes",
+                                          "total_net_output_bytes",
+                                          "rejected_connections",
+                                          "keyspace_hits",
+                                          "keyspace_misses"});
+  CHECK(has(all, "\nrdb_last_bgsave_status:\n"));
+  CHECK(has(all, "\naof_last_write_status:\n"));
+  CHECK(has(all, "\ndb_format:plaintext\n"));
+}
+
+// --- %stats% ---
+
+TEST_CASE("commands/stats: counters are numbers to PLIO and bytes to RESP") {
+  FakeServices server;
+  server.counters_.net_output_bytes = 3970;
+  server.counters_.last_client = "cli1";
+  FakeClient client(server), lisp(server, Dialect::plio);
+  CHECK(lisp("GET %stats%/total_net_output_bytes") == ":3970\r\n");
+  CHECK(client("GET %stats%/total_net_output_bytes") == "$4\r\n3970\r\n");
+  CHECK(lisp("GET %stats%/last_client") == "$4\r\ncli1\r\n");
+  CHECK(lisp("GET %stats%/loading") == ":0\r\n");
+  CHECK(lisp("GET %stats%/rdb_last_bgsave_status") == "_\r\n");
+  CHECK(lisp("GET %stats%/nonesuch") == "_\r\n");
+  CHECK(client("GET %stats%/nonesuch") == "_\r\n");
+}
+
+TEST_CASE("commands/stats: the two lists are lists to PLIO and counts to RESP") {
+  FakeServices server;
+  FakeClient client(server), lisp(server, Dialect::plio);
+  lisp.session.child_pid = 71;
+  lisp.session.fd = 6;
+  client("SET k v");
+  CHECK(lisp("GET %stats%/keys") == "*1\r\n$1\r\nk\r\n");
+  CHECK(client("GET %stats%/keys") == "$1\r\n1\r\n");
+  CHECK(client("GET %stats%/connected_clients") == "$1\r\n2\r\n");
+  CHECK(lisp("GET %stats%/connected_clients")
+            .starts_with("*2\r\n*2\r\n:71\r\n%6\r\n$2\r\nid\r\n:2\r\n$3\r\npid\r\n:71\r\n"
+                         "$4\r\nname\r\n$4\r\ntest\r\n$4\r\naddr\r\n$9\r\n127.0.0.1\r\n"
+                         "$4\r\nport\r\n:40312\r\n$2\r\nfd\r\n:6\r\n"));
+}
+
+// --- saving ---
+
+TEST_CASE(
+    "commands/saving: SAVE, BGSAVE, BGREWRITEAOF, CONVERT, LASTSAVE each ask for what they mean") {
+  FakeServices server;
+  server.persistence_.last_save_s = 1795173523;
+  FakeClient client(server);
+  CHECK(client("BGSAVE") == "+Background saving started\r\n");
+  CHECK(client("BGSAVE SCHEDULE") == "+Background saving started\r\n");
+  CHECK(client("SAVE") == kOk);
+  CHECK(client("BGREWRITEAOF") == "+Background append only file rewriting started\r\n");
+  CHECK(client("CONVERT") == kOk);
+  CHECK(client("LASTSAVE") == ":1795173523\r\n");
+  CHECK(server.asked == std::vector<std::string>{"save_in_background", "save_in_background",
+                                                 "save_now", "save_in_background",
+                                                 "convert_format"});
+  CHECK(client("BGSAVE FOO") == kSyntax);
+  CHECK(client("BGSAVE SCHEDULE x") == kSyntax);
+  CHECK(server.asked.size() == 5);
+}
+
+TEST_CASE("commands/saving: a save that cannot be is an error that says why (S2)") {
+  FakeServices server;
+  FakeClient client(server);
+  server.next_status = Status(Code::busy, "one is running");
+  CHECK(client("BGSAVE") == "-ERR Background save already in progress\r\n");
+  CHECK(client("SAVE") == "-ERR Background save already in progress\r\n");
+  server.next_status = Status(Code::no_space, "cannot write kv.db: No space left on device");
+  CHECK(client("SAVE") == "-ERR cannot write kv.db: No space left on device\r\n");
+  CHECK(client("BGSAVE") == "-ERR cannot write kv.db: No space left on device\r\n");
+  CHECK(client("CONVERT") == "-ERR cannot write kv.db: No space left on device\r\n");
+}
+
+TEST_CASE("commands/saving: over PLIO it has always started, extra words or not") {
+  FakeServices server;
+  FakeClient lisp(server, Dialect::plio);
+  const char* started = "+Background saving started\r\n";
+  CHECK(lisp("BGSAVE") == started);
+  CHECK(lisp("SAVE") == started);
+  CHECK(lisp("SAVE now please") == started);
+  server.next_status = Status(Code::busy, "one is running");
+  CHECK(lisp("BGSAVE") == started);
+  CHECK(server.asked == std::vector<std::string>(4, "save_in_background"));
+  server.next_status = {};
+  CHECK(lisp("CONVERT") == kOk);
+}
+
+TEST_CASE("commands/waitaof: forces the log to the disk and says so, in both dialects") {
+  FakeServices server;
+  FakeClient client(server), lisp(server, Dialect::plio);
+  server.persistence_.aof_enabled = true;
+  CHECK(client("WAITAOF 1 0 0") == "*2\r\n:1\r\n:0\r\n");
+  CHECK(lisp("WAITAOF 1 0 0") == "*2\r\n:1\r\n:0\r\n");
+  CHECK(client("WAITAOF 1 3 100") == "*2\r\n:1\r\n:0\r\n");
+  CHECK(server.asked == std::vector<std::string>(3, "sync_log"));
+  // With numlocal 0 it only tells how it is.
+  CHECK(client("WAITAOF 0 0 0") == "*2\r\n:0\r\n:0\r\n");
+  server.persistence_.aof_synced = true;
+  CHECK(client("WAITAOF 0 0 0") == "*2\r\n:1\r\n:0\r\n");
+  CHECK(server.asked.size() == 3);
+}
+
+TEST_CASE("commands/waitaof: without a log, with wrong numbers and when the sync fails (D9)") {
+  FakeServices server;
+  FakeClient client(server);
+  CHECK(client("WAITAOF 1 0 0") ==
+        "-ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.\r\n");
+  CHECK(client("WAITAOF 0 1 5") == "*2\r\n:0\r\n:0\r\n");
+  CHECK(client("WAITAOF 2 0 0") == "-ERR value is out of range, must be between 0 and 1\r\n");
+  CHECK(client("WAITAOF -1 0 0") == "-ERR value is out of range, must be between 0 and 1\r\n");
+  CHECK(client("WAITAOF x 0 0") == "-ERR value is not an integer or out of range\r\n");
+  CHECK(client("WAITAOF 1 -1 0") == "-ERR value is out of range, must be positive\r\n");
+  CHECK(client("WAITAOF 1 0 -1") == "-ERR timeout is negative\r\n");
+  CHECK(client("WAITAOF 1 0 soon") == "-ERR timeout is not an integer or out of range\r\n");
+  CHECK(server.asked.empty());
+  server.persistence_.aof_enabled = true;
+  server.next_status = Status(Code::io, "the log is closed: cannot sync kv.aof");
+  CHECK(client("WAITAOF 1 0 0") == "-MISCONF the log is closed: cannot sync kv.aof\r\n");
+}
+
+// --- ending ---
+
+TEST_CASE("commands/shutdown: ends without an answer, saving as told") {
+  FakeServices server;
+  FakeClient client(server);
+  CHECK(client("SHUTDOWN").empty());
+  server.persistence_.aof_enabled = true;
+  CHECK(client("SHUTDOWN").empty());
+  CHECK(client("SHUTDOWN nosave now").empty());
+  CHECK(client("SHUTDOWN SAVE FORCE").empty());
+  CHECK(server.asked ==
+        std::vector<std::string>{"shutdown", "shutdown save", "shutdown", "shutdown save"});
+}
+
+TEST_CASE("commands/shutdown: a wrong word ends nothing") {
+  FakeServices server;
+  FakeClient client(server);
+  CHECK(client("SHUTDOWN FOO") == kSyntax);
+  CHECK(client("SHUTDOWN SAVE NOSAVE") == kSyntax);
+  CHECK(client("SHUTDOWN ABORT NOW") == kSyntax);
+  CHECK(client("SHUTDOWN ABORT") == "-ERR No shutdown in progress.\r\n");
+  CHECK(server.asked.empty());
+}
+
+// --- small facts ---
+
+TEST_CASE("commands/server: TIME, ROLE, WAIT") {
+  FakeServices server;
+  FakeClient client(server);
+  client.now_ns = 1'795'173'531'000'980'999;
+  CHECK(client("TIME") == "*2\r\n$10\r\n1795173531\r\n$3\r\n980\r\n");
+  CHECK(client("ROLE") == "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n");
+  CHECK(client("WAIT 0 0") == ":0\r\n");
+  CHECK(client("WAIT 3 1000") == ":0\r\n");
+  CHECK(client("WAIT a b") == "-ERR value is not an integer or out of range\r\n");
+  CHECK(client("WAIT 0 a") == "-ERR timeout is not an integer or out of range\r\n");
+  CHECK(client("WAIT 0 -1") == "-ERR timeout is negative\r\n");
+}
+
+TEST_CASE("commands/acl: one user, Redis's categories") {
+  FakeServices server;
+  FakeClient client(server);
+  CHECK(client("ACL WHOAMI") == "$7\r\ndefault\r\n");
+  CHECK(client("ACL USERS") == "*1\r\n$7\r\ndefault\r\n");
+  CHECK(client("ACL CAT").starts_with("*21\r\n$8\r\nkeyspace\r\n$4\r\nread\r\n"));
+  CHECK(client("ACL CAT foo") == "-ERR Unknown category 'foo'\r\n");
+  CHECK(has(client("ACL CAT connection"), "\r\n$11\r\nclient|list\r\n"));
+  CHECK(has(client("ACL CAT HASH"), "\r\n$4\r\nhget\r\n"));
+  CHECK(client("ACL CAT geo") == "*0\r\n");
+  CHECK(client("ACL SETUSER x") == "-ERR unknown subcommand 'SETUSER'. Try ACL HELP.\r\n");
+}
+
+// --- the slow log ---
+
+TEST_CASE("commands/slowlog: notes what took long, newest first, and forgets on RESET") {
+  FakeServices server;
+  FakeClient client(server);
+  SlowLog& slow = server.counters_.slow;
+  const Command& get = *find_command("get");
+  const std::vector<Scalar> args = {"GET", "k"};
+  slow.note(client.session, get, args, 1'795'173'531'999, 9'999);
+  CHECK(client("SLOWLOG LEN") == ":0\r\n");
+  slow.note(client.session, get, args, 1'795'173'531'999, 10'000);
+  slow.note(client.session, get, args, 1'795'173'532'000, 10'001);
+  CHECK(client("SLOWLOG LEN") == ":2\r\n");
+  CHECK(client("SLOWLOG GET 1") ==
+        "*1\r\n*6\r\n:1\r\n:1795173532\r\n:10001\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"
+        "$15\r\n127.0.0.1:40312\r\n$4\r\ntest\r\n");
+  CHECK(client("SLOWLOG GET").starts_with("*2\r\n"));
+  CHECK(client("SLOWLOG GET -1").starts_with("*2\r\n"));
+  CHECK(client("SLOWLOG GET 0") == "*0\r\n");
+  CHECK(client("SLOWLOG GET -2") == "-ERR count should be greater than or equal to -1\r\n");
+  CHECK(client("SLOWLOG GET abc") == "-ERR count should be greater than or equal to -1\r\n");
+  CHECK(client("SLOWLOG RESET") == kOk);
+  CHECK(client("SLOWLOG GET") == "*0\r\n");
+  slow.note(client.session, get, args, 0, 10'000);
+  CHECK(slow.entries().front().id == 2);
+}
+
+TEST_CASE("commands/slowlog: keeps a bounded number of shortened entries") {
+  FakeServices server;
+  FakeClient client(server);
+  SlowLog& slow = server.counters_.slow;
+  slow.threshold_us = 0;
+  slow.length_max = 3;
+  const std::string long_key(1000, 'k');
+  std::vector<Scalar> args = {"DEL"};
+  for (int i = 0; i < 100; ++i) args.emplace_back(long_key);
+  for (int i = 0; i < 10; ++i) slow.note(client.session, *find_command("del"), args, 0, 5);
+  CHECK(slow.entries().size() == 3);
+  const SlowEntry& entry = slow.entries().front();
+  CHECK(entry.id == 9);
+  CHECK(entry.args.size() == SlowLog::args_max);
+  CHECK(entry.args[1] == std::string(128, 'k') + "... (872 more bytes)");
+  CHECK(entry.args.back() == "... (70 more arguments)");
+  slow.threshold_us = -1;
+  slow.note(client.session, *find_command("del"), args, 0, 1'000'000);
+  CHECK(slow.entries().front().id == 9);
+}
+
+TEST_CASE("commands/slowlog: values and passwords are never noted (A6)") {
+  FakeServices server;
+  FakeClient client(server);
+  SlowLog& slow = server.counters_.slow;
+  slow.threshold_us = 0;
+  const std::vector<std::vector<Scalar>> requests = {
+      {"SET", "k", "treasure"},
+      {"MSET", "a", "treasure", "b", "treasure"},
+      {"RPUSH", "l", "treasure", "treasure"},
+      {"HSET", "h", "f", "treasure"},
+      {"AUTH", "default", "treasure"},
+      {"HELLO", "3", "AUTH", "default", "treasure"},
+      {"CONFIG", "SET", "password", "treasure"},
+  };
+  for (const auto& args : requests) {
+    CAPTURE(args[0].bytes);
+    slow.note(client.session, *find_command(args[0].bytes), args, 0, 5);
+    const SlowEntry& entry = slow.entries().front();
+    CHECK(entry.args.size() == args.size());
+    CHECK(entry.args.back() == "(redacted)");
+    for (const std::string& arg : entry.args) CHECK_FALSE(has(arg, "treasure"));
+  }
+  CHECK(slow.entries()[5].args ==
+        std::vector<std::string>{"MSET", "a", "(redacted)", "b", "(redacted)"});
+}
+
+// --- LOLWUT ---
+
+TEST_CASE("commands/lolwut: the same request draws the same picture, and names the version") {
+  FakeServices server;
+  FakeClient client(server);
+  const std::string picture = client("LOLWUT VERSION 2 20 4");
+  CHECK(picture == client("LOLWUT VERSION 2 20 4"));
+  CHECK(picture != client("LOLWUT VERSION 3 20 4"));
+  const std::string text = text_of(picture);
+  CHECK(std::count(text.begin(), text.end(), '\n') == 4 + 2);
+  CHECK(text.ends_with("\nkv ver. " KV_VERSION "\n"));
+  CHECK(text_of(client("LOLWUT 5 3")).size() == 3 * (5 * 3 + 1) + 1 + 9 + std::strlen(KV_VERSION));
+  CHECK(client("LOLWUT VERSION abc") == "-ERR value is not an integer or out of range\r\n");
+}
+
+TEST_CASE("commands/lolwut: no size makes it ask for more than a screen (N2)") {
+  FakeServices server;
+  FakeClient client(server);
+  CHECK(
+      client("LOLWUT VERSION -9223372036854775808 9223372036854775807 9223372036854775807").size() <
+      60 * (120 * 3 + 1) + 100);
+  CHECK(has(client("LOLWUT 1 1"), "\nkv ver. "));
+  CHECK(has(client("LOLWUT 0 -5"), "\nkv ver. "));
+}

@@ -1,0 +1,264 @@
+// The engine: what is logged, in which order, and what a failed log write means. Real keyspaces and
+// commands; the log and the replies are the test's own.
+#include "libkv/engine/engine.hpp"
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "libkv/keyspace/digest.hpp"
+#include "tests/unit/fake_services.hpp"
+
+namespace kv::test {
+namespace {
+
+/// Remembers lines, counts writes, fails when told to.
+class FakeLog final : public WriteLog {
+ public:
+  struct Line {
+    std::int64_t time_ns;
+    unsigned database;
+    Dialect dialect;
+    std::vector<std::pair<std::string, Kind>> args;
+  };
+  std::int64_t next_time(std::int64_t wall_ns) override {
+    return last_ns_ = wall_ns > last_ns_ ? wall_ns : last_ns_ + 1;
+  }
+  void add(std::int64_t time_ns, unsigned database, Dialect dialect,
+           std::span<const Scalar> args) override {
+    Line line{time_ns, database, dialect, {}};
+    for (const Scalar& arg : args) line.args.emplace_back(std::string(arg.bytes), arg.kind);
+    waiting.push_back(std::move(line));
+  }
+  Status write() override {
+    ++writes;
+    if (!next_status.ok()) {
+      waiting.clear();
+      return next_status;
+    }
+    for (Line& line : waiting) lines.push_back(std::move(line));
+    waiting.clear();
+    return {};
+  }
+  bool pending() const override { return !waiting.empty(); }
+
+  std::vector<Line> waiting, lines;
+  Status next_status;
+  int writes = 0;
+
+ private:
+  std::int64_t last_ns_ = 0;
+};
+
+class FakeSink final : public ReplySink {
+ public:
+  std::string& begin_reply(Session& session) override { return replies[session.id]; }
+  void end_reply(Session&, bool) override {}
+  std::map<std::uint64_t, std::string> replies;
+};
+
+struct Bench {
+  Bench() : engine(services, sink) {
+    session.id = 1;
+    session.authenticated = true;
+    engine.set_log(&log);
+  }
+  void submit(std::vector<std::string> words) {
+    kept.push_back(std::move(words));
+    std::vector<Scalar> args;
+    for (const std::string& word : kept.back()) args.emplace_back(word);
+    engine.submit(session, args);
+  }
+  std::string take() {
+    engine.finish();
+    std::string all;
+    all.swap(sink.replies[session.id]);
+    return all;
+  }
+  std::string digest() {
+    std::vector<Keyspace*> all;
+    for (unsigned i = 0; i < services.databases(); ++i) all.push_back(&services.database(i));
+    return dataset_digest(all);
+  }
+
+  FakeServices services;
+  FakeSink sink;
+  FakeLog log;
+  Engine engine;
+  Session session;
+  std::vector<std::vector<std::string>> kept;
+};
+
+TEST_CASE("engine: a batch is logged with one write before any of it is answered") {
+  Bench b;
+  b.submit({"SET", "a", "1"});
+  b.submit({"SET", "b", "2"});
+  b.submit({"GET", "a"});
+  CHECK(b.sink.replies[1].empty());
+  CHECK(b.log.writes == 0);
+  CHECK(b.take() == "+OK\r\n+OK\r\n$1\r\n1\r\n");
+  CHECK(b.log.writes == 1);
+  CHECK(b.log.lines.size() == 2);
+}
+
+TEST_CASE("engine: reads alone are answered at once and leave no line") {
+  Bench b;
+  b.submit({"GET", "a"});
+  CHECK(b.sink.replies[1] == "_\r\n");
+  CHECK(b.take() == "_\r\n");
+  CHECK(b.log.writes == 0);
+}
+
+TEST_CASE("engine: a write that can change nothing leaves no line, in a pipeline too") {
+  Bench b;
+  b.submit({"LPOP", "none"});
+  b.submit({"RPUSH", "l", "a"});
+  b.submit({"LPOP", "l"});
+  b.submit({"LPOP", "l"});
+  b.submit({"DEL", "l"});
+  b.submit({"INCR", "n"});
+  b.submit({"RPUSH", "n", "x"});
+  const std::string replies = b.take();
+  CHECK(replies.starts_with("_\r\n:1\r\n$1\r\na\r\n_\r\n:0\r\n:1\r\n-WRONGTYPE"));
+  REQUIRE(b.log.lines.size() == 3);
+  CHECK(b.log.lines[0].args[0].first == "RPUSH");
+  CHECK(b.log.lines[1].args[0].first == "LPOP");
+  CHECK(b.log.lines[2].args[0].first == "INCR");
+}
+
+TEST_CASE("engine: a failed log write is answered with an error and not applied") {
+  Bench b;
+  b.submit({"SET", "kept", "1"});
+  b.take();
+  const std::string before = b.digest();
+  b.log.next_status = {Code::no_space, "the disk is full"};
+  b.submit({"SET", "kept", "2"});
+  b.submit({"INCR", "n"});
+  b.submit({"GET", "kept"});
+  CHECK(b.take() == "-MISCONF the disk is full\r\n-MISCONF the disk is full\r\n$1\r\n1\r\n");
+  CHECK(b.digest() == before);
+  b.log.next_status = {};
+  b.submit({"INCR", "n"});
+  CHECK(b.take() == ":1\r\n");
+}
+
+TEST_CASE("engine: times strictly increase, also when the clock stands still") {
+  Bench b;
+  for (int i = 0; i < 1000; ++i) b.submit({"SET", "k" + std::to_string(i), "v"});
+  b.take();
+  REQUIRE(b.log.lines.size() == 1000);
+  for (std::size_t i = 1; i < b.log.lines.size(); ++i) {
+    REQUIRE(b.log.lines[i].time_ns > b.log.lines[i - 1].time_ns);
+  }
+}
+
+TEST_CASE("engine: before authentication only what lets one in is answered (A3)") {
+  Bench b;
+  b.session.authenticated = false;
+  for (const Command* command : all_commands()) {
+    if ((command->flags & kNoAuth) != 0) continue;
+    std::vector<std::string> words{std::string(command->name)};
+    const auto least = static_cast<std::size_t>(std::abs(command->arity));
+    while (words.size() < least) words.emplace_back("x");
+    b.submit(words);
+    INFO(command->name);
+    CHECK(b.take() == "-NOAUTH Authentication required.\r\n");
+  }
+  CHECK(b.log.lines.empty());
+  CHECK(b.digest() == std::string(40, '0'));
+}
+
+TEST_CASE("engine: errors of dispatch have Redis's words") {
+  Bench b;
+  b.submit({"nosuch", "a", "b"});
+  CHECK(b.take() == "-ERR unknown command 'nosuch', with args beginning with: 'a' 'b' \r\n");
+  b.submit({"GET"});
+  CHECK(b.take() == "-ERR wrong number of arguments for 'get' command\r\n");
+  b.engine.set_loading(true);
+  b.submit({"GET", "k"});
+  CHECK(b.take().starts_with("-LOADING "));
+}
+
+TEST_CASE("engine: an answer never overtakes an earlier one of its connection") {
+  Bench b;
+  b.submit({"SET", "a", "1"});
+  b.submit({"nosuch"});
+  b.submit({"SET", "b", "1"});
+  b.submit({"GET"});
+  b.submit({"PING"});
+  b.submit({"SELECT", "1"});
+  b.submit({"EXISTS", "a"});
+  const std::string replies = b.take();
+  CHECK(replies ==
+        "+OK\r\n-ERR unknown command 'nosuch', with args beginning with: \r\n+OK\r\n"
+        "-ERR wrong number of arguments for 'get' command\r\n+PONG\r\n+OK\r\n:0\r\n");
+  CHECK(b.log.lines.size() == 2);
+}
+
+/// Some command over few keys, so that pipelines touch the same ones.
+std::vector<std::string> some_command(std::mt19937& random) {
+  const auto pick = [&](unsigned n) { return std::to_string(random() % n); };
+  const std::string key = "k" + pick(4);
+  switch (random() % 12) {
+    case 0: return {"SET", key, pick(100)};
+    case 1: return {"INCR", key};
+    case 2: return {"RPUSH", key, pick(10), pick(10)};
+    case 3: return {"LPOP", key};
+    case 4: return {"HSET", key, "f" + pick(3), pick(10)};
+    case 5: return {"HDEL", key, "f" + pick(3)};
+    case 6: return {"DEL", key, "k" + pick(4)};
+    case 7: return {"APPEND", key, pick(1000)};
+    case 8: return {"LREM", key, "0", pick(10)};
+    case 9: return {"MSET", key, pick(10), "k" + pick(4), pick(10)};
+    case 10: return {"RENAME", key, "k" + pick(4)};
+    default: return {"EXPIRE", key, "1000"};
+  }
+}
+
+TEST_CASE(
+    "engine: replaying the log gives the state, and pipelines the replies of single requests") {
+  const unsigned seed = GENERATE(1U, 2U, 3U, 4U, 5U);
+  CAPTURE(seed);
+  std::mt19937 random(seed);
+  Bench piped, single;
+  std::string piped_replies, single_replies;
+  for (int round = 0; round < 300; ++round) {
+    const auto depth = 1 + random() % 20;
+    for (unsigned i = 0; i < depth; ++i) {
+      const std::vector<std::string> words = some_command(random);
+      piped.submit(words);
+      single.submit(words);
+      single_replies += single.take();
+    }
+    piped_replies += piped.take();
+  }
+  CHECK(piped_replies == single_replies);
+  CHECK(piped.digest() == single.digest());
+  CHECK(piped.log.lines.size() == single.log.lines.size());
+
+  FakeServices fresh;
+  FakeSink sink;
+  Engine replayer(fresh, sink);
+  for (const FakeLog::Line& line : piped.log.lines) {
+    std::vector<Scalar> args;
+    for (const auto& [bytes, kind] : line.args) args.emplace_back(bytes, kind);
+    REQUIRE(replayer.replay(line.time_ns, line.database, line.dialect, args).ok());
+  }
+  std::vector<Keyspace*> all;
+  for (unsigned i = 0; i < fresh.databases(); ++i) all.push_back(&fresh.database(i));
+  CHECK(dataset_digest(all) == piped.digest());
+}
+
+TEST_CASE("engine: replay refuses what it cannot know") {
+  Bench b;
+  const std::vector<Scalar> unknown{"NOSUCH", "x"};
+  CHECK(b.engine.replay(1, 0, Dialect::resp, unknown).code() == Code::unsupported);
+  const std::vector<Scalar> set{"SET", "k", "v"};
+  CHECK(b.engine.replay(1, 99, Dialect::resp, set).code() == Code::limit);
+  CHECK(b.engine.replay(1, 0, Dialect::resp, set).ok());
+}
+
+}  // namespace
+}  // namespace kv::test

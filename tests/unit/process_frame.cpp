@@ -1,0 +1,254 @@
+// Frames, channels and bulk slots: what a child sends is believed only as far as it was checked
+// (P11, P14).
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <random>
+#include <string>
+
+#include "libkv/process/auth.hpp"
+#include "libkv/process/bulk.hpp"
+#include "libkv/process/channel.hpp"
+#include "libkv/process/frame.hpp"
+
+namespace kv {
+namespace {
+
+TEST_CASE("process/frame: arguments come back as they went, kinds too") {
+  const std::string any("\0\r\n\xff\"", 5);
+  const std::vector<Scalar> sent{"SET", Scalar(any), Scalar("12", Kind::number),
+                                 Scalar("", Kind::nil), Scalar("s", Kind::symbol)};
+  std::string bytes;
+  append_request(bytes, 7, sent);
+  std::string_view rest = bytes, payload;
+  FrameHeader header;
+  bool bad = true;
+  REQUIRE(take_frame(rest, header, payload, bad));
+  CHECK(rest.empty());
+  CHECK(header.connection == 7);
+  std::vector<Scalar> got;
+  REQUIRE(read_arguments(payload, got));
+  CHECK(got == sent);
+}
+
+TEST_CASE("process/frame: the likely key is the second argument, or none, of any payload (P14)") {
+  const auto key_of = [](std::vector<Scalar> args) {
+    std::string payload;
+    append_arguments(payload, args);
+    return std::string(likely_key(payload));
+  };
+  CHECK(key_of({"GET", "k"}) == "k");
+  CHECK(key_of({"SET", "a longer key", "v"}) == "a longer key");
+  CHECK(key_of({"SET", "", "v"}).empty());
+  CHECK(key_of({"PING"}).empty());
+  std::string whole;
+  append_arguments(whole, std::vector<Scalar>{"SET", "key", "value"});
+  for (std::size_t cut = 0; cut < whole.size(); ++cut) {
+    const std::string part =
+        whole.substr(0, cut);  // its own memory, so that sanitizers see its end
+    const std::string_view key = likely_key(part);
+    CHECK((key.empty() || key == "key"));
+  }
+  std::mt19937 random(1);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string bytes(random() % 40, '\0');
+    for (char& c : bytes) c = static_cast<char>(random() % 4 == 0 ? random() : random() % 12);
+    const std::string_view key = likely_key(bytes);
+    if (!key.empty()) CHECK(key.data() + key.size() <= bytes.data() + bytes.size());
+  }
+}
+
+TEST_CASE("process/frame: a cut frame waits, an oversize one is bad (P14)") {
+  std::string bytes;
+  append_request(bytes, 1, std::vector<Scalar>{"PING"});
+  FrameHeader header;
+  std::string_view payload;
+  bool bad = true;
+  for (std::size_t n = 0; n < bytes.size(); ++n) {
+    std::string_view cut = std::string_view(bytes).substr(0, n);
+    CHECK_FALSE(take_frame(cut, header, payload, bad));
+    CHECK_FALSE(bad);
+  }
+  std::string huge;
+  append_header(huge, {limits::frame_bytes_max + 1, 1, FrameKind::request, 0, 0});
+  std::string_view view = huge;
+  CHECK_FALSE(take_frame(view, header, payload, bad));
+  CHECK(bad);
+}
+
+TEST_CASE("process/frame: lying lengths and counts are refused without memory (P14)") {
+  std::vector<Scalar> args;
+  const auto refused = [&](std::string_view payload) {
+    args.clear();
+    return !read_arguments(payload, args);
+  };
+  CHECK(refused(""));
+  CHECK(refused(std::string_view("\xff\xff\xff\xff", 4)));
+  CHECK(refused(std::string_view("\x01\0\0\0\xff\xff\xff\xff\0", 9)));
+  CHECK(refused(std::string_view("\x01\0\0\0\x01\0\0\0\x09x", 10)));  // no such kind
+  CHECK(refused(std::string_view("\x01\0\0\0\x01\0\0\0\0xy", 11)));   // bytes left over
+  CHECK(refused(std::string_view("\x02\0\0\0\x01\0\0\0\0x", 10)));    // one missing
+  CHECK_FALSE(refused(std::string_view("\x01\0\0\0\x01\0\0\0\0x", 10)));
+}
+
+TEST_CASE("process/frame: random payloads never read outside (P14)") {
+  std::mt19937 random(20261120);
+  std::vector<Scalar> args;
+  std::size_t accepted = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    std::string payload(random() % 64, '\0');
+    for (char& c : payload) c = static_cast<char>(random() % 4 == 0 ? random() : random() % 3);
+    args.clear();
+    if (!read_arguments(payload, args)) continue;
+    ++accepted;
+    for (const Scalar& arg : args) {
+      REQUIRE(arg.bytes.data() >= payload.data());
+      REQUIRE(arg.bytes.data() + arg.bytes.size() <= payload.data() + payload.size());
+    }
+  }
+  CHECK(accepted > 0);
+}
+
+struct Pipes {
+  Pipes() {
+    int in[2], out[2];
+    REQUIRE(::pipe2(in, O_NONBLOCK) == 0);
+    REQUIRE(::pipe2(out, O_NONBLOCK) == 0);
+    child_writes.reset(in[1]);
+    child_reads.reset(out[0]);
+    channel = std::make_unique<Channel>(1, Fd(in[0]), Fd(out[1]));
+  }
+  std::string sent() {
+    std::string all(1 << 20, '\0');
+    std::size_t got = 0;
+    all.resize(read_some(child_reads.get(), all.data(), all.size(), got) == Io::done ? got : 0);
+    return all;
+  }
+  Fd child_writes, child_reads;
+  std::unique_ptr<Channel> channel;
+};
+
+TEST_CASE("process/channel: replies of one connection share a frame, others do not") {
+  Pipes p;
+  Session a, b;
+  a.number = 1, b.number = 2;
+  for (Session* session : {&a, &a, &b, &a}) {
+    p.channel->begin_reply(*session).append("+OK\r\n");
+    p.channel->end_reply(*session, false);
+  }
+  REQUIRE(p.channel->flush());
+  const std::string bytes = p.sent();
+  std::string_view rest = bytes, payload;
+  FrameHeader header;
+  bool bad = false;
+  std::vector<std::pair<std::uint32_t, std::uint16_t>> frames;
+  while (take_frame(rest, header, payload, bad))
+    frames.emplace_back(header.connection, header.count);
+  CHECK(frames == std::vector<std::pair<std::uint32_t, std::uint16_t>>{{1, 2}, {2, 1}, {1, 1}});
+}
+
+TEST_CASE("process/channel: a reply that needs translation does not drag others along") {
+  Pipes p;
+  Session a;
+  p.channel->begin_reply(a).append("+OK\r\n");
+  p.channel->end_reply(a, false);
+  p.channel->begin_reply(a).append("_\r\n");
+  p.channel->end_reply(a, true);
+  REQUIRE(p.channel->flush());
+  const std::string bytes = p.sent();
+  std::string_view rest = bytes, payload;
+  FrameHeader header;
+  bool bad = false;
+  REQUIRE(take_frame(rest, header, payload, bad));
+  CHECK(payload == "+OK\r\n");
+  CHECK((header.flags & kTranslate) == 0);
+  REQUIRE(take_frame(rest, header, payload, bad));
+  CHECK(payload == "_\r\n");
+  CHECK((header.flags & kTranslate) != 0);
+}
+
+TEST_CASE("process/channel: a large reply comes in pieces that are the whole") {
+  Pipes p;
+  Session a;
+  std::string value(200'000, 'x');
+  for (std::size_t i = 0; i < value.size(); ++i) value[i] = static_cast<char>(i * 7);
+  p.channel->begin_reply(a).append(value);
+  p.channel->end_reply(a, false);
+  std::string bytes, whole;
+  while (p.channel->unsent() > 0) {
+    REQUIRE(p.channel->flush());
+    bytes += p.sent();
+  }
+  std::string_view rest = bytes, payload;
+  FrameHeader header;
+  bool bad = false;
+  unsigned replies = 0;
+  while (take_frame(rest, header, payload, bad)) {
+    whole += payload;
+    replies += header.count;
+    CHECK(((header.flags & kMore) != 0) == !rest.empty());
+  }
+  CHECK(whole == value);
+  CHECK(replies == 1);
+}
+
+TEST_CASE("process/bulk: slots are handed out once, references outside are refused (P13)") {
+  const std::string name = "kv-test-bulk." + std::to_string(::getpid());
+  Result<Fd> made = BulkSegment::create(name);
+  REQUIRE(made.ok());
+  auto child = BulkSegment::map(*std::move(made), true);
+  auto sibling = BulkSegment::open(name);
+  REQUIRE(child.ok());
+  REQUIRE(sibling.ok());
+  CHECK_FALSE(BulkSegment::open(name).ok());  // the name is gone once it has been opened
+  std::vector<std::uint64_t> taken;
+  while (const auto slot = (*child)->take()) taken.push_back(*slot);
+  CHECK(taken.size() == bulk_slots);
+  std::memcpy((*child)->at(taken[1]), "hello", 5);
+  CHECK((*sibling)->view(taken[1], 5) == "hello");
+  CHECK_FALSE((*sibling)->view(taken[1] + 1, 5).has_value());
+  CHECK_FALSE((*sibling)->view(taken[0], bulk_slot_bytes + 1).has_value());
+  CHECK_FALSE((*sibling)->view(bulk_segment_bytes, 1).has_value());
+  CHECK_FALSE((*sibling)->view(UINT64_MAX - bulk_slot_bytes + 1, 1).has_value());
+  CHECK_FALSE((*sibling)->view(*(*sibling)->take(), 1).has_value());  // its own half
+  CHECK((*child)->give_back(taken[1]));
+  CHECK_FALSE((*child)->give_back(taken[1]));
+  CHECK_FALSE((*child)->give_back(UINT64_MAX));
+  CHECK((*child)->take() == taken[1]);
+}
+
+TEST_CASE("process/bulk: a segment of a wrong size is refused without a look inside (P13)") {
+  const Fd small(::memfd_create("kv-test", 0));
+  REQUIRE(::ftruncate(small.get(), 4096) == 0);
+  CHECK_FALSE(BulkSegment::map(Fd(::dup(small.get())), true).ok());
+}
+
+TEST_CASE("process/auth: passwords of any length are compared whole (A3)") {
+  const Gatekeeper keeper("secret");
+  CHECK(keeper.password_fits("secret"));
+  for (const std::string& wrong : {std::string(), std::string("secre"), std::string("secret "),
+                                   std::string("secret\0", 7), std::string(1 << 20, 's')}) {
+    CHECK_FALSE(keeper.password_fits(wrong));
+  }
+  CHECK(keeper.plio_hash_fits(62011));
+  CHECK_FALSE(keeper.plio_hash_fits(62012));
+}
+
+TEST_CASE("process/auth: guessing slows down its own address, and is forgiven (A1)") {
+  Gatekeeper keeper("secret");
+  std::int64_t now = 1'000'000;
+  for (int i = 0; i < 5; ++i) {
+    CHECK(keeper.delay_ms("10.0.0.1:1000", now) == 0);
+    keeper.note_failure("10.0.0.1:1000", now);
+  }
+  const std::int64_t first = keeper.delay_ms("10.0.0.1:1001", now);
+  const std::int64_t second = keeper.delay_ms("10.0.0.1:1002", now);
+  CHECK(first > 0);
+  CHECK(second > first);
+  CHECK(keeper.delay_ms("10.0.0.2:1000", now) == 0);
+  CHECK(keeper.delay_ms("10.0.0.1:1003", now + 61'000) == 0);
+}
+
+}  // namespace
+}  // namespace kv
