@@ -63,6 +63,17 @@ start_server() {
   PORT=$(sed -n 's/^ready.*port \([0-9]*\).*/\1/p' "$SCRATCH/server.out" | head -n 1)
 }
 stop_server() { kill -TERM "$SERVER_PID" 2>/dev/null; wait "$SERVER_PID" 2>/dev/null; }
+sibling() { pgrep -P "$SERVER_PID" -f '^kv sibling' | head -n 1; }
+# kill_server: every process of it ends at once, as in a power cut. The parent is frozen first and
+# killed last: it would start a new sibling, and a sibling whose parent is gone closes its log.
+kill_server() {
+  local children pid
+  kill -STOP "$SERVER_PID"
+  children=$(pgrep -P "$SERVER_PID")
+  kill -KILL $children "$SERVER_PID" 2>/dev/null
+  wait "$SERVER_PID" 2>/dev/null
+  for pid in $children; do wait_gone "$pid" 50; done
+}
 
 # --- clients ---
 kv() { "$KV_CLIENT" --pass "$PASS" --port "$PORT" "$@"; }

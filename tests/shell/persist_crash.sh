@@ -4,16 +4,8 @@
 # It never kills anything but the processes it started.
 . "$(dirname "$0")/lib.sh"
 
-sibling() { pgrep -P "$SERVER_PID" -f 'kv sibling' | head -n 1; }
 counter() { redis get counter 2>/dev/null; }
 
-kill_server() {
-  local children pid
-  children=$(pgrep -P "$SERVER_PID")
-  kill -KILL "$SERVER_PID" $children 2>/dev/null
-  wait "$SERVER_PID" 2>/dev/null
-  for pid in $children; do wait_gone "$pid" 50; done
-}
 
 # count_up N: INCRs counter up to N times, stops at the first failure; sets ACKED.
 count_up() {

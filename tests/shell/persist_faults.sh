@@ -4,15 +4,7 @@
 # It needs a small disk of its own for D11 (root or a user namespace) and says so where it cannot have one.
 . "$(dirname "$0")/lib.sh"
 
-sibling() { pgrep -P "$SERVER_PID" -f 'kv sibling' | head -n 1; }
 info() { redis info persistence | tr -d '\r' | sed -n "s/^$1://p"; }
-kill_server() {
-  local children pid
-  children=$(pgrep -P "$SERVER_PID")
-  kill -KILL "$SERVER_PID" $children 2>/dev/null
-  wait "$SERVER_PID" 2>/dev/null
-  for pid in $children; do wait_gone "$pid" 50; done
-}
 # inject OPTIONS...: strace puts faults into the running sibling, until heal.
 inject() {
   rm -f "$SCRATCH/strace.err"
@@ -157,8 +149,7 @@ python3 -c '
 for i in range(400000): print(f"SET key:{i} {i:0100d}")' | redis --pipe >/dev/null 2>&1
 size=$(redis dbsize)
 is "a log worth waiting for" "$size" 400000
-kill -KILL "$SERVER_PID" "$(sibling)"
-wait "$SERVER_PID" 2>/dev/null
+kill_server
 PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 script -qfec "'$KV_SERVER' --pass '$PASS' --port $PORT --dir '$DIR' --persist 3600" "$SCRATCH/terminal" >/dev/null 2>&1 </dev/null &
 SCRIPT=$!
@@ -169,7 +160,9 @@ like "INFO says that it loads" "$(cat "$SCRATCH/loading")" 'loading:1'
 like "and how far it is" "$(cat "$SCRATCH/loading")" 'loading_total_bytes:[1-9].*loading_loaded_bytes:[1-9].*loading_eta_seconds:'
 passes "then it serves" wait_for 60 eval '[ "$(redis dbsize)" = 400000 ]'
 like "a terminal shows a bar with percent" "$(tr '\r' '\n' <"$SCRATCH/terminal")" 'loading kv.aof  \[#*\.*\] [0-9]+ %'
-pkill -TERM -P "$SCRIPT" -f 'kv parent' || pkill -TERM -P "$SCRIPT"
+parent=$(ps -o ppid= -p "$(redis info server | tr -d '\r' | sed -n 's/^process_id://p')" | tr -d ' ')
+kill -TERM "$parent"
+passes "SIGTERM ends that one too" wait_gone "$parent" 300
 wait "$SCRIPT" 2>/dev/null
 start_server --persist 3600
 unlike "nothing of it goes into a file" "$(cat "$SCRATCH/server.err")" 'loading'

@@ -4,13 +4,6 @@
 . "$(dirname "$0")/lib.sh"
 
 # Without a clean end, which would save: the log must hold the last lines.
-kill_server() {
-  local children
-  children=$(pgrep -P "$SERVER_PID")
-  kill -KILL "$SERVER_PID" $children 2>/dev/null
-  wait "$SERVER_PID" 2>/dev/null
-  for pid in $children; do wait_gone "$pid" 50; done
-}
 
 start_server --persist 3600
 redis set name 'he said "hi"' >/dev/null

@@ -4,13 +4,6 @@
 # Every command is the one the manual shows.
 . "$(dirname "$0")/lib.sh"
 
-kill_server() {
-  local children pid
-  children=$(pgrep -P "$SERVER_PID")
-  kill -KILL "$SERVER_PID" $children 2>/dev/null
-  wait "$SERVER_PID" 2>/dev/null
-  for pid in $children; do wait_gone "$pid" 50; done
-}
 info() { redis info persistence | tr -d '\r' | sed -n "s/^$1://p"; }
 saved() { [ "$(info rdb_bgsave_in_progress)" = 0 ]; }
 

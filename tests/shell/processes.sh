@@ -4,7 +4,6 @@
 . "$(dirname "$0")/lib.sh"
 
 titles() { ps -o args= --ppid "$SERVER_PID" -p "$SERVER_PID"; }
-sibling_pid() { pgrep -P "$SERVER_PID" -f '^kv sibling'; }
 child_pids() { pgrep -P "$SERVER_PID" -f '^kv child [0-9u\[]'; }
 
 start_server
@@ -22,7 +21,7 @@ is "A4: no password in the environment" "$(tr '\0' '\n' <"/proc/$SERVER_PID/envi
 child=$(child_pids | head -n 1)
 files=$(ls -l "/proc/$child/fd" | grep -E ' -> /' | grep -vE "/dev/|$SCRATCH/server\.(out|err)|pipe_child_")
 is "P15: a child holds no file" "$files" ""
-run_folder=$(ls -d "${TMPDIR:-/tmp}"/kv-run.* | while read -r f; do [ -p "$f/pipe_sibling" ] && ls -l "/proc/$(sibling_pid)/fd" | grep -q "$f/" && echo "$f"; done)
+run_folder=$(ls -d "${TMPDIR:-/tmp}"/kv-run.* | while read -r f; do [ -p "$f/pipe_sibling" ] && ls -l "/proc/$(sibling)/fd" | grep -q "$f/" && echo "$f"; done)
 is "F1: the folder of the pipes is private" "$(stat -c %a "$run_folder")" 700
 is "F1: the sibling's pipe is private" "$(stat -c %a "$run_folder/pipe_sibling")" 600
 is "the names of a child's pipes are gone once both ends are open" "$(ls "$run_folder" | grep -c pipe_child)" 0
@@ -35,9 +34,9 @@ exec 5<&-
 is "P1: others are served" "$(redis GET before)" x
 
 # P3: the sibling dies; the parent starts another from the disk.
-old=$(sibling_pid)
+old=$(sibling)
 kill -KILL "$old"
-new_sibling() { local now; now=$(sibling_pid) && [ -n "$now" ] && [ "$now" != "$old" ]; }
+new_sibling() { local now; now=$(sibling) && [ -n "$now" ] && [ "$now" != "$old" ]; }
 passes "P3: the sibling is started again" wait_for 10 new_sibling
 passes "P3: and serves" wait_for 10 redis PING
 like "P3: the parent says so on stderr" "$(cat "$SCRATCH/server.err")" "sibling ended by signal 9"
@@ -45,7 +44,7 @@ like "P3: the parent says so on stderr" "$(cat "$SCRATCH/server.err")" "sibling 
 # P6: a server that starts sweeps what the dead left, never a living one's folder, not even while
 # that one's sibling is being started again.
 kill -STOP "$SERVER_PID"
-kill -KILL "$(sibling_pid)"
+kill -KILL "$(sibling)"
 "$KV_SERVER" --pass x --port 0 --dir "$SCRATCH" >"$SCRATCH/second.out" 2>&1 &
 second=$!
 wait_for 10 grep -q ^ready "$SCRATCH/second.out"
@@ -74,7 +73,7 @@ is "SIGINT ends it with status 0" $? 0
 
 # P5, P6: the parent dies without a word.
 start_server
-sibling=$(sibling_pid)
+sibling=$(sibling)
 exec 5<>"/dev/tcp/127.0.0.1/$PORT"
 printf 'AUTH %s\r\n' "$PASS" >&5; read -r -t 5 reply <&5
 child=$(child_pids | head -n 1)
