@@ -4,6 +4,7 @@
 // code that meets foreign bytes compares with one of these before it asks for memory.
 #pragma once
 
+#include <chrono>
 #include <climits>
 #include <cstddef>
 #include <cstdint>
@@ -31,6 +32,8 @@ inline constexpr std::size_t unread_bytes_max =
 inline constexpr std::size_t taken_step_bytes = 256 * 1024;  // a child reports in such steps
 inline constexpr std::size_t large_reply_bytes = 64 * 1024;  // such a reply ends a batch
 inline constexpr std::size_t read_bytes = 64 * 1024;         // asked of the kernel at a time
+
+inline constexpr std::chrono::seconds attach_wait{30};  // for the sibling to open a child's pipes
 
 // --- processes and connections (counts) ---
 inline constexpr std::size_t clients_max_default = 10'000;

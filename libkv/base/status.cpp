@@ -25,6 +25,8 @@ Code code_of_errno(int error) noexcept {
     case ENOSPC:
     case EDQUOT:
     case ENOMEM: return Code::no_space;
+    case EMFILE:
+    case ENFILE: return Code::limit;
     case ENOENT: return Code::not_found;
     case EACCES:
     case EPERM: return Code::denied;

@@ -128,12 +128,33 @@ void Channel::append_plain(FrameKind kind, std::string_view payload) {
   dirty = true;
 }
 
-bool Channel::flush() {
+namespace {
+
+/// Moves all of from behind what is in to; mostly that is nothing.
+void move_behind(std::string& from, std::string& to) {
+  if (to.empty()) {
+    from.swap(to);
+  } else {
+    to.append(from);
+    from.clear();
+  }
+}
+
+}  // namespace
+
+void Channel::stage() {
   dirty = false;
-  frame_open_ = false;  // what is sent cannot grow any more
-  while (sent_ < out_.size()) {
+  frame_open_ = false;  // what is staged cannot grow any more
+  move_behind(out_, staged_);
+}
+
+void Channel::release() { move_behind(staged_, released_); }
+
+bool Channel::flush() {
+  to_send = false;
+  while (sent_ < released_.size()) {
     std::size_t put = 0;
-    const Io io = write_some(reply_fd(), std::string_view(out_).substr(sent_), put);
+    const Io io = write_some(reply_fd(), std::string_view(released_).substr(sent_), put);
     if (io == Io::closed) return false;
     if (io == Io::again) {
       wants_write = true;
@@ -142,10 +163,10 @@ bool Channel::flush() {
     sent_ += put;
   }
   wants_write = false;
-  out_.clear();
+  released_.clear();
   sent_ = 0;
   // A burst of large replies must not be held in memory for ever.
-  if (out_.capacity() > 4 * limits::frame_bytes_max) out_.shrink_to_fit();
+  if (released_.capacity() > 4 * limits::frame_bytes_max) released_.shrink_to_fit();
   return true;
 }
 

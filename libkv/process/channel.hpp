@@ -53,15 +53,23 @@ class Channel {
   void append_close(const Session& session);
   void append_plain(FrameKind kind, std::string_view payload);
 
-  /// Sends what the pipe takes. False: the child is gone.
+  // --- sending: what is finished is staged, what is staged is released, what is released goes ---
+  /// All replies so far belong together; further ones may have to wait longer (ReplyGate).
+  void stage();
+  /// What is staged may be sent.
+  void release();
+  /// Sends what is released, as far as the pipe takes it. False: the child is gone.
   bool flush();
-  std::size_t unsent() const noexcept { return out_.size() - sent_; }
+  std::size_t unsent() const noexcept {
+    return out_.size() + staged_.size() + released_.size() - sent_;
+  }
   /// Bytes of an unfinished frame, kept for the next read.
   std::string leftover;
   std::unique_ptr<BulkSegment> bulk;  // null until the child has one
   bool wants_write = false;           // the pipe was full: waiting for room
   bool watched = false;               // the loop watches the pipe for room
-  bool dirty = false;                 // has something to send this round
+  bool dirty = false;                 // has replies that are not staged
+  bool to_send = false;               // is about to be flushed
 
  private:
   std::uint8_t flags_for(const Session& session, bool translate) const noexcept;
@@ -73,8 +81,8 @@ class Channel {
   std::unordered_map<std::uint32_t, std::unique_ptr<Session>> sessions_;
   std::unordered_map<std::uint32_t, std::string> assemblies_;
 
-  std::string out_;
-  std::size_t sent_ = 0;
+  std::string out_, staged_, released_;
+  std::size_t sent_ = 0;         // of released_
   std::size_t header_at_ = 0;    // of the last frame in out_
   std::size_t reply_start_ = 0;  // of the reply begun last
   std::uint32_t last_connection_ = 0;

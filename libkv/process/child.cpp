@@ -85,6 +85,7 @@ void Child::run() {
     log::warn("child: " + status.message());
     ::_exit(1);
   }
+  give_up_at_ = Clock::now() + limits::attach_wait;
   for (;;) round();
 }
 
@@ -92,7 +93,11 @@ void Child::give_up(const char*) { ::_exit(0); }
 
 void Child::round() {
   epoll_event events[events_max];
-  const int count = ::epoll_wait(epoll_.get(), events, events_max, -1);
+  int timeout_ms = may_read() && !readable_.empty() ? 0 : -1;
+  // A sibling that is out of descriptors cannot open our pipes: better hang up than never answer.
+  if (placeholder_ && timeout_ms < 0) timeout_ms = 1000;
+  if (placeholder_ && Clock::now() > give_up_at_) give_up("the sibling does not open our pipes");
+  const int count = patience_.wait(epoll_.get(), events, events_max, timeout_ms);
   for (int i = 0; i < count; ++i) {
     const int fd = events[i].data.fd;
     if (fd == replies_.get()) {
@@ -101,26 +106,57 @@ void Child::round() {
       read_control();
     } else if (fd != requests_.get()) {
       const auto found = by_fd_.find(fd);
-      if (found != by_fd_.end()) serve_client(*found->second, events[i].events);
+      if (found != by_fd_.end()) note_events(*found->second, events[i].events);
     }
   }
+  read_clients();
   write_requests();
   flush_dirty();
 }
 
-void Child::serve_client(Connection& connection, std::uint32_t events) {
-  if ((events & EPOLLOUT) != 0) mark_dirty(connection);
-  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_client(connection);
+// Sockets are watched for edges: the kernel asks each of them half as often, and nothing has to be
+// told when a client is paused. So it is on us to remember what may still lie in a socket.
+
+void Child::note_events(Connection& connection, std::uint32_t events) {
+  const bool broken = (events & (EPOLLHUP | EPOLLERR)) != 0;
+  if (broken || ((events & EPOLLOUT) != 0 && connection.wants_output())) mark_dirty(connection);
+  if ((events & ~std::uint32_t{EPOLLOUT}) == 0) return;
+  connection.readable = true;
+  connection.hung_up |= broken || (events & EPOLLRDHUP) != 0;
+  queue_to_read(connection);
+}
+
+void Child::queue_to_read(Connection& connection) {
+  if (!connection.readable || connection.queued || !connection.wants_input()) return;
+  connection.queued = true;
+  readable_.push_back(connection.number());
+}
+
+bool Child::may_read() const noexcept { return out_.bytes.size() - sent_ <= unsent_pause_bytes; }
+
+void Child::read_clients() {
+  reading_.swap(readable_);
+  for (const std::uint32_t number : reading_) {
+    const auto found = connections_.find(number);
+    if (found == connections_.end()) continue;
+    Connection& connection = *found->second;
+    connection.queued = false;
+    if (may_read()) read_client(connection);
+    queue_to_read(connection);
+  }
+  reading_.clear();
 }
 
 void Child::read_client(Connection& connection) {
-  if (out_.bytes.size() - sent_ > unsent_pause_bytes) return;
+  if (!connection.wants_input()) return;
   std::size_t room = client_buffer_.size(), got = 0;
   char* const in_place = connection.read_room(room);
   const Io io =
       read_some(connection.fd(), in_place != nullptr ? in_place : client_buffer_.data(), room, got);
   if (in_place != nullptr) connection.took_in_place(room, got, out_);
   else if (io == Io::done) connection.take({client_buffer_.data(), got}, out_);
+  // Less than there was room for was all there was, unless its end has been announced.
+  connection.readable = io == Io::done && (got == room || connection.hung_up);
   if (io == Io::closed) connection.end_of_input();
   if (!connection.wants_input() || connection.finished()) mark_dirty(connection);
 }
@@ -156,8 +192,7 @@ void Child::take_over(const HandOver& hand_over, Fd descriptor) {
   }
   auto connection =
       std::make_unique<Connection>(std::move(descriptor), hand_over.number, hand_over.trusted != 0);
-  connection->events = EPOLLIN;
-  watch(epoll_.get(), EPOLL_CTL_ADD, connection->fd(), EPOLLIN);
+  watch(epoll_.get(), EPOLL_CTL_ADD, connection->fd(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
   by_fd_[connection->fd()] = connection.get();
   if (connections_.empty()) first_address_ = hand_over.address;
   connections_[hand_over.number] = std::move(connection);
@@ -274,19 +309,11 @@ void Child::flush_dirty() {
       close_connection(connection.number());
     } else {
       connection.report_taken(out_);
-      update_events(connection);
+      queue_to_read(connection);  // it may have been paused
     }
   }
   dirty_.clear();
   if (sent_ < out_.bytes.size()) write_requests();
-}
-
-void Child::update_events(Connection& connection) {
-  const std::uint32_t wanted = (connection.wants_input() ? std::uint32_t{EPOLLIN} : 0) |
-                               (connection.wants_output() ? std::uint32_t{EPOLLOUT} : 0);
-  if (wanted == connection.events) return;
-  connection.events = wanted;
-  watch(epoll_.get(), EPOLL_CTL_MOD, connection.fd(), wanted);
 }
 
 void Child::close_connection(std::uint32_t number) {

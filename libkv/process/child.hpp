@@ -6,6 +6,7 @@
 // when either dies.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@
 #include "libkv/base/status.hpp"
 #include "libkv/process/bulk.hpp"
 #include "libkv/process/connection.hpp"
+#include "libkv/process/patience.hpp"
 #include "libkv/process/run_folder.hpp"
 
 namespace kv {
@@ -41,9 +43,14 @@ class Child {
   [[noreturn]] void run();
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   Status open_pipes();
   void round();
-  void serve_client(Connection& connection, std::uint32_t events);
+  void note_events(Connection& connection, std::uint32_t events);
+  void queue_to_read(Connection& connection);
+  bool may_read() const noexcept;
+  void read_clients();
   void read_client(Connection& connection);
   void read_control();
   void take_over(const HandOver& hand_over, Fd descriptor);
@@ -51,7 +58,6 @@ class Child {
   void handle_reply(const FrameHeader& header, std::string_view payload);
   void write_requests();
   void flush_dirty();
-  void update_events(Connection& connection);
   void close_connection(std::uint32_t number);
   void update_title();
   void ask_for_segment();
@@ -61,11 +67,14 @@ class Child {
 
   Fd control_;
   const RunFolder& folder_;
-  Fd epoll_, requests_, replies_, placeholder_;
+  Patience patience_;
+  Fd epoll_, requests_, replies_;
+  Fd placeholder_;                // held until the sibling has opened both pipes
+  Clock::time_point give_up_at_;  // if it has not by then
   std::unique_ptr<BulkSegment> bulk_;
   std::unordered_map<std::uint32_t, std::unique_ptr<Connection>> connections_;
   std::unordered_map<int, Connection*> by_fd_;
-  std::vector<std::uint32_t> dirty_;
+  std::vector<std::uint32_t> dirty_, readable_, reading_;  // numbers of connections
   std::string first_address_;
   FrameWriter out_;
   bool asked_for_segment_ = false;

@@ -64,8 +64,11 @@ class Connection {
   /// Nothing more will happen: close it.
   bool finished() const noexcept;
 
-  std::uint32_t events = 0;  // what the loop watches for
-  bool dirty = false;        // has something to send this round
+  // The loop's notes.
+  bool readable = false;  // the socket may hold more than has been read
+  bool hung_up = false;   // and behind that comes its end
+  bool queued = false;    // waits for its turn to be read
+  bool dirty = false;     // has something to send this round
 
  private:
   /// A guest's next request waits until the one before is answered: it may be the login that lifts

@@ -134,6 +134,7 @@ Status Sibling::restore() {
   loading_ = false;
   if (setup_.options.persist) engine_.set_log(&store_->log());
   counters_.changes_since_save = store_->recovery().lines;
+  if (store_->sync_descriptor() >= 0) watch(epoll_.get(), store_->sync_descriptor(), EPOLLIN);
   if (store_->recovery().save_needed) (void)save_in_background();
   return {};
 }
@@ -162,6 +163,8 @@ int Sibling::run() {
 }
 
 void Sibling::round(int timeout_ms) {
+  // One client alone waits for one sync either way: a thread for it would only add to that.
+  if (store_ != nullptr) store_->defer_syncs(sessions_.size() > 1);
   serve_events(timeout_ms);
   engine_.finish();
   arena_used_ = 0;
@@ -176,20 +179,20 @@ void Sibling::round(int timeout_ms) {
 
 void Sibling::serve_events(int timeout_ms) {
   epoll_event events[events_max];
-  const int count = ::epoll_wait(epoll_.get(), events, events_max, timeout_ms);
+  const int count = patience_.wait(epoll_.get(), events, events_max, timeout_ms);
   counters_.clock_ms = wall_ms();
   // Announcements first: a connection's frames may already wait behind its announcement.
   for (int i = 0; i < count; ++i) {
     if (events[i].data.fd == announcements_.get()) read_announcements();
     if (events[i].data.fd == signals_.get()) handle_signals();
+    if (store_ != nullptr && events[i].data.fd == store_->sync_descriptor()) store_->sync_noticed();
   }
   for (int i = 0; i < count; ++i) {
     const int fd = events[i].data.fd;
     if (const auto request = by_request_fd_.find(fd); request != by_request_fd_.end()) {
       read_channel(*request->second);
     } else if (const auto reply = by_reply_fd_.find(fd); reply != by_reply_fd_.end()) {
-      Channel& channel = *reply->second;
-      if (!channel.dirty) channel.dirty = true, dirty_.push_back(&channel);
+      send(*reply->second);  // it has room again
     }
   }
 }
@@ -197,6 +200,7 @@ void Sibling::serve_events(int timeout_ms) {
 void Sibling::timers() {
   const auto now = Clock::now();
   if (!deferred_.empty()) run_deferred();
+  if (!unopened_.empty()) open_unopened();
   if (now >= next_expire_) {
     next_expire_ = now + expire_interval;
     engine_.expire_some();
@@ -250,6 +254,7 @@ void Sibling::handle_signals() {
 
 int Sibling::finish_up() {
   engine_.finish();
+  (void)store_->sync_now();  // what it cannot sync is not answered, and close() says why
   flush_channels();
   saver_->abandon();
   int exit_status = 0;

@@ -22,6 +22,8 @@
 #include "libkv/process/auth.hpp"
 #include "libkv/process/channel.hpp"
 #include "libkv/process/options.hpp"
+#include "libkv/process/patience.hpp"
+#include "libkv/process/reply_gate.hpp"
 #include "libkv/process/run_folder.hpp"
 #include "libkv/process/saver.hpp"
 #include "persistence/persistence.hpp"
@@ -98,6 +100,7 @@ class Sibling : public Services, public ReplySink {
   // sibling_channels.cpp: announcements, frames, connections
   void read_announcements();
   void announced_child(const Announcement& announcement);
+  void open_unopened();
   void announced_connection(const Announcement& announcement);
   void announced_gone(std::int32_t pid);
   void read_channel(Channel& channel);
@@ -118,6 +121,7 @@ class Sibling : public Services, public ReplySink {
   void forget(std::unique_ptr<Session> session);
   void append_closes();
   void flush_channels();
+  void send(Channel& channel);
   void watch_for_room(Channel& channel);
   void note_request(const Session& session, std::span<const Scalar> args);
   Session* session_of(Channel& channel, std::uint32_t number);
@@ -134,6 +138,7 @@ class Sibling : public Services, public ReplySink {
   std::unique_ptr<Persistence> store_;
   std::unique_ptr<Saver> saver_;
 
+  Patience patience_;
   Fd epoll_, signals_, announcements_;
   std::unordered_map<int, Channel*> by_request_fd_, by_reply_fd_;
   std::string nowhere_;  // replies to a connection that has gone
@@ -143,7 +148,9 @@ class Sibling : public Services, public ReplySink {
   std::map<std::uint64_t, Session*> sessions_;                                     // by id
   std::vector<std::unique_ptr<Session>> graveyard_;  // until the batch ends
   std::vector<Session*> closing_;                    // to be hung up on at the round's end
+  std::vector<Announcement> unopened_;  // children whose pipes found no descriptor
   std::vector<Channel*> dirty_;
+  ReplyGate gate_;
   std::vector<char> arena_;  // what was read this batch; arguments point into it
   std::size_t arena_used_ = 0;
   std::vector<Scalar> args_;

@@ -22,6 +22,10 @@ std::int64_t wall_ms() {
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
+bool out_of_descriptors(const Result<Fd>& opened) noexcept {
+  return !opened.ok() && opened.status().code() == Code::limit;
+}
+
 bool asks_to_log_in(std::string_view command) noexcept {
   return equals_ignoring_case(command, "auth") || equals_ignoring_case(command, "hello");
 }
@@ -63,6 +67,10 @@ void Sibling::announced_child(const Announcement& announcement) {
   const std::string reply_path = setup_.folder.reply_pipe(pid);
   Result<Fd> requests = open_pipe(request_path, O_RDONLY);
   Result<Fd> replies = open_pipe(reply_path, O_WRONLY);
+  if (out_of_descriptors(requests) || out_of_descriptors(replies)) {
+    unopened_.push_back(announcement);  // timers() tries again
+    return;
+  }
   // Both ends are open: from here on no name leads to these pipes.
   ::unlink(request_path.c_str());
   ::unlink(reply_path.c_str());
@@ -80,6 +88,12 @@ void Sibling::announced_child(const Announcement& announcement) {
     for (auto& session : early.mapped()) channel->add(std::move(session));
   }
   channels_[pid] = std::move(channel);
+}
+
+void Sibling::open_unopened() {
+  std::vector<Announcement> again;
+  again.swap(unopened_);
+  for (const Announcement& announcement : again) announced_child(announcement);
 }
 
 void Sibling::announced_connection(const Announcement& announcement) {
@@ -367,6 +381,7 @@ void Sibling::drop_channel(Channel& channel, std::string_view why) {
   for (const auto& [number, session] : channel.sessions()) numbers.push_back(number);
   for (const std::uint32_t number : numbers) close_connection(channel, number);
   std::erase(dirty_, &channel);
+  gate_.forget(&channel);
   const auto found = channels_.find(channel.pid());
   if (found == channels_.end()) return;
   dropped_.push_back(std::move(found->second));
@@ -408,19 +423,17 @@ void Sibling::append_closes() {
 
 void Sibling::flush_channels() {
   append_closes();
-  std::vector<Channel*> now;
-  now.swap(dirty_);
-  for (Channel* channel : now) {
-    if (!channel->dirty) continue;
-    if (!channel->flush()) {
-      drop_channel(*channel, {});
-    } else if (channel->unsent() > limits::child_output_bytes_max) {
-      drop_channel(*channel, "does not read its replies");
-    } else {
-      watch_for_room(*channel);
-    }
+  for (Channel* channel : gate_.pass(store_.get(), dirty_)) send(*channel);
+}
+
+void Sibling::send(Channel& channel) {
+  if (!channel.flush()) {
+    drop_channel(channel, {});
+  } else if (channel.unsent() > limits::child_output_bytes_max) {
+    drop_channel(channel, "does not read its replies");
+  } else {
+    watch_for_room(channel);
   }
-  if (dirty_.empty()) now.clear(), dirty_.swap(now);
 }
 
 void Sibling::watch_for_room(Channel& channel) {

@@ -125,6 +125,11 @@ struct Pipes {
     all.resize(read_some(child_reads.get(), all.data(), all.size(), got) == Io::done ? got : 0);
     return all;
   }
+  bool send() {
+    channel->stage();
+    channel->release();
+    return channel->flush();
+  }
   Fd child_writes, child_reads;
   std::unique_ptr<Channel> channel;
 };
@@ -137,7 +142,7 @@ TEST_CASE("process/channel: replies of one connection share a frame, others do n
     p.channel->begin_reply(*session).append("+OK\r\n");
     p.channel->end_reply(*session, false);
   }
-  REQUIRE(p.channel->flush());
+  REQUIRE(p.send());
   const std::string bytes = p.sent();
   std::string_view rest = bytes, payload;
   FrameHeader header;
@@ -155,7 +160,7 @@ TEST_CASE("process/channel: a reply that needs translation does not drag others 
   p.channel->end_reply(a, false);
   p.channel->begin_reply(a).append("_\r\n");
   p.channel->end_reply(a, true);
-  REQUIRE(p.channel->flush());
+  REQUIRE(p.send());
   const std::string bytes = p.sent();
   std::string_view rest = bytes, payload;
   FrameHeader header;
@@ -177,7 +182,7 @@ TEST_CASE("process/channel: a large reply comes in pieces that are the whole") {
   p.channel->end_reply(a, false);
   std::string bytes, whole;
   while (p.channel->unsent() > 0) {
-    REQUIRE(p.channel->flush());
+    REQUIRE(p.send());
     bytes += p.sent();
   }
   std::string_view rest = bytes, payload;
@@ -191,6 +196,29 @@ TEST_CASE("process/channel: a large reply comes in pieces that are the whole") {
   }
   CHECK(whole == value);
   CHECK(replies == 1);
+}
+
+TEST_CASE("process/channel: what is staged goes when it is released, what comes later does not") {
+  Pipes p;
+  Session a;
+  const auto answer = [&](std::string_view text) {
+    p.channel->begin_reply(a).append(text);
+    p.channel->end_reply(a, false);
+  };
+  answer("+first\r\n");
+  p.channel->stage();
+  answer("+second\r\n");
+  REQUIRE(p.channel->flush());
+  CHECK(p.sent().empty());
+  CHECK(p.channel->unsent() > 0);
+  p.channel->release();
+  REQUIRE(p.channel->flush());
+  const std::string one = p.sent();
+  CHECK(one.find("+first") != one.npos);
+  CHECK(one.find("+second") == one.npos);
+  REQUIRE(p.send());
+  CHECK(p.sent().find("+second") != one.npos);
+  CHECK(p.channel->unsent() == 0);
 }
 
 TEST_CASE("process/bulk: slots are handed out once, references outside are refused (P13)") {

@@ -1,0 +1,47 @@
+// See patience.hpp.
+#include "libkv/process/patience.hpp"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+
+namespace kv {
+namespace {
+
+std::int64_t env(const char* n, std::int64_t d) { return getenv(n) ? atoll(getenv(n)) : d; }
+const std::int64_t looking_ns = env("KV_SPIN", 10'000);
+// Others kept the processor for so long: they compute, and are not part of this server's work.
+const std::int64_t away_too_long_ns = env("KV_AWAY", 1'000'000);
+const std::int64_t rest_ns = env("KV_REST", 50'000'000);
+
+std::int64_t now_ns() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+}  // namespace
+
+int Patience::look(int epoll, epoll_event* events, int most) noexcept {
+  int count = ::epoll_wait(epoll, events, most, 0);
+  if (count != 0) return count;
+  const std::int64_t start = now_ns();
+  if (start < asleep_until_ns_) return 0;
+  for (std::int64_t before = start, now = start; now - start <= looking_ns; before = now) {
+    ::sched_yield();
+    count = ::epoll_wait(epoll, events, most, 0);
+    now = now_ns();
+    if (now - before > away_too_long_ns) asleep_until_ns_ = now + rest_ns;
+    if (count != 0 || now < asleep_until_ns_) break;
+  }
+  return count;
+}
+
+int Patience::wait(int epoll, epoll_event* events, int most, int timeout_ms) noexcept {
+  int count = worked_ && timeout_ms != 0 ? look(epoll, events, most) : 0;
+  if (count == 0) count = ::epoll_wait(epoll, events, most, timeout_ms);
+  worked_ = count > 0;
+  return count;
+}
+
+}  // namespace kv
