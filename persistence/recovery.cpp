@@ -19,6 +19,7 @@ class Recovery {
 
  private:
   Status load_snapshot_file();
+  Status unusable(const Status& why) const;
   Status find_first_log(std::size_t& first);
   bool new_log_fits();
   Status missing_piece() const;
@@ -62,16 +63,20 @@ Status Recovery::load_snapshot_file() {
   if (snapshot_->header.version == 0) {
     out_.report.from_original = true;
     Status s = load_original_snapshot(*snapshot_, replay_, out_.report.keys);
-    return s ? s : Status{s.code(), s.message() + repair_hint()};
+    return s ? s : unusable(s);
   }
   SnapshotLoad load;
   Status s =
       load_snapshot(snapshot_->mapping->bytes(), snapshot_->format, snapshot_->name, replay_, load);
   out_.report.keys = load.keys;
-  if (s) return {};
-  std::string advice = repair_hint();
-  if (s.code() == Code::corrupt) advice = "; its data would be lost" + advice;
-  return {s.code(), join_path(path_, s.message()) + advice};
+  return s ? s : unusable(s);
+}
+
+/// Why the snapshot is no help, with what that would cost.
+Status Recovery::unusable(const Status& why) const {
+  const std::string where = join_path(path_, why.message());
+  if (why.code() != Code::corrupt) return {why.code(), where};
+  return {why.code(), where + std::string(snapshot_loss) + repair_hint()};
 }
 
 /// A new log lies ready that begins where the snapshot ends?

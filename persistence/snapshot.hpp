@@ -29,6 +29,7 @@ Result<SnapshotHeader> read_snapshot_header(std::string_view bytes, SnapshotForm
 struct SnapshotLoad {
   bool replace = false;  // a key that is there already is replaced, not an error
   std::uint64_t keys = 0;
+  std::uint64_t bad_line = 0, bad_byte = 0;  // of the text form, where it can be known; 0: not
 };
 
 /// Loads a snapshot of ours into the databases. name is for messages. code corrupt: with the line
@@ -64,7 +65,9 @@ class KeyLineReader {
  public:
   KeyLineReader(const Replay& replay, bool replace)
       : replay_(replay), replace_(replace), loaded_ms_(wall_ns() / 1'000'000) {}
-  bool load(std::string_view line);
+  bool load(std::string_view line) { return read(line) && store(); }
+  /// Reads it only.
+  bool read(std::string_view line);
   const std::string& error() const noexcept { return error_; }
 
  private:

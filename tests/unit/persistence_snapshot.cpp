@@ -171,6 +171,42 @@ TEST_CASE("persistence: S4 every bit of a snapshot flipped is refused") {
   }
 }
 
+TEST_CASE("persistence: S4 a damaged kv.db names the line, where it can be known") {
+  const std::string good = snapshot_of(small_data(), SnapshotFormat::text);
+  const auto why = [](const std::string& bytes) {
+    FaultEnv env;
+    std::string log;
+    append_sealed(log, 0, log_header_text({}));
+    env.put("data/kv.aof", log);
+    env.put("data/kv.db", bytes);
+    const Start start = start_from(env, with(Fsync::no));
+    CHECK(start.status.code() == Code::corrupt);
+    CHECK(start.status.message().find("would be lost; run: ./server --repair --dir data") !=
+          std::string::npos);
+    return start.status.message();
+  };
+  std::vector<std::size_t> starts = {0};
+  while (starts.back() < good.size()) starts.push_back(good.find('\n', starts.back()) + 1);
+  for (std::size_t line = 2; line < starts.size() - 1; ++line) {
+    // Any one byte of a line of data changed: this line is named.
+    for (std::size_t at = starts[line - 1]; at < starts[line] - 1; ++at) {
+      std::string damaged = good;
+      damaged[at] = static_cast<char>(damaged[at] ^ 0x15);
+      const std::string message = why(damaged);
+      INFO(message);
+      CHECK(message.starts_with("data/kv.db line " + std::to_string(line) + " (byte " +
+                                std::to_string(starts[line - 1]) + "): "));
+    }
+    const std::string lost = why(good.substr(0, starts[line - 1]) + good.substr(starts[line]));
+    CHECK(lost.find("the trailer counts 5 keys and the file holds 4") != std::string::npos);
+  }
+  std::string swapped = good.substr(0, starts[1]) + good.substr(starts[2], starts[3] - starts[2]) +
+                        good.substr(starts[1], starts[2] - starts[1]) + good.substr(starts[3]);
+  CHECK(why(swapped).find("though every line can be read") != std::string::npos);
+  CHECK(why(good.substr(0, starts[3])).find("data/kv.db line 3 ") == 0);
+  CHECK(why("# kv snapshot 9" + good.substr(15)).find("data/kv.db line 1: ") == 0);
+}
+
 TEST_CASE("persistence: S4 other content under the name, and a newer version") {
   for (const SnapshotFormat form : forms) {
     for (const std::string& bytes :
@@ -185,6 +221,13 @@ TEST_CASE("persistence: S4 other content under the name, and a newer version") {
   append_sealed(newer, 0, "snapshot 2, as of nothing");
   const Result<SnapshotHeader> header = read_snapshot_header(newer, SnapshotFormat::text, "kv.db");
   CHECK(header.status().code() == Code::unsupported);
+  // A newer kv can read it, so nobody is told to repair it.
+  FaultEnv env;
+  env.put("data/kv.db", newer);
+  const Start start = start_from(env, with(Fsync::no));
+  CHECK(start.status.code() == Code::unsupported);
+  CHECK(start.status.message().find("data/kv.db has version 2") == 0);
+  CHECK(start.status.message().find("--repair") == std::string::npos);
 }
 
 namespace {
