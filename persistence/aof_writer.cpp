@@ -12,6 +12,8 @@ namespace kv {
 namespace {
 
 constexpr std::int64_t sync_interval_ns = ns_per_second / 2;
+/// Under everysec a line may be acknowledged so long before it is on the disk.
+constexpr std::int64_t unsynced_most_ns = ns_per_second;
 /// A larger batch's memory is given back after the write.
 constexpr std::size_t batch_kept_bytes = std::size_t{1} << 20;
 
@@ -75,7 +77,7 @@ void BackgroundSync::stop() {
 // --- AofWriter ---
 
 AofWriter::AofWriter(std::unique_ptr<File> file, std::uint64_t size, const LogPosition& position,
-                     std::uint64_t lines, bool sealed, Fsync policy)
+                     std::uint64_t lines, bool sealed, Fsync policy, MonotonicClock clock)
     : file_(std::move(file)),
       size_(size),
       position_(position),
@@ -83,7 +85,8 @@ AofWriter::AofWriter(std::unique_ptr<File> file, std::uint64_t size, const LogPo
       sealed_(sealed),
       policy_(policy),
       batch_position_(position),
-      synced_ns_(position.time_ns) {}
+      synced_ns_(position.time_ns),
+      clock_(clock) {}
 
 std::int64_t AofWriter::next_time(std::int64_t wall_ns) {
   return std::max(wall_ns, batch_position_.time_ns + 1);
@@ -127,6 +130,10 @@ Status AofWriter::write() {
     forget_batch();
     return refused;
   }
+  if (Status s = wait_for_disk(); !s) {
+    forget_batch();
+    return s;
+  }
   if (const Status written = file_->write(batch_); !written) return undo(written);
   if (policy_ == Fsync::always) {
     if (const Status synced = file_->sync(); !synced) {
@@ -135,6 +142,9 @@ Status AofWriter::write() {
       return fail({Code::io, "the log is closed: " + synced.message()});
     }
     synced_ns_ = batch_position_.time_ns;
+    waiting_since_ = 0;
+  } else if (waiting_since_ == 0) {
+    waiting_since_ = clock_();
   }
   size_ += batch_.size();
   lines_ += batch_lines_;
@@ -143,6 +153,21 @@ Status AofWriter::write() {
   last_write_ = {};
   forget_batch();
   return {};
+}
+
+/// Before a write. Under everysec it waits for the disk if lines are not there that are too old;
+/// under always for a sync that everysec began: that one may be told of a failure, and not the
+/// next.
+Status AofWriter::wait_for_disk() {
+  if (policy_ == Fsync::no || (!sync_.busy() && waiting_since_ == 0)) return {};
+  const std::int64_t limit = clock_() - (policy_ == Fsync::always ? 0 : unsynced_most_ns);
+  const bool asked = sync_.busy() && asked_since_ <= limit;
+  const bool waiting = waiting_since_ != 0 && waiting_since_ <= limit;
+  if (!asked && !waiting) return {};
+  ++delayed_;
+  if (waiting) return sync_now();
+  sync_.wait();
+  return failed() ? status() : Status{};
 }
 
 void AofWriter::switch_to(std::unique_ptr<File> file, std::uint64_t size, const LogPosition& end) {
@@ -156,6 +181,7 @@ void AofWriter::switch_to(std::unique_ptr<File> file, std::uint64_t size, const 
 Status AofWriter::sync_now() {
   sync_.wait();
   if (failed()) return status();
+  waiting_since_ = 0;
   if (synced_ns() >= position_.time_ns) return {};
   if (const Status synced = file_->sync(); !synced) {
     return fail({Code::io, "the log is closed: " + synced.message()});
@@ -189,7 +215,10 @@ Status AofWriter::close() {
 void AofWriter::tick(std::int64_t monotonic_ns) {
   if (policy_ != Fsync::everysec || failed() || synced_ns() >= position_.time_ns) return;
   if (monotonic_ns - last_request_ < sync_interval_ns) return;
-  if (sync_.request(file_, position_.time_ns)) last_request_ = monotonic_ns;
+  if (!sync_.request(file_, position_.time_ns)) return;
+  last_request_ = monotonic_ns;
+  asked_since_ = waiting_since_;
+  waiting_since_ = 0;
 }
 
 std::int64_t AofWriter::synced_ns() const { return std::max(synced_ns_, sync_.synced_ns()); }

@@ -197,6 +197,7 @@ void Sibling::serve_events(int timeout_ms) {
 void Sibling::timers() {
   const auto now = Clock::now();
   if (!deferred_.empty()) run_deferred();
+  store_->tick(std::chrono::nanoseconds(now.time_since_epoch()).count());
   if (now >= next_expire_) {
     next_expire_ = now + expire_interval;
     engine_.expire_some();
@@ -205,7 +206,6 @@ void Sibling::timers() {
   next_second_ = now + std::chrono::seconds(1);
   measure_rates();
   close_overdue_guests();
-  store_->tick(std::chrono::nanoseconds(now.time_since_epoch()).count());
   if (saver_->due(wall_ms(), setup_.options.persist_seconds)) (void)save_in_background();
 }
 
