@@ -12,7 +12,7 @@ _kv_commands() {
     'CLIENT:Lists, names, configures and closes connections'
     'COMMAND:Tells about the commands'
     'CONFIG:Shows and changes the server'\''s settings'
-    'CONVERT:Switches between text and binary snapshots and saves in the new form'
+    'CONVERT:Switches between text and binary snapshots until the server ends, and saves in the new form'
     'COPY:Copies a value to another key'
     'DBSIZE:The number of keys in the database'
     'DEBUG:Looks inside the server, for tests'

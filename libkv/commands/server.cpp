@@ -283,7 +283,7 @@ constexpr Command kRows[] = {
      Group::server,
      convert,
      "",
-     "Switches between text and binary snapshots and saves in the new form",
+     "Switches between text and binary snapshots until the server ends, and saves in the new form",
      "O(N)",
      "0.18"},
     {"info",

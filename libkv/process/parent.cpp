@@ -65,7 +65,8 @@ Parent::Parent(const Options& options, Gatekeeper gatekeeper, RunFolder folder,
       listeners_(std::move(listeners)),
       port_(port),
       run_id_(random_hex(20)),
-      executable_(own_path()) {}
+      executable_(own_path()),
+      binary_(options.binary) {}
 
 Parent::~Parent() = default;
 

@@ -96,6 +96,7 @@ class Parent {
   Clock::time_point command_pipe_pause_{};  // no new one until then
   bool sibling_open_ = false;               // takes announcements
   bool ready_said_ = false;
+  bool binary_;  // how the sibling writes snapshots: as told, then as CONVERT says
   Clock::time_point sibling_started_{};
   unsigned sibling_quick_deaths_ = 0;
 

@@ -70,7 +70,7 @@ void Parent::be_sibling(int status_fd) {
   int exit_status = 1;
   {
     Sibling sibling(
-        {options_, gatekeeper_, folder_, port_, run_id_, executable_, std::move(status)});
+        {options_, gatekeeper_, folder_, port_, run_id_, executable_, binary_, std::move(status)});
     exit_status = sibling.run();
   }
   ::_exit(exit_status);
@@ -89,6 +89,7 @@ void Parent::hear_sibling() {
       sibling_open_ = pipe.ok();
     }
     if (word == 'r') announce_ready();
+    if (word == 'b' || word == 't') binary_ = word == 'b';
   }
 }
 

@@ -55,12 +55,12 @@ Fd signal_descriptor() {
   return Fd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
-PersistenceSettings persistence_settings(const Options& options) {
+PersistenceSettings persistence_settings(const Options& options, bool binary) {
   PersistenceSettings settings;
   settings.folder = options.folder;
   settings.log = options.persist;
   (void)parse_fsync(options.fsync, settings.fsync);
-  settings.format = options.binary ? SnapshotFormat::binary : SnapshotFormat::text;
+  settings.format = binary ? SnapshotFormat::binary : SnapshotFormat::text;
   settings.keep_logs = options.keep_logs;
   settings.databases = options.databases;
   return settings;
@@ -116,7 +116,8 @@ Status Sibling::restore() {
     round(0);
   };
   engine_.set_loading(true);
-  auto opened = Persistence::open(posix_env(), persistence_settings(setup_.options), replay);
+  auto opened =
+      Persistence::open(posix_env(), persistence_settings(setup_.options, setup_.binary), replay);
   bar.done();
   if (!opened.ok()) return opened.status();
   store_ = *std::move(opened);

@@ -40,7 +40,10 @@ struct SiblingSetup {
   int port = 0;  // the one really listened on
   std::string run_id;
   std::string executable;
-  Fd parent;  // one byte each: 'o' pipe_sibling is open, 'r' ready
+  bool binary = false;  // how snapshots are written
+  /// One byte each: 'o' pipe_sibling is open, 'r' ready; CONVERT to 'b' binary, 't' text: what it
+  /// says holds as long as the server runs, so for the next sibling too.
+  Fd parent;
 };
 
 class Sibling : public Services, public ReplySink {

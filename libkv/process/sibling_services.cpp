@@ -3,6 +3,7 @@
 #include <chrono>
 #include <thread>
 
+#include "libkv/base/fd.hpp"
 #include "libkv/base/log.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/process/sibling.hpp"
@@ -28,7 +29,7 @@ Status yes_or_no(std::string_view text, bool& value) {
 const PersistenceState& Sibling::persistence() const {
   state_.loading = loading_;
   state_.aof_enabled = setup_.options.persist;
-  state_.binary = setup_.options.binary;
+  state_.binary = setup_.binary;
   if (store_ == nullptr || saver_ == nullptr) return state_;
   saver_->fill(state_);
   state_.binary = store_->format() == SnapshotFormat::binary;
@@ -87,7 +88,13 @@ Status Sibling::convert_format() {
     return {Code::busy, "a background save is in progress"};
   const bool binary = store_->format() == SnapshotFormat::binary;
   store_->set_format(binary ? SnapshotFormat::text : SnapshotFormat::binary);
-  return saver_->start(databases_);
+  if (Status started = saver_->start(databases_); !started.ok()) {
+    store_->set_format(binary ? SnapshotFormat::binary : SnapshotFormat::text);
+    return started;
+  }
+  std::size_t put = 0;
+  (void)write_some(setup_.parent.get(), binary ? "t" : "b", put);
+  return {};
 }
 
 Status Sibling::reload() {

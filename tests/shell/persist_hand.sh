@@ -28,6 +28,8 @@ wait_for 10 saved
 is "CONVERT's format is INFO's" "$(info db_format)" binary
 redis incr n >/dev/null
 redis rpush l a b >/dev/null
+kill -KILL "$(sibling)"
+passes "a sibling started again still knows of CONVERT" wait_for 20 eval '[ "$(info db_format)" = binary ]'
 kill_server
 start_server --persist 3600
 is "after CONVERT and kill -9: all is there, once" "$(redis get n) $(redis lrange l 0 -1 | tr '\n' ' ')" "3 a b "
@@ -40,6 +42,8 @@ is "SIGTERM saves" "$(grep -c '^("n" "4")' "$DIR/kv.db")" 1
 start_server --persist 3600 --binary
 is "text is read by a server of --binary" "$(redis get n)" 4
 redis incr n >/dev/null
+kill -KILL "$(sibling)"
+passes "a sibling started again still knows of --binary" wait_for 20 eval '[ "$(info db_format)" = binary ]'
 kill_server
 exits "check" 0 "$KV_SERVER" --check --dir "$DIR"
 
