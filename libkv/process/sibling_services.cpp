@@ -37,6 +37,7 @@ const PersistenceState& Sibling::persistence() const {
   state_.aof_bytes = store_->log_bytes();
   state_.aof_base_bytes = store_->log_base_bytes();
   state_.aof_synced = state_.aof_enabled && store_->synced_ns() >= store_->written_ns();
+  state_.aof_delayed = store_->delayed_syncs();
   const Status status = store_->log_status();
   state_.aof_status = status.ok() ? "ok" : status.message();
   return state_;

@@ -161,11 +161,30 @@ like "and how far it is" "$(cat "$SCRATCH/loading")" 'loading_total_bytes:[1-9].
 passes "then it serves" wait_for 60 eval '[ "$(redis dbsize)" = 400000 ]'
 like "a terminal shows a bar with percent" "$(tr '\r' '\n' <"$SCRATCH/terminal")" 'loading kv.aof  \[#*\.*\] [0-9]+ %'
 parent=$(ps -o ppid= -p "$(redis info server | tr -d '\r' | sed -n 's/^process_id://p')" | tr -d ' ')
+# A save that lasts shows one as well; here each piece written lasts a tenth of a second.
+if [ "$can_trace" = yes ]; then
+  SERVER_PID=$parent
+  : >"$SCRATCH/terminal"
+  inject -P "$DIR/kv.db.tmp" -e trace=write -e inject=write:delay_enter=100000
+  redis bgsave >/dev/null
+  passes "INFO says how far a save is" wait_for 20 eval 'redis info persistence | grep -q "current_save_keys_processed:[1-9]"'
+  is "and how far it goes" "$(redis info persistence | tr -d '\r' | sed -n 's/^current_save_keys_total://p')" 400000
+  passes "a terminal shows a bar for a save that lasts" \
+    wait_for 20 eval 'tr "\r" "\n" <"$SCRATCH/terminal" | grep -aqE "saving kv.db  \[#*\.*\] [0-9]+ %, "'
+  passes "the save ends" wait_for 60 eval '[ "$(info rdb_bgsave_in_progress)" = 0 ]'
+  heal
+  is "well" "$(info rdb_last_bgsave_status)" ok
+fi
 kill -TERM "$parent"
 passes "SIGTERM ends that one too" wait_gone "$parent" 300
 wait "$SCRIPT" 2>/dev/null
 start_server --persist 3600
-unlike "nothing of it goes into a file" "$(cat "$SCRATCH/server.err")" 'loading'
+if [ "$can_trace" = yes ]; then
+  inject -P "$DIR/kv.db.tmp" -e trace=write -e inject=write:delay_enter=20000
+  redis save >/dev/null
+  heal
+fi
+unlike "nothing of it goes into a file" "$(cat "$SCRATCH/server.err")" 'loading|saving'
 stop_server
 
 done_testing
