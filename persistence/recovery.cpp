@@ -22,6 +22,7 @@ class Recovery {
   Status unusable(const Status& why) const;
   Status find_first_log(std::size_t& first);
   bool new_log_fits();
+  bool cut_to_nothing();
   Status missing_piece() const;
   Status too_early() const;
   Status replay_logs(std::size_t first);
@@ -99,10 +100,27 @@ Status Recovery::too_early() const {
                                format_local(earliest_ns) + " (--keep-logs keeps more)"};
 }
 
+/// An empty file is picolisp-kv's empty database, unless the snapshot before it is one of ours.
+bool Recovery::cut_to_nothing() {
+  if (snapshot_->info.size != 0) return false;
+  for (const SnapshotFormat form : {SnapshotFormat::text, SnapshotFormat::binary}) {
+    const std::string name = std::string(snapshot_name(form)) + ".old";
+    const Result<std::unique_ptr<Mapping>> old = env_.map(join_path(path_, name));
+    if (!old) continue;
+    const Result<SnapshotHeader> header = read_snapshot_header((*old)->bytes(), form, name);
+    if (!header || header->version != 0) return true;
+  }
+  return false;
+}
+
 /// Why the log to go on with is not there.
 Status Recovery::missing_piece() const {
   const bool any = !folder_.snapshots.empty() || !folder_.old_snapshots.empty();
   if (snapshot_ == nullptr && any && options_.until_ns != INT64_MAX) return too_early();
+  if (snapshot_ != nullptr && snapshot_->header.version == 0 && snapshot_->info.size == 0) {
+    return unusable(
+        {Code::corrupt, snapshot_->name + " is empty, and the files beside it are not"});
+  }
   const std::string have =
       snapshot_ == nullptr
           ? "there is no snapshot"
@@ -138,7 +156,9 @@ Status Recovery::find_first_log(std::size_t& first) {
     return logs.back().name == log_name ? Status{} : missing_piece();
   }
   if (snapshot_ == nullptr) return logs.empty() ? Status{} : missing_piece();
-  if (snapshot_->header.version == 0) return logs.empty() ? Status{} : missing_piece();
+  if (snapshot_->header.version == 0) {
+    return logs.empty() && !cut_to_nothing() ? Status{} : missing_piece();
+  }
   // A snapshot that was taken without a log: every log there is must be older.
   if (snapshot_->header.log_follows) return missing_piece();
   for (const LogFile& log : logs) {

@@ -57,6 +57,9 @@ std::string text_trailer(std::uint64_t keys);
 /// False if it is none of this version.
 bool parse_text_header(std::string_view sealed, SnapshotHeader& header);
 
+/// Why a key cannot be loaded: the server was started with too few databases.
+std::string needs_database(unsigned number);
+
 /// One key in the text form, with its line break: ("key" value) and the items it needs.
 void append_key_line(std::string& out, Keyspace& keys, const Keyspace::Item& item,
                      unsigned database);
@@ -69,6 +72,8 @@ class KeyLineReader {
   /// Reads it only.
   bool read(std::string_view line);
   const std::string& error() const noexcept { return error_; }
+  /// Of the error: corrupt, or limit if the server has too few databases.
+  Code code() const noexcept { return code_; }
 
  private:
   struct Pair {
@@ -89,6 +94,7 @@ class KeyLineReader {
   std::int64_t loaded_ms_;  // the first access of every key, for OBJECT IDLETIME
   ElementReader in_;
   std::string error_;
+  Code code_ = Code::corrupt;
   std::string_view key_;  // in kept_key_
   std::string kept_key_;
   Type type_ = Type::string;

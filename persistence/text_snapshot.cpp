@@ -231,8 +231,8 @@ bool KeyLineReader::read_items() {
 bool KeyLineReader::store() {
   Keyspace* const keys = replay_.database(database_);
   if (keys == nullptr) {
-    return fail("database " + std::to_string(database_) +
-                " does not exist (start with a larger --databases)");
+    code_ = Code::limit;
+    return fail(needs_database(database_));
   }
   Place place = keys->peek(key_, 0);
   place.seen_ms = loaded_ms_;
@@ -449,7 +449,7 @@ Status load_text_snapshot(std::string_view bytes, std::string_view name, const R
     ++line_number;
     if (line[0] == '#' || line.size() == 1) continue;
     if (!reader.load(line)) {
-      return {Code::corrupt,
+      return {reader.code(),
               std::string(name) + " line " + std::to_string(line_number) + ": " + reader.error()};
     }
     if (++load.keys % keys_between_progress == 0 && replay.progress) {

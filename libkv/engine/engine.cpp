@@ -307,7 +307,9 @@ Status Engine::replay(std::int64_t time_ns, unsigned database, Dialect dialect,
     return {Code::unsupported, "unknown command " + quoted(args[0].bytes.substr(0, 64))};
   }
   if (database >= services_.databases()) {
-    return {Code::limit, "database " + std::to_string(database) + " is over --databases"};
+    return {Code::limit, "this line is for database " + std::to_string(database) +
+                             ": start with --databases " + std::to_string(database + 1) +
+                             " or more"};
   }
   if ((command->flags & kWrite) == 0) return {};
   last_ns_ = std::max(last_ns_, time_ns);

@@ -93,6 +93,23 @@ is "a server goes on from there" "$(redis get moment)" before
 stop_server
 DIR=$KV_OLD
 
+# --- fewer databases than the files need: nothing is damaged, and nobody is told to repair it ---
+for form in "" --binary; do
+  rm -rf "$DIR"
+  start_server --persist 3600 --databases 40 $form
+  redis -n 30 set x 1 >/dev/null
+  redis save >/dev/null
+  redis -n 31 set y 1 >/dev/null
+  kill_server
+  exits "a start with too few databases is refused $form" 1 timeout 20 "$KV_SERVER" --pass "$PASS" --port 0 --dir "$DIR" --persist 60
+  like "with what it needs" "$(cat "$SCRATCH/err")" 'database 30: start with --databases 31'
+  exits "of the log too" 1 timeout 20 "$KV_SERVER" --pass "$PASS" --port 0 --dir "$DIR" --persist 60 --databases 31
+  like "by line" "$(cat "$SCRATCH/err")" 'kv.aof line 2: .*database 31: start with --databases 32'
+  unlike "and without a word of repair" "$(cat "$SCRATCH/err")" 'repair'
+  exits "check finds all well" 0 "$KV_SERVER" --check --dir "$DIR"
+  like "with every key" "$(cat "$SCRATCH/out")" 'with 2 keys'
+done
+
 # --- mending with an editor, as kv.aof(5) says ---
 rm -rf "$DIR"
 start_server --persist 3600

@@ -149,6 +149,33 @@ TEST_CASE("persistence: S4 a snapshot cut at every byte is refused") {
   }
 }
 
+TEST_CASE("persistence: S4 an empty file is refused where a snapshot of kv was, and told by name") {
+  for (const SnapshotFormat form : forms) {
+    const std::string name = "data/" + std::string(snapshot_name(form));
+    for (const bool with_log : {true, false}) {
+      FaultEnv env;
+      TestServer server(env, with(Fsync::no, form));
+      REQUIRE(server.start().ok());
+      REQUIRE(server.write({"INCR", "counter"}).ok());
+      REQUIRE(server.save().ok());
+      env.restart();
+      env.contents(name).clear();
+      if (!with_log) {
+        for (const auto& [path, node] : FaultEnv::Entries(env.entries())) {
+          if (path.starts_with("data/kv.aof")) REQUIRE(env.remove(path).ok());
+        }
+      }
+      const Start start = start_from(env, with(Fsync::no, form));
+      INFO(start.status.message());
+      CHECK(start.status.message().find(name + " is empty") == 0);
+    }
+    // picolisp-kv's empty database is such a file.
+    FaultEnv env;
+    env.put(name, "");
+    CHECK(start_from(env, with(Fsync::no, form)).status.ok());
+  }
+}
+
 TEST_CASE("persistence: S4 every bit of a snapshot flipped is refused") {
   for (const SnapshotFormat form : forms) {
     const std::string bytes = snapshot_of(small_data(), form);
