@@ -23,6 +23,7 @@ class Recovery {
   Status find_first_log(std::size_t& first);
   bool new_log_fits();
   bool cut_to_nothing();
+  Status only_old_snapshots();
   Status missing_piece() const;
   Status too_early() const;
   Status replay_logs(std::size_t first);
@@ -111,6 +112,18 @@ bool Recovery::cut_to_nothing() {
     if (!header || header->version != 0) return true;
   }
   return false;
+}
+
+/// Nothing to start with, but the snapshot before: this is no first start.
+Status Recovery::only_old_snapshots() {
+  for (const SnapshotFormat form : {SnapshotFormat::text, SnapshotFormat::binary}) {
+    const std::string name(snapshot_name(form));
+    if (!env_.exists(join_path(path_, name + ".old"))) continue;
+    return {Code::corrupt, join_path(path_, name) + " is missing, only " + name +
+                               ".old is there: everything written after it would be lost" +
+                               repair_hint()};
+  }
+  return {};
 }
 
 /// Why the log to go on with is not there.
@@ -302,6 +315,9 @@ Result<Recovered> Recovery::run() {
   if (!folder) return folder.status();
   folder_ = std::move(*folder);
   out_.empty_folder = folder_.logs.empty() && folder_.snapshots.empty();
+  if (out_.empty_folder) {
+    if (Status s = only_old_snapshots(); !s) return s;
+  }
   std::size_t first = 0;
   if (Status s = load_snapshot_file(); !s) return s;
   if (Status s = find_first_log(first); !s) return s;

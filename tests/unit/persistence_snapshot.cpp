@@ -7,6 +7,7 @@
 
 #include "persistence/binary_form.hpp"
 #include "persistence/check.hpp"
+#include "persistence/repair.hpp"
 #include "persistence/snapshot.hpp"
 #include "tests/unit/persistence_fixture.hpp"
 
@@ -381,6 +382,21 @@ TEST_CASE("persistence: a lost snapshot is made up for by the one before and the
   INFO(start.status.message());
   REQUIRE(start.status.ok());
   CHECK(start.digest == server.digest());
+}
+
+TEST_CASE("persistence: S6 an old snapshot alone is no first start, and repair takes it") {
+  for (const SnapshotFormat form : forms) {
+    const std::string name = "data/" + std::string(snapshot_name(form));
+    FaultEnv env;
+    env.put(name + ".old", snapshot_of(small_data(), form));
+    const Start start = start_from(env, with(Fsync::no, form));
+    INFO(start.status.message());
+    CHECK(start.status.code() == Code::corrupt);
+    CHECK(start.status.message().find(name + " is missing, only ") == 0);
+    TestData repaired;
+    REQUIRE(repair_folder(env, "data", form, repaired.replay(), 16).ok());
+    CHECK(start_from(env, with(Fsync::no, form)).digest == small_data().digest());
+  }
 }
 
 TEST_CASE("persistence: CONVERT: the newer of two snapshots counts, the other becomes .old") {
