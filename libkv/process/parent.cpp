@@ -66,7 +66,9 @@ Parent::Parent(const Options& options, Gatekeeper gatekeeper, RunFolder folder,
       port_(port),
       run_id_(random_hex(20)),
       executable_(own_path()),
-      binary_(options.binary) {}
+      binary_(options.binary) {
+  (void)parse_fsync(options.fsync, fsync_);
+}
 
 Parent::~Parent() = default;
 

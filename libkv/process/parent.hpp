@@ -22,6 +22,7 @@
 #include "libkv/process/listener.hpp"
 #include "libkv/process/options.hpp"
 #include "libkv/process/run_folder.hpp"
+#include "persistence/persistence.hpp"
 
 namespace kv {
 
@@ -96,7 +97,9 @@ class Parent {
   Clock::time_point command_pipe_pause_{};  // no new one until then
   bool sibling_open_ = false;               // takes announcements
   bool ready_said_ = false;
-  bool binary_;  // how the sibling writes snapshots: as told, then as CONVERT says
+  // How the sibling writes: as the options say, then as CONVERT and CONFIG SET say.
+  bool binary_;
+  Fsync fsync_ = Fsync::everysec;
   Clock::time_point sibling_started_{};
   unsigned sibling_quick_deaths_ = 0;
 

@@ -69,8 +69,8 @@ void Parent::be_sibling(int status_fd) {
   // Whatever the parent's objects hold was closed above; they are never destroyed here.
   int exit_status = 1;
   {
-    Sibling sibling(
-        {options_, gatekeeper_, folder_, port_, run_id_, executable_, binary_, std::move(status)});
+    Sibling sibling({options_, gatekeeper_, folder_, port_, run_id_, executable_, binary_, fsync_,
+                     std::move(status)});
     exit_status = sibling.run();
   }
   ::_exit(exit_status);
@@ -90,6 +90,7 @@ void Parent::hear_sibling() {
     }
     if (word == 'r') announce_ready();
     if (word == 'b' || word == 't') binary_ = word == 'b';
+    if (word >= '0' && word <= '2') fsync_ = static_cast<Fsync>(word - '0');
   }
 }
 

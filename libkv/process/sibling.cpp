@@ -55,12 +55,13 @@ Fd signal_descriptor() {
   return Fd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
-PersistenceSettings persistence_settings(const Options& options, bool binary) {
+PersistenceSettings persistence_settings(const SiblingSetup& setup) {
+  const Options& options = setup.options;
   PersistenceSettings settings;
   settings.folder = options.folder;
   settings.log = options.persist;
-  (void)parse_fsync(options.fsync, settings.fsync);
-  settings.format = binary ? SnapshotFormat::binary : SnapshotFormat::text;
+  settings.fsync = setup.fsync;
+  settings.format = setup.binary ? SnapshotFormat::binary : SnapshotFormat::text;
   settings.keep_logs = options.keep_logs;
   settings.databases = options.databases;
   return settings;
@@ -92,8 +93,7 @@ Status Sibling::open_pipes() {
   if (!epoll_ || !signals_) return Status::from_errno(errno, "cannot make the sibling's loop");
   watch(epoll_.get(), announcements_.get(), EPOLLIN);
   watch(epoll_.get(), signals_.get(), EPOLLIN);
-  std::size_t put = 0;
-  (void)write_some(setup_.parent.get(), "o", put);
+  tell_parent('o');
   return {};
 }
 
@@ -116,8 +116,7 @@ Status Sibling::restore() {
     round(0);
   };
   engine_.set_loading(true);
-  auto opened =
-      Persistence::open(posix_env(), persistence_settings(setup_.options, setup_.binary), replay);
+  auto opened = Persistence::open(posix_env(), persistence_settings(setup_), replay);
   bar.done();
   if (!opened.ok()) return opened.status();
   store_ = *std::move(opened);
@@ -151,8 +150,7 @@ int Sibling::run() {
     log::refuse(status.message());
     return 1;
   }
-  std::size_t put = 0;
-  (void)write_some(setup_.parent.get(), "r", put);
+  tell_parent('r');
   counters_.memory_at_start = process_use().allocated_bytes;
   next_expire_ = next_second_ = Clock::now();
   while (!ending_) {

@@ -41,8 +41,10 @@ struct SiblingSetup {
   std::string run_id;
   std::string executable;
   bool binary = false;  // how snapshots are written
-  /// One byte each: 'o' pipe_sibling is open, 'r' ready; CONVERT to 'b' binary, 't' text: what it
-  /// says holds as long as the server runs, so for the next sibling too.
+  Fsync fsync = Fsync::everysec;
+  /// One byte each: 'o' pipe_sibling is open, 'r' ready. And what CONVERT and CONFIG SET said,
+  /// which holds as long as the server runs, so for the next sibling too: 'b' binary, 't' text; '0'
+  /// and on: this Fsync.
   Fd parent;
 };
 
@@ -126,6 +128,7 @@ class Sibling : public Services, public ReplySink {
   Session* session_of(Channel& channel, std::uint32_t number);
 
   void make_settings();
+  void tell_parent(char word);
 
   SiblingSetup setup_;
   Gatekeeper gatekeeper_;

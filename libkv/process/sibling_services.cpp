@@ -93,9 +93,13 @@ Status Sibling::convert_format() {
     store_->set_format(binary ? SnapshotFormat::binary : SnapshotFormat::text);
     return started;
   }
-  std::size_t put = 0;
-  (void)write_some(setup_.parent.get(), binary ? "t" : "b", put);
+  tell_parent(binary ? 't' : 'b');
   return {};
+}
+
+void Sibling::tell_parent(char word) {
+  std::size_t put = 0;
+  (void)write_some(setup_.parent.get(), {&word, 1}, put);
 }
 
 Status Sibling::reload() {
@@ -147,6 +151,7 @@ void Sibling::make_settings() {
                            return {Code::usage, "argument must be always, everysec or no"};
                          }
                          store_->set_fsync(policy);
+                         tell_parent(static_cast<char>('0' + static_cast<int>(policy)));
                          return {};
                        }});
   settings_.push_back({"verbose", [] { return std::string(log::verbose() ? "yes" : "no"); },

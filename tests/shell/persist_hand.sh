@@ -28,8 +28,10 @@ wait_for 10 saved
 is "CONVERT's format is INFO's" "$(info db_format)" binary
 redis incr n >/dev/null
 redis rpush l a b >/dev/null
+redis config set appendfsync always >/dev/null
 kill -KILL "$(sibling)"
 passes "a sibling started again still knows of CONVERT" wait_for 20 eval '[ "$(info db_format)" = binary ]'
+is "and of CONFIG SET appendfsync" "$(redis config get appendfsync | tail -n 1)" always
 kill_server
 start_server --persist 3600
 is "after CONVERT and kill -9: all is there, once" "$(redis get n) $(redis lrange l 0 -1 | tr '\n' ' ')" "3 a b "
