@@ -1,6 +1,7 @@
 // kv's server program: a table of contents. The work is in libkv/process and persistence.
 #include <sys/stat.h>
 
+#include "libkv/base/fd.hpp"
 #include "libkv/base/log.hpp"
 #include "libkv/process/auth.hpp"
 #include "libkv/process/command_pipe.hpp"
@@ -46,6 +47,7 @@ int serve(kv::Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  kv::fill_standard_descriptors();
   ::umask(077);  // whatever is created from here on is this user's alone
   kv::Options options;
   const kv::ParsedOptions parsed = kv::parse_options(argc, argv, options);
