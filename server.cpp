@@ -20,6 +20,7 @@ int refuse(const kv::Status& status, int exit_status) {
 }
 
 int serve(kv::Options& options) {
+  kv::log::never_wait();
   kv::Result<std::string> password = kv::take_password(options);
   if (!password.ok()) return refuse(password.status(), 2);
   kv::Gatekeeper gatekeeper(*password);
