@@ -58,10 +58,11 @@ class Channel {
   std::size_t unsent() const noexcept { return out_.size() - sent_; }
   /// Bytes of an unfinished frame, kept for the next read.
   std::string leftover;
-  std::unique_ptr<BulkSegment> bulk;  // null until the child has one
-  bool wants_write = false;           // the pipe was full: waiting for room
-  bool watched = false;               // the loop watches the pipe for room
-  bool dirty = false;                 // has something to send this round
+  std::unique_ptr<BulkSegment> bulk;  // null until the child and we have mapped it
+  std::unique_ptr<BulkSegment> bulk_to_be;
+  bool wants_write = false;  // the pipe was full: waiting for room
+  bool watched = false;      // the loop watches the pipe for room
+  bool dirty = false;        // has something to send this round
 
  private:
   std::uint8_t flags_for(const Session& session, bool translate) const noexcept;

@@ -149,9 +149,10 @@ void Child::read_control() {
 
 void Child::take_over(const HandOver& hand_over, Fd descriptor) {
   if (hand_over.is_segment != 0) {
-    if (auto segment = BulkSegment::map(std::move(descriptor), true); segment.ok())
-      bulk_ = *std::move(segment);
-    out_.segment = bulk_.get();
+    auto segment = BulkSegment::map(std::move(descriptor), true);
+    if (!segment.ok()) return log::warn(segment.status().message());
+    bulk_ = *std::move(segment);
+    append_header(out_.bytes, {0, 0, FrameKind::mapped, 0, 0});
     return;
   }
   auto connection =
@@ -196,6 +197,7 @@ void Child::read_replies() {
 void Child::handle_reply(const FrameHeader& header, std::string_view payload) {
   switch (header.kind) {
     case FrameKind::attached: placeholder_.reset(); return;
+    case FrameKind::usable: out_.segment = bulk_.get(); return;
     case FrameKind::reply: {
       const auto found = connections_.find(header.connection);
       if (found == connections_.end()) return;  // its client has gone meanwhile

@@ -34,6 +34,7 @@ Fd signal_descriptor() {
   sigprocmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGHUP, SIG_IGN);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // RLIMIT_FSIZE: an error like a full disk, here and in the sibling
   return Fd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 

@@ -104,6 +104,7 @@ class Sibling : public Services, public ReplySink {
   class LookAhead;
   std::size_t take_frames(Channel& channel, std::string_view bytes);
   bool handle_frame(Channel& channel, const FrameHeader& header, std::string_view payload);
+  bool use_segment(Channel& channel);
   bool open_connection(Session& session, std::string_view payload);
   bool take_piece(Channel& channel, Session& session, std::string_view payload);
   bool take_request(Channel& channel, Session& session, std::string_view payload);

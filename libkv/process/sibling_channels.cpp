@@ -48,8 +48,8 @@ void Sibling::read_announcements() {
         case AnnouncementKind::segment: {
           const auto channel = channels_.find(batch[i].pid);
           auto segment = BulkSegment::open(setup_.folder.segment_name(batch[i].pid));
-          if (channel != channels_.end() && segment.ok())
-            channel->second->bulk = *std::move(segment);
+          if (!segment.ok()) log::warn(segment.status().message());
+          else if (channel != channels_.end()) channel->second->bulk_to_be = *std::move(segment);
           break;
         }
       }
@@ -193,6 +193,7 @@ bool Sibling::handle_frame(Channel& channel, const FrameHeader& header, std::str
     std::memcpy(&offset, payload.data(), sizeof offset);
     return channel.bulk->give_back(offset);
   }
+  if (header.kind == FrameKind::mapped) return use_segment(channel);
   Session* session = session_of(channel, header.connection);
   if (session == nullptr) return false;
   switch (header.kind) {
@@ -204,6 +205,16 @@ bool Sibling::handle_frame(Channel& channel, const FrameHeader& header, std::str
     case FrameKind::closed: close_connection(channel, header.connection); return true;
     default: return false;
   }
+}
+
+bool Sibling::use_segment(Channel& channel) {
+  if (channel.bulk != nullptr) return false;
+  read_announcements();  // it may be announced there
+  channel.bulk = std::move(channel.bulk_to_be);
+  if (channel.bulk == nullptr) return true;  // we could not map it: the pipe goes on
+  if (!channel.dirty) dirty_.push_back(&channel);
+  channel.append_plain(FrameKind::usable, {});
+  return true;
 }
 
 bool Sibling::open_connection(Session& session, std::string_view payload) {
@@ -229,7 +240,6 @@ bool Sibling::take_piece(Channel& channel, Session& session, std::string_view pa
 bool Sibling::take_bulk(Channel& channel, Session& session, std::string_view payload) {
   std::uint64_t offset = 0;
   std::uint32_t bytes = 0;
-  if (channel.bulk == nullptr) read_announcements();  // its segment may be announced there
   if (channel.bulk == nullptr || !read_bulk_reference(payload, offset, bytes)) return false;
   const auto view = channel.bulk->view(offset, bytes);
   if (!view || !take_piece(channel, session, *view)) return false;
