@@ -63,6 +63,7 @@ class Channel {
   bool wants_write = false;  // the pipe was full: waiting for room
   bool watched = false;      // the loop watches the pipe for room
   bool dirty = false;        // has something to send this round
+  bool paused = false;       // not read from until it has read
 
  private:
   std::uint8_t flags_for(const Session& session, bool translate) const noexcept;

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "libkv/base/limits.hpp"
 #include "libkv/base/log.hpp"
@@ -92,7 +93,7 @@ void Child::give_up(const char*) { ::_exit(0); }
 
 void Child::round() {
   epoll_event events[events_max];
-  const int count = ::epoll_wait(epoll_.get(), events, events_max, -1);
+  const int count = ::epoll_wait(epoll_.get(), events, events_max, dirty_.empty() ? -1 : 0);
   for (int i = 0; i < count; ++i) {
     const int fd = events[i].data.fd;
     if (fd == replies_.get()) {
@@ -113,8 +114,10 @@ void Child::serve_client(Connection& connection, std::uint32_t events) {
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_client(connection);
 }
 
+bool Child::sibling_lags() const noexcept { return out_.bytes.size() - sent_ > unsent_pause_bytes; }
+
 void Child::read_client(Connection& connection) {
-  if (out_.bytes.size() - sent_ > unsent_pause_bytes) return;
+  if (sibling_lags()) return mark_dirty(connection);  // which takes it out of the loop
   std::size_t room = client_buffer_.size(), got = 0;
   char* const in_place = connection.read_room(room);
   const Io io =
@@ -254,6 +257,12 @@ void Child::write_requests() {
   }
   if (watching_requests_) watch(epoll_.get(), EPOLL_CTL_DEL, requests_.get(), 0);
   watching_requests_ = false;
+  for (const std::uint32_t number : std::exchange(waiting_, {})) {
+    const auto found = connections_.find(number);
+    if (found == connections_.end()) continue;
+    found->second->waits = false;
+    mark_dirty(*found->second);
+  }
   out_.bytes.clear();
   sent_ = 0;
   if (out_.bytes.capacity() > 4 * limits::frame_bytes_max) out_.bytes.shrink_to_fit();
@@ -284,11 +293,18 @@ void Child::flush_dirty() {
 }
 
 void Child::update_events(Connection& connection) {
-  const std::uint32_t wanted = (connection.wants_input() ? std::uint32_t{EPOLLIN} : 0) |
+  const bool lags = sibling_lags();
+  if (lags && !std::exchange(connection.waits, true)) waiting_.push_back(connection.number());
+  const std::uint32_t wanted = (connection.wants_input() && !lags ? std::uint32_t{EPOLLIN} : 0) |
                                (connection.wants_output() ? std::uint32_t{EPOLLOUT} : 0);
   if (wanted == connection.events) return;
+  // A socket from which nothing is wanted leaves the loop: that its client has hung up would wake
+  // it for ever.
+  const int how = wanted == 0              ? EPOLL_CTL_DEL
+                  : connection.events == 0 ? EPOLL_CTL_ADD
+                                           : EPOLL_CTL_MOD;
   connection.events = wanted;
-  watch(epoll_.get(), EPOLL_CTL_MOD, connection.fd(), wanted);
+  watch(epoll_.get(), how, connection.fd(), wanted);
 }
 
 void Child::close_connection(std::uint32_t number) {

@@ -44,6 +44,7 @@ class Child {
   Status open_pipes();
   void round();
   void serve_client(Connection& connection, std::uint32_t events);
+  bool sibling_lags() const noexcept;
   void read_client(Connection& connection);
   void read_control();
   void take_over(const HandOver& hand_over, Fd descriptor);
@@ -66,6 +67,7 @@ class Child {
   std::unordered_map<std::uint32_t, std::unique_ptr<Connection>> connections_;
   std::unordered_map<int, Connection*> by_fd_;
   std::vector<std::uint32_t> dirty_;
+  std::vector<std::uint32_t> waiting_;  // not read from until the sibling has taken more
   std::string first_address_;
   FrameWriter out_;
   bool asked_for_segment_ = false;

@@ -66,6 +66,7 @@ class Connection {
 
   std::uint32_t events = 0;  // what the loop watches for
   bool dirty = false;        // has something to send this round
+  bool waits = false;        // not read from until the sibling has taken more
 
  private:
   /// A guest's next request waits until the one before is answered: it may be the login that lifts

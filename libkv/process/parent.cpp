@@ -12,6 +12,7 @@
 #include <cstdio>
 
 #include "libkv/base/log.hpp"
+#include "libkv/process/bulk.hpp"
 #include "libkv/process/sandbox.hpp"
 #include "libkv/process/title.hpp"
 
@@ -82,7 +83,6 @@ Status Parent::start() {
   log::note("Parent PID: " + std::to_string(::getpid()));
   if (Status status = start_sibling(); !status.ok()) return status;
   watch(epoll_.get(), sibling_status_.get());
-  for (const Listener& listener : listeners_) watch(epoll_.get(), listener.fd.get());
   return {};
 }
 
@@ -155,12 +155,16 @@ void Parent::reap() {
 }
 
 void Parent::child_ended(pid_t pid, int wait_status) {
-  const auto found = children_.find(pid);
-  if (found == children_.end()) return;
+  // Names that nobody has opened would be in the way of the next child with this pid.
+  ::unlink(folder_.request_pipe(pid).c_str());
+  ::unlink(folder_.reply_pipe(pid).c_str());
+  BulkSegment::remove(folder_.segment_name(pid));
   Announcement gone;
   gone.kind = AnnouncementKind::gone;
   gone.pid = pid;
-  announce(gone);
+  if (announcements_ && !announce(gone)) untold_.push_back(gone);
+  const auto found = children_.find(pid);
+  if (found == children_.end()) return;
   if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) != SIGKILL) {
     log::warn("child " + std::to_string(pid) + " was ended by signal " +
               std::to_string(WTERMSIG(wait_status)));

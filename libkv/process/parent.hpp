@@ -63,11 +63,13 @@ class Parent {
 
   // parent_sibling.cpp
   Status start_sibling();
-  [[noreturn]] void be_sibling(int status_fd);
+  [[noreturn]] void be_sibling(int status_fd, pid_t parent);
   void hear_sibling();
   void sibling_ended(int wait_status);
   void announce_ready();
   bool announce(const Announcement& announcement);
+  bool put_announcement(const Announcement& announcement);
+  void listen_if(bool open);
   void keep_command_pipe();
   void start_command_pipe();
 
@@ -99,6 +101,7 @@ class Parent {
   Clock::time_point sibling_started_{};
   unsigned sibling_quick_deaths_ = 0;
 
+  std::deque<Announcement> untold_;  // ends of children for which the sibling's pipe had no room
   std::unordered_map<pid_t, std::unique_ptr<ChildProcess>> children_;
   std::unordered_map<int, ChildProcess*> by_control_;
   std::uint64_t connections_ = 0;

@@ -176,17 +176,22 @@ void Sibling::round(int timeout_ms) {
 
 void Sibling::serve_events(int timeout_ms) {
   epoll_event events[events_max];
-  const int count = ::epoll_wait(epoll_.get(), events, events_max, timeout_ms);
+  const int count =
+      ::epoll_wait(epoll_.get(), events, events_max, resumed_.empty() ? timeout_ms : 0);
   counters_.clock_ms = wall_ms();
   // Announcements first: a connection's frames may already wait behind its announcement.
   for (int i = 0; i < count; ++i) {
     if (events[i].data.fd == announcements_.get()) read_announcements();
     if (events[i].data.fd == signals_.get()) handle_signals();
   }
+  for (const int fd : std::exchange(resumed_, {})) {
+    const auto request = by_request_fd_.find(fd);
+    if (request != by_request_fd_.end()) read_channel(*request->second, false);
+  }
   for (int i = 0; i < count; ++i) {
     const int fd = events[i].data.fd;
     if (const auto request = by_request_fd_.find(fd); request != by_request_fd_.end()) {
-      read_channel(*request->second);
+      if (!request->second->paused) read_channel(*request->second, true);
     } else if (const auto reply = by_reply_fd_.find(fd); reply != by_reply_fd_.end()) {
       Channel& channel = *reply->second;
       if (!channel.dirty) channel.dirty = true, dirty_.push_back(&channel);

@@ -100,7 +100,10 @@ class Sibling : public Services, public ReplySink {
   void announced_child(const Announcement& announcement);
   void announced_connection(const Announcement& announcement);
   void announced_gone(std::int32_t pid);
-  void read_channel(Channel& channel);
+  void retire(std::int32_t pid);
+  void read_channel(Channel& channel, bool from_pipe);
+  void pause(Channel& channel);
+  void resume(Channel& channel);
   class LookAhead;
   std::size_t take_frames(Channel& channel, std::string_view bytes);
   bool handle_frame(Channel& channel, const FrameHeader& header, std::string_view payload);
@@ -139,7 +142,9 @@ class Sibling : public Services, public ReplySink {
   std::unordered_map<int, Channel*> by_request_fd_, by_reply_fd_;
   std::string nowhere_;  // replies to a connection that has gone
   std::unordered_map<std::int32_t, std::unique_ptr<Channel>> channels_;  // by pid
-  std::vector<std::unique_ptr<Channel>> dropped_;                        // until the round ends
+  std::vector<std::unique_ptr<Channel>> retired_;  // their children have ended
+  std::vector<std::unique_ptr<Channel>> dropped_;  // until the round ends
+  std::vector<std::int32_t> resumed_;  // descriptors: what was kept of them is taken first
   std::unordered_map<std::int32_t, std::vector<std::unique_ptr<Session>>> early_;  // before a child
   std::map<std::uint64_t, Session*> sessions_;                                     // by id
   std::vector<std::unique_ptr<Session>> graveyard_;  // until the batch ends

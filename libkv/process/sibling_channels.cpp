@@ -67,6 +67,7 @@ void Sibling::announced_child(const Announcement& announcement) {
   ::unlink(request_path.c_str());
   ::unlink(reply_path.c_str());
   if (!requests.ok() || !replies.ok()) return;  // it has died already
+  retire(pid);  // one that had the same pid and whose last frames are not read yet
   auto channel = std::make_unique<Channel>(pid, *std::move(requests), *std::move(replies));
   epoll_event event{};
   event.events = EPOLLIN;
@@ -94,6 +95,7 @@ void Sibling::announced_connection(const Announcement& announcement) {
   session->created_ms = session->last_ms = wall_ms();
   sessions_[session->id] = session.get();
   if (const auto channel = channels_.find(announcement.pid); channel != channels_.end()) {
+    close_connection(*channel->second, session->number);  // never there; never freed under a name
     channel->second->add(std::move(session));
   } else {
     early_[announcement.pid].push_back(std::move(session));
@@ -104,13 +106,38 @@ void Sibling::announced_gone(std::int32_t pid) {
   if (auto early = early_.extract(pid); !early.empty()) {
     for (auto& session : early.mapped()) forget(std::move(session));
   }
-  // What it sent before it went is still in its pipe; the end of that closes the channel.
+  retire(pid);
+}
+
+/// The child has ended and its pid may be another's soon. What it sent before is still in its pipe;
+/// the end of that closes the channel.
+void Sibling::retire(std::int32_t pid) {
+  if (auto channel = channels_.extract(pid); !channel.empty()) {
+    retired_.push_back(std::move(channel.mapped()));
+  }
 }
 
 // --- frames ---
 
-void Sibling::read_channel(Channel& channel) {
-  if (channel.unsent() > unsent_pause_bytes) return;
+/// Until the child has read what waits for it nothing is read from it, nor even looked at: a pipe
+/// that is left in the loop would wake it for ever.
+void Sibling::pause(Channel& channel) {
+  if (channel.paused) return;
+  channel.paused = true;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel.request_fd(), nullptr);
+}
+
+void Sibling::resume(Channel& channel) {
+  channel.paused = false;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = channel.request_fd();
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, event.data.fd, &event);
+  resumed_.push_back(event.data.fd);
+}
+
+void Sibling::read_channel(Channel& channel, bool from_pipe) {
+  if (channel.unsent() > unsent_pause_bytes) return pause(channel);
   const std::size_t keep = channel.leftover.size();
   if (arena_used_ + keep + limits::read_bytes > arena_.size()) {
     engine_.finish();
@@ -119,7 +146,8 @@ void Sibling::read_channel(Channel& channel) {
   char* const start = arena_.data() + arena_used_;
   std::copy(channel.leftover.begin(), channel.leftover.end(), start);
   std::size_t got = 0;
-  const Io io = read_some(channel.request_fd(), start + keep, limits::read_bytes, got);
+  const Io io =
+      from_pipe ? read_some(channel.request_fd(), start + keep, limits::read_bytes, got) : Io::done;
   if (io == Io::again) return;
   if (io == Io::closed) return drop_channel(channel, {});
   arena_used_ += keep + got;
@@ -169,7 +197,11 @@ std::size_t Sibling::take_frames(Channel& channel, std::string_view bytes) {
   bool bad = false;
   while (take_frame(bytes, header, payload, bad)) {
     look_ahead.step();
-    if (handle_frame(channel, header, payload)) continue;
+    if (handle_frame(channel, header, payload)) {
+      if (channel.unsent() <= unsent_pause_bytes) continue;
+      pause(channel);
+      return whole - bytes.size();
+    }
     drop_channel(channel, "sent a frame that no honest child sends");
     return whole;
   }
@@ -377,10 +409,17 @@ void Sibling::drop_channel(Channel& channel, std::string_view why) {
   for (const auto& [number, session] : channel.sessions()) numbers.push_back(number);
   for (const std::uint32_t number : numbers) close_connection(channel, number);
   std::erase(dirty_, &channel);
-  const auto found = channels_.find(channel.pid());
-  if (found == channels_.end()) return;
-  dropped_.push_back(std::move(found->second));
-  channels_.erase(found);
+  if (const auto found = channels_.find(channel.pid());
+      found != channels_.end() && found->second.get() == &channel) {
+    dropped_.push_back(std::move(found->second));
+    channels_.erase(found);
+    return;
+  }
+  const auto old = std::find_if(retired_.begin(), retired_.end(),
+                                [&channel](const auto& one) { return one.get() == &channel; });
+  if (old == retired_.end()) return;
+  dropped_.push_back(std::move(*old));
+  retired_.erase(old);
 }
 
 // --- replies ---
@@ -428,6 +467,7 @@ void Sibling::flush_channels() {
       drop_channel(*channel, "does not read its replies");
     } else {
       watch_for_room(*channel);
+      if (channel->paused && channel->unsent() <= unsent_pause_bytes / 2) resume(*channel);
     }
   }
   if (dirty_.empty()) now.clear(), dirty_.swap(now);

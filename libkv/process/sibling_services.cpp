@@ -1,7 +1,8 @@
 // What commands may ask of the sibling: the Services part of sibling.hpp.
+#include <poll.h>
+
 #include <algorithm>
 #include <chrono>
-#include <thread>
 
 #include "libkv/base/log.hpp"
 #include "libkv/base/text.hpp"
@@ -110,8 +111,15 @@ void Sibling::shutdown(bool save) {
 }
 
 void Sibling::sleep_ms(std::int64_t ms) {
-  std::this_thread::sleep_for(
-      std::chrono::milliseconds(std::clamp<std::int64_t>(ms, 0, 3'600'000)));
+  // Nothing else happens meanwhile, but the parent's death or its order to end is heard.
+  const auto end =
+      Clock::now() + std::chrono::milliseconds(std::clamp<std::int64_t>(ms, 0, 3'600'000));
+  while (!ending_) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
+    if (left <= 0) return;
+    pollfd signals{signals_.get(), POLLIN, 0};
+    if (::poll(&signals, 1, static_cast<int>(left)) > 0) handle_signals();
+  }
 }
 
 void Sibling::make_settings() {
