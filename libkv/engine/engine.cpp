@@ -5,6 +5,7 @@
 #include <chrono>
 #include <ctime>
 
+#include "libkv/base/limits.hpp"
 #include "libkv/base/text.hpp"
 
 namespace kv {
@@ -232,10 +233,15 @@ void Engine::finish() {
   arguments.swap(arguments_);
   touched_.clear();
   foreseen_.clear();
+  batch_replies_ = 0;
   for (const Item& item : items) {
     const std::span<const Scalar> args(arguments.data() + item.first, item.count);
     if (item.needs_log && !written.ok()) {
       refuse(*item.session, item.command, "MISCONF " + written.message());
+    } else if (!item.needs_log && batch_replies_ > limits::batch_replies_bytes_max) {
+      // Requests that came together are answered together: what they ask for must be bounded.
+      refuse(*item.session, item.command,
+             "ERR too many bytes of replies to requests sent at once; ask again");
     } else {
       run(*item.session, *item.command, args, item.time_ns);
     }
@@ -284,7 +290,14 @@ Engine::CommandCalls& Engine::calls_of(const Command& command) {
   return calls;
 }
 
-void Engine::answer(Session& session, const Call& call, std::string& out, std::size_t start) {
+void Engine::answer(Session& session, Call& call, std::string& out, std::size_t start) {
+  if (call.reply.too_large()) {
+    call.reply.start_over();
+    call.reply.error("ERR the reply would be larger than " +
+                     std::to_string(limits::reply_bytes_max) + " bytes" +
+                     (call.committed() ? "; the change was made" : ""));
+  }
+  batch_replies_ += out.size() - start;
   Counters& counters = services_.counters();
   ++counters.commands_processed;
   if (call.committed()) ++counters.changes_since_save;

@@ -88,7 +88,7 @@ class Engine {
                std::int64_t time_ns, bool needs_log);
   void run(Session& session, const Command& command, std::span<const Scalar> args,
            std::int64_t time_ns);
-  void answer(Session& session, const Call& call, std::string& out, std::size_t start);
+  void answer(Session& session, Call& call, std::string& out, std::size_t start);
 
   Services& services_;
   ReplySink& sink_;
@@ -109,6 +109,7 @@ class Engine {
   std::int64_t read_ns_ = 0;          // the time of this batch's reads; 0: not looked up yet
   const Command* counted_ = nullptr;  // whose calls were counted last
   CommandCalls* counted_calls_ = nullptr;
+  std::size_t batch_replies_ = 0;  // bytes of this batch's replies so far
   bool loading_ = false;
   bool active_expire_ = true;
 };

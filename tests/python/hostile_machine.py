@@ -227,6 +227,42 @@ def test_sleep_ends_with_the_parent(tap):
                 os.kill(sibling, signal.SIGKILL)
 
 
+def test_replies_are_bounded(tap):
+    size = 120 * MIB
+    big = b"x" * size
+    too_large = b"-ERR the reply would be larger than 1073741824 bytes\r\n"
+    with Server() as server:
+        raw, other = Raw(server.port, timeout=60), Raw(server.port)
+        sibling = sibling_of(server)
+        tap.equal("N5: a large value is set", raw.call("SET", "big", big), b"+OK\r\n")
+        tap.equal("N5: a reply over the limit is an error", raw.call("MGET", *["big"] * 10), too_large)
+        tap.equal("N5: so is one far over it", raw.call("MGET", *["big"] * 100_000), too_large)
+        tap.equal("N5: the others are served", other.call("PING"), b"+PONG\r\n")
+        for _ in range(9):
+            raw.call("RPUSH", "list", big)
+        tap.equal("N5: LRANGE as well", raw.call("LRANGE", "list", "0", "-1"), too_large)
+        got = raw.call("LPOP", "list", "9")
+        tap.ok(got.startswith(b"-ERR the elements are too many bytes"), "N5: what no reply could hold is not popped", repr(got[:100]))
+        tap.equal("N5: it is all there", raw.call("LLEN", "list"), b":9\r\n")
+        tap.equal("N5: it is still the same sibling", sibling_of(server), sibling)
+    with Server("--persist", "3600") as server:
+        raw = Raw(server.port, timeout=60)
+        raw.call("SET", "big", big)
+        raw.call("PING")
+        sibling = sibling_of(server)
+        raw.send(request("SET", "k", "v") + request("GET", "big") * 30 + request("SET", "k", "w") + request("GET", "k"))
+        tap.equal("N5: a write with many large reads behind it is done", raw.reply(), b"+OK\r\n")
+        kinds = set()
+        for _ in range(30):
+            got = raw.reply()
+            kinds.add("the value" if got[:-2].endswith(big[-100:]) and len(got) > size else got[:22])
+        tap.equal("N5: each read is answered with the value or told to ask again", kinds - {"the value", b"-ERR too many bytes of"}, set())
+        tap.equal("N5: the write behind them is done", raw.reply(), b"+OK\r\n")
+        raw.reply()
+        tap.equal("N5: and seen", raw.call("GET", "k"), b"$1\r\nw\r\n")
+        tap.equal("N5: by the same sibling", sibling_of(server), sibling)
+
+
 if __name__ == "__main__":
     main(test_no_shared_memory, test_waiting_is_free, test_child_that_does_not_read, test_pid_used_again,
-         test_sleep_ends_with_the_parent)
+         test_sleep_ends_with_the_parent, test_replies_are_bounded)
