@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 
 #include "libkv/base/clock.hpp"
 
@@ -91,8 +92,17 @@ std::int64_t AofWriter::next_time(std::int64_t wall_ns) {
 
 void AofWriter::add(std::int64_t time_ns, unsigned database, Dialect dialect,
                     std::span<const Scalar> args) {
-  batch_position_.chain =
-      append_record(batch_, batch_position_.chain, time_ns, database, dialect, args);
+  if (batch_lines_ == 0) marks_.clear();
+  const std::size_t before = batch_.size();
+  try {
+    marks_.push_back({before, batch_position_});
+    batch_position_.chain =
+        append_record(batch_, batch_position_.chain, time_ns, database, dialect, args);
+  } catch (const std::bad_alloc&) {
+    batch_.resize(before);
+    marks_.resize(batch_lines_);
+    throw;
+  }
   batch_position_.time_ns = time_ns;
   ++batch_lines_;
 }
@@ -136,12 +146,32 @@ Status AofWriter::write() {
     }
     synced_ns_ = batch_position_.time_ns;
   }
+  written_bytes_ = batch_.size();
   size_ += batch_.size();
   lines_ += batch_lines_;
   position_ = batch_position_;
   sealed_ = false;
   last_write_ = {};
   forget_batch();
+  return {};
+}
+
+Status AofWriter::take_back(std::size_t lines) {
+  if (lines == 0 || lines > marks_.size()) return {Code::usage, "no such lines to take back"};
+  const Mark mark = marks_[marks_.size() - lines];
+  size_ -= written_bytes_ - mark.bytes;
+  written_bytes_ = mark.bytes;
+  lines_ -= lines;
+  marks_.resize(marks_.size() - lines);
+  position_ = batch_position_ = mark.position;
+  if (const int error = file_->truncate(size_); error != 0) {
+    return fail(Status::from_errno(error, "the log is closed: a line could not be taken back"));
+  }
+  if (policy_ != Fsync::always) return {};
+  synced_ns_ = position_.time_ns;
+  if (const Status synced = file_->sync(); !synced) {
+    return fail({Code::io, "the log is closed: " + synced.message()});
+  }
   return {};
 }
 

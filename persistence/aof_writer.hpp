@@ -12,6 +12,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "libkv/base/env.hpp"
 #include "persistence/persistence.hpp"
@@ -60,6 +61,7 @@ class AofWriter final : public WriteLog {
   void add(std::int64_t time_ns, unsigned database, Dialect dialect,
            std::span<const Scalar> args) override;
   Status write() override;
+  Status take_back(std::size_t lines) override;
   bool pending() const override { return !batch_.empty(); }
 
   /// Goes on in another file, which continues this one and has only its header, up to end. Nothing
@@ -100,6 +102,12 @@ class AofWriter final : public WriteLog {
   std::string batch_;
   LogPosition batch_position_;  // at the end of the batch
   std::uint64_t batch_lines_ = 0;
+  struct Mark {
+    std::size_t bytes;  // of the batch before the line
+    LogPosition position;
+  };
+  std::vector<Mark> marks_;        // a line each, of this batch or, once written, of the last one
+  std::size_t written_bytes_ = 0;  // of the batch written last
   std::int64_t synced_ns_;         // by this thread
   std::int64_t last_request_ = 0;  // monotonic time of the last background sync asked for
   Status last_write_;

@@ -24,6 +24,7 @@ class NoLog final : public WriteLog {
     last_ns = time_ns;
   }
   Status write() override { return {}; }
+  Status take_back(std::size_t) override { return {}; }
   bool pending() const override { return false; }
   std::int64_t last_ns = 0;
 };

@@ -83,6 +83,7 @@ std::string stamp() {
 }  // namespace
 
 void never_wait() noexcept {
+  ::tzset();  // a child that may open no file can still tell the time
   reopen(out);
   reopen(err);
 }

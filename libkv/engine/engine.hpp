@@ -38,6 +38,8 @@ class Engine {
 
   /// Takes one request. args[0] is the command word; all bytes must stay until finish().
   void submit(Session& session, std::span<const Scalar> args);
+  /// Answers a request for which there is no memory.
+  void refuse_for_memory(Session& session);
   /// Logs, applies and answers everything submitted. Afterwards the bytes are no longer needed.
   void finish();
   /// True if requests wait for finish().
@@ -62,6 +64,7 @@ class Engine {
     std::uint32_t first, count;  // in arguments_
     std::int64_t time_ns;
     bool needs_log;  // refused if the batch's lines cannot be written
+    bool has_line;   // in the log
   };
 
   /// Of INFO commandstats: count and microseconds, which nanoseconds add up to.
@@ -85,8 +88,13 @@ class Engine {
   void add_line(Session& session, const Command& command, std::span<const Scalar> args,
                 std::int64_t time_ns);
   void enqueue(Session& session, const Command& command, std::span<const Scalar> args,
-               std::int64_t time_ns, bool needs_log);
-  void run(Session& session, const Command& command, std::span<const Scalar> args,
+               std::int64_t time_ns, bool needs_log, bool has_line = false);
+  void make_room(std::size_t arguments);
+  void take(Session& session, std::span<const Scalar> args);
+  bool has_memory_for(const Command& command, std::span<const Scalar> args) const;
+  Status take_back_from(std::span<const Item> items, std::span<const Scalar> arguments);
+  bool apply(Call& call);
+  bool run(Session& session, const Command& command, std::span<const Scalar> args,
            std::int64_t time_ns);
   void answer(Session& session, Call& call, std::string& out, std::size_t start);
 

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "libkv/base/limits.hpp"
@@ -72,6 +73,9 @@ void Child::run() {
   for (const int signal : {SIGINT, SIGHUP, SIGPIPE}) ::signal(signal, SIG_IGN);
   ::mallopt(M_MMAP_THRESHOLD, memory_kept_bytes);
   ::mallopt(M_TRIM_THRESHOLD, memory_kept_bytes);
+  // When memory ends malloc would try another arena, and ask the kernel how many processors there
+  // are, which a child may not.
+  ::mallopt(M_ARENA_MAX, 1);
   set_title("kv child");
   if (const Status status = open_pipes(); !status.ok()) {
     log::warn("child: " + status.message());
@@ -102,11 +106,39 @@ void Child::round() {
       read_control();
     } else if (fd != requests_.get()) {
       const auto found = by_fd_.find(fd);
-      if (found != by_fd_.end()) serve_client(*found->second, events[i].events);
+      if (found == by_fd_.end()) continue;
+      const std::uint32_t number = found->second->number();
+      or_lose(number, [&] { serve_client(*found->second, events[i].events); });
     }
   }
   write_requests();
   flush_dirty();
+}
+
+/// Does what one connection needs. If memory ends, that connection is lost and no other: what it
+/// has put in the queue half is taken out again, and the slots are given back.
+template <class Work>
+void Child::or_lose(std::uint32_t number, Work work) {
+  const std::size_t before = out_.bytes.size();
+  try {
+    work();
+    return;
+  } catch (const std::bad_alloc&) {
+  }
+  std::string_view undone =
+      std::string_view(out_.bytes).substr(std::min(before, out_.bytes.size()));
+  FrameHeader header;
+  std::string_view payload;
+  bool bad = false;
+  while (take_frame(undone, header, payload, bad)) {
+    std::uint64_t offset = 0;
+    std::uint32_t bytes = 0;
+    if (header.kind == FrameKind::bulk && read_bulk_reference(payload, offset, bytes))
+      bulk_->give_back(offset);
+  }
+  out_.bytes.resize(std::min(before, out_.bytes.size()));
+  if (connections_.contains(number)) close_connection(number);
+  log::warn("a connection is closed: there is no memory for its request or reply");
 }
 
 void Child::serve_client(Connection& connection, std::uint32_t events) {
@@ -191,7 +223,9 @@ void Child::read_replies() {
   FrameHeader header;
   std::string_view payload;
   bool bad = false;
-  while (take_frame(bytes, header, payload, bad)) handle_reply(header, payload);
+  while (take_frame(bytes, header, payload, bad)) {
+    or_lose(header.connection, [&] { handle_reply(header, payload); });
+  }
   if (bad) give_up("a frame over the limit");
   std::memmove(reply_buffer_.data(), bytes.data(), bytes.size());
   reply_kept_ = bytes.size();

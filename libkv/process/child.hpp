@@ -43,6 +43,8 @@ class Child {
  private:
   Status open_pipes();
   void round();
+  template <class Work>
+  void or_lose(std::uint32_t number, Work work);
   void serve_client(Connection& connection, std::uint32_t events);
   bool sibling_lags() const noexcept;
   void read_client(Connection& connection);

@@ -16,6 +16,7 @@
 #include "libkv/base/limits.hpp"
 #include "libkv/base/log.hpp"
 #include "libkv/base/machine.hpp"
+#include "libkv/base/memory.hpp"
 #include "libkv/process/loading_bar.hpp"
 #include "libkv/process/title.hpp"
 
@@ -154,6 +155,7 @@ int Sibling::run() {
   (void)write_some(setup_.parent.get(), "r", put);
   counters_.memory_at_start = process_use().allocated_bytes;
   next_expire_ = next_second_ = Clock::now();
+  (void)memory::hold_reserve();
   while (!ending_) {
     round(idle_timeout_ms);
     timers();
@@ -186,12 +188,12 @@ void Sibling::serve_events(int timeout_ms) {
   }
   for (const int fd : std::exchange(resumed_, {})) {
     const auto request = by_request_fd_.find(fd);
-    if (request != by_request_fd_.end()) read_channel(*request->second, false);
+    if (request != by_request_fd_.end()) read_or_drop(*request->second, false);
   }
   for (int i = 0; i < count; ++i) {
     const int fd = events[i].data.fd;
     if (const auto request = by_request_fd_.find(fd); request != by_request_fd_.end()) {
-      if (!request->second->paused) read_channel(*request->second, true);
+      if (!request->second->paused) read_or_drop(*request->second, true);
     } else if (const auto reply = by_reply_fd_.find(fd); reply != by_reply_fd_.end()) {
       Channel& channel = *reply->second;
       if (!channel.dirty) channel.dirty = true, dirty_.push_back(&channel);

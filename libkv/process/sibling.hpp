@@ -102,6 +102,7 @@ class Sibling : public Services, public ReplySink {
   void announced_gone(std::int32_t pid);
   void retire(std::int32_t pid);
   void read_channel(Channel& channel, bool from_pipe);
+  void read_or_drop(Channel& channel, bool from_pipe);
   void pause(Channel& channel);
   void resume(Channel& channel);
   class LookAhead;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <new>
 
 #include "libkv/base/log.hpp"
 #include "libkv/base/text.hpp"
@@ -157,6 +158,15 @@ void Sibling::read_channel(Channel& channel, bool from_pipe) {
   if (taken < bytes.size()) channel.leftover.assign(bytes.substr(taken));
 }
 
+/// Where memory ends and no request can be told, its child pays, not everybody.
+void Sibling::read_or_drop(Channel& channel, bool from_pipe) {
+  try {
+    read_channel(channel, from_pipe);
+  } catch (const std::bad_alloc&) {
+    drop_channel(channel, "asked for more memory than there is");
+  }
+}
+
 /// Has the memory of the next requests' keys loaded while the ones before are worked on.
 class Sibling::LookAhead {
  public:
@@ -262,10 +272,16 @@ bool Sibling::take_piece(Channel& channel, Session& session, std::string_view pa
                                : limits::guest_bulk_bytes_max * (limits::guest_args_max + 1);
   std::string& assembly = channel.assembly(session.number);
   if (assembly.size() + payload.size() > most) return false;
-  if (assembly.capacity() < assembly.size() + payload.size()) {
-    assembly.reserve(2 * (assembly.size() + payload.size()));
+  if (session.no_room) return true;
+  try {
+    if (assembly.capacity() < assembly.size() + payload.size()) {
+      assembly.reserve(2 * (assembly.size() + payload.size()));
+    }
+    assembly.append(payload);
+  } catch (const std::bad_alloc&) {
+    session.no_room = true;  // the rest is read and forgotten; then it is told
+    std::string().swap(assembly);
   }
-  assembly.append(payload);
   return true;
 }
 
@@ -285,6 +301,11 @@ bool Sibling::take_request(Channel& channel, Session& session, std::string_view 
   const bool assembled = channel.has_assembly(session.number);
   if (assembled) {
     if (!take_piece(channel, session, payload)) return false;
+    if (std::exchange(session.no_room, false)) {
+      channel.drop_assembly(session.number);
+      engine_.finish();
+      return engine_.refuse_for_memory(session), true;
+    }
     payload = channel.assembly(session.number);
   }
   args_.clear();

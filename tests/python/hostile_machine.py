@@ -263,6 +263,55 @@ def test_replies_are_bounded(tap):
         tap.equal("N5: by the same sibling", sibling_of(server), sibling)
 
 
+def test_memory_ends(tap):
+    """Address space for so much and no more, for every process of the server."""
+    with Wrapped("ulimit -v 500000", "--persist", "3600", "--children", "1") as server:
+        raw, other = Raw(server.port, timeout=60), Raw(server.port)
+        sibling = sibling_of(server)
+        value, told, sizes = b"x" * (20 * MIB), 0, {}
+        for i in range(30):
+            got = raw.call("SET", f"k{i % 40}", value)
+            got_small = raw.call("APPEND", "grows", value[: 5 * MIB])
+            told += got.startswith(b"-OOM") + got_small.startswith(b"-OOM")
+            if got == b"+OK\r\n":
+                sizes[f"k{i % 40}"] = len(value)
+            if got_small.startswith(b":"):
+                sizes["grows"] = int(got_small[1:-2])
+            if not (got == b"+OK\r\n" or got.startswith(b"-OOM")):
+                tap.ok(False, "SET is done or refused for memory", repr(got[:100]))
+        tap.ok(told > 0, "writes that find no memory are told so", f"{told} of 60")
+        tap.equal("another client is served", other.call("PING"), b"+PONG\r\n")
+        tap.equal("reading goes on", [raw.call("STRLEN", k) for k in sizes], [b":%d\r\n" % n for n in sizes.values()])
+        pairs = [x for i in range(30) for x in (f"m{i}", value[: 8 * MIB])]
+        try:
+            got = raw.call("MSET", *pairs)
+        except (EOFError, OSError):  # no memory for it in its child: that costs this client its connection
+            got = b"closed"
+        raw = Raw(server.port, timeout=60)
+        tap.equal("a client in the same child is served after a request that found no memory", other.call("PING"), b"+PONG\r\n")
+        there = raw.call("EXISTS", *[f"m{i}" for i in range(30)])
+        tap.ok((got == b"+OK\r\n") == (there == b":30\r\n") and there in (b":0\r\n", b":30\r\n"),
+               "a write of many keys is done whole or not at all", repr(got[:80]), repr(there))
+        size = raw.call("DBSIZE")
+        tap.equal("deleting goes on", raw.call("DEL", "k0"), b":1\r\n")
+        sizes.pop("k0")
+        tap.equal("it is still the same sibling", sibling_of(server), sibling)
+        tap.ok(until(20, lambda: raw.call("SET", "small", "v") == b"+OK\r\n"), "and with room again writes go on")
+        server.stop(signal.SIGKILL)
+        until(20, lambda: not os.path.exists(f"/proc/{sibling}"))
+        restarted = Server("--persist", "3600")
+        restarted.folder = server.folder
+        restarted.start()
+        try:
+            again = Raw(restarted.port, timeout=60)
+            tap.equal("after a restart exactly what was acknowledged is there", [again.call("STRLEN", k) for k in sizes],
+                      [b":%d\r\n" % n for n in sizes.values()])
+            tap.ok(again.call("DBSIZE") == size or there == b":30\r\n", "and nothing else", size)
+        finally:
+            restarted.stop()
+            restarted.log.close()
+
+
 if __name__ == "__main__":
     main(test_no_shared_memory, test_waiting_is_free, test_child_that_does_not_read, test_pid_used_again,
-         test_sleep_ends_with_the_parent, test_replies_are_bounded)
+         test_sleep_ends_with_the_parent, test_replies_are_bounded, test_memory_ends)

@@ -42,6 +42,10 @@ class FakeLog final : public WriteLog {
     waiting.clear();
     return {};
   }
+  Status take_back(std::size_t count) override {
+    lines.resize(lines.size() - count);
+    return {};
+  }
   bool pending() const override { return !waiting.empty(); }
 
   std::vector<Line> waiting, lines;
