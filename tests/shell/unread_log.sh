@@ -17,12 +17,13 @@ isnt "the server prints its ready line" "$PORT" ""
 
 # 5,000 requests are some 700 KB of log; the pipe holds 64 KiB.
 many() { for _ in $(seq 5000); do echo "SET key value"; done; }
-is "5,000 verbose requests are answered though nobody reads" "$(many | timeout 60 redis-cli -p "$PORT" -a "$PASS" --no-auth-warning | grep -c OK)" 5000
-is "new clients are as well" "$(timeout 20 redis-cli -p "$PORT" -a "$PASS" --no-auth-warning GET key)" value
+client() { timeout 60 redis-cli -p "$PORT" -a "$PASS" --no-auth-warning "$@"; }
+is "5,000 verbose requests are answered though nobody reads" "$(many | client | grep -c OK)" 5000
+is "new clients are as well" "$(client GET key)" value
 
 cat <&6 >"$SCRATCH/read" &
 reader=$!
-told() { timeout 20 redis-cli -p "$PORT" -a "$PASS" --no-auth-warning PING && grep -aE 'kv: [0-9]+ lines before this one had no room' "$SCRATCH/read"; }
+told() { client PING && grep -aE 'kv: [0-9]+ lines before this one had no room' "$SCRATCH/read"; }
 passes "once it is read again it says how many lines were dropped" wait_for 20 told
 is "no line is half there" "$(grep -avcE '^(\[[0-9T:-]+\] |ready|kv: )' "$SCRATCH/read")" 0
 kill -TERM "$(pgrep -P "$SERVER_PID" -f '^kv parent')" 2>/dev/null || kill -TERM "$SERVER_PID"
