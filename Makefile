@@ -129,7 +129,7 @@ $(GENERATED): $(TABLES)
 	$(TABLES) docs > $@.new && mv $@.new $@
 
 # The manual and the completions also need both programs' options.
-$(PAGES): $(call objects,man/pages.cpp man/server_rows.cpp man/client_rows.cpp) $(LIBKV) $(CLIENT_A)
+$(PAGES): $(BUILD)/man/pages.o $(LIBKV) $(CLIENT_A)
 	$(say) $(CXX) $(LDFLAGS) $^ $(SERVER_LIBS) $(CLIENT_LIBS) -o $@
 
 $(UNIT): $(call objects,$(UNIT_SOURCES)) $(LIBKV) $(CLIENT_A)

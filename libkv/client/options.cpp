@@ -366,14 +366,7 @@ std::string client_help() {
       "  client [options] < FILE                run one command a line\n"
       "  client [options]                       the console, on a terminal\n\n"
       "After the command word everything is data, except -- FILE.\n\nOptions:\n";
-  for (const OptionRow& row : rows) {
-    std::string left = "  " + std::string(row.name);
-    if (!row.argument.empty()) left += " " + std::string(row.argument);
-    left.resize(std::max<std::size_t>(left.size() + 1, 24), ' ');
-    out += left + std::string(row.help);
-    if (!row.default_value.empty()) out += " (" + std::string(row.default_value) + ")";
-    out += "\n";
-  }
+  out += options_help(rows);
   out +=
       "\nEnvironment: KV_PASS, KV_HOST, KV_PORT, KV_SOCKET, KV_URL, KV_RECIPIENTS.\n"
       "Exit status: 0 success, 1 error reply, 2 usage, 3 cannot connect or connection lost,\n"

@@ -102,15 +102,8 @@ void declare(CLI::App& app, Options& o) {
 }
 
 void print_help() {
-  std::string text = "Usage: server --pass PASSWORD [options]\n\n";
-  for (const OptionRow& row : option_rows) {
-    std::string left = "  " + std::string(row.name);
-    if (!row.argument.empty()) left.append(" ").append(row.argument);
-    left.resize(std::max<std::size_t>(left.size() + 1, 24), ' ');
-    text.append(left).append(row.help);
-    if (!row.default_value.empty()) text.append(" (").append(row.default_value).append(")");
-    text.push_back('\n');
-  }
+  const std::string text =
+      "Usage: server --pass PASSWORD [options]\n\n" + options_help(option_rows);
   std::fputs(text.c_str(), stdout);
 }
 
