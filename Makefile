@@ -36,7 +36,7 @@ CXXFLAGS := -std=c++20 $(FLAGS)
 CFLAGS := -std=c11 $(FLAGS)
 LDFLAGS := $(if $(SAN),-fsanitize=$(SAN)) -Wl,--as-needed
 SERVER_LIBS := -lz -lseccomp -pthread
-CLIENT_LIBS := -lgpgme -lz -pthread
+CLIENT_LIBS := -lz -pthread
 
 # V=1 shows the commands themselves.
 V ?=

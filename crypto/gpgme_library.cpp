@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <link.h>
 #include <unistd.h>
 
 #include <clocale>
@@ -19,7 +20,28 @@ constexpr const char* how_to_install = ": install it with apt-get install libgpg
 /// Kept for the life of the process: GPGME keeps state of its own behind these functions.
 Gpgme loaded;
 
+/// Whether the program has no dynamic loader. dlopen would succeed even then, but the second C
+/// library it brings along is not set up, and GPGME crashes in it.
+bool is_static_program() {
+  bool loader = false;
+  // The first object is the program itself; a result that is not 0 ends the walk.
+  ::dl_iterate_phdr(
+      [](struct dl_phdr_info* program, std::size_t, void* found) {
+        for (int i = 0; i < program->dlpi_phnum; ++i) {
+          if (program->dlpi_phdr[i].p_type == PT_INTERP) *static_cast<bool*>(found) = true;
+        }
+        return 1;
+      },
+      &loader);
+  return !loader;
+}
+
 Status load() {
+  if (is_static_program()) {
+    return {Code::unsupported,
+            "sealing and opening need GPGME, which a program linked with -static can't load: link "
+            "libkvclient.a without -static"};
+  }
   void* library = ::dlopen(library_name, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     return {Code::unsupported, "sealing and opening need GPGME, and " + std::string(library_name) +
