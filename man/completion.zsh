@@ -189,6 +189,7 @@ else
     '*--recipient[seal for this key; may be given several times]:KEY: ' \
     '*--sign[sign what is sealed]' \
     '*--require-sealed[with --decrypt\: an element that is not sealed is an error]' \
+    '*--require-signed[with --decrypt\: what is not signed, or not by a key you trust, is an error]' \
     '*--allow-moved[with --decrypt\: accept a value stored under another name]' \
     '*--reencrypt[seal everything under PREFIX again for today'\''s recipients]:PREFIX: ' \
     '*--keys[say which keys would be used, and why one cannot be]' \

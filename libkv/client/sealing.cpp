@@ -87,13 +87,13 @@ Status Sealing::ready_to_open() {
 Status Sealing::open_text(const Place& place, Value& value) {
   if (value.kind() != Kind::text || value.form() == Form::status) return {};
   if (!crypto::is_sealed(value.text())) {
-    if (!options_.require_sealed) return {};
+    if (!options_.require_sealed && !options_.require_signed) return {};
     return {Code::crypto, "not sealed: " + crypto::describe(place)};
   }
   if (auto status = ready_to_open(); !status) return status;
   auto opened = opener_->open(value.text(), place,
                               {.require_sealed = options_.require_sealed,
-                               .require_signed = false,
+                               .require_signed = options_.require_signed,
                                .allow_moved = options_.allow_moved});
   // Whatever is wrong with a sealed value, a damaged one included, is a failure to open it.
   if (!opened) return {Code::crypto, opened.status().message()};
@@ -197,7 +197,8 @@ namespace {
 
 bool same(const SealOptions& a, const SealOptions& b) {
   return a.seal == b.seal && a.open == b.open && a.recipients == b.recipients && a.sign == b.sign &&
-         a.require_sealed == b.require_sealed && a.allow_moved == b.allow_moved;
+         a.require_sealed == b.require_sealed && a.require_signed == b.require_signed &&
+         a.allow_moved == b.allow_moved;
 }
 
 }  // namespace

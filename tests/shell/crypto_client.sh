@@ -93,6 +93,12 @@ client --encrypt --sign --recipient bob@kv.test SET tobob v >"$SCRATCH/out"
 is "a stranger's signature opens" "$(as_bob client --decrypt GET tobob 2>"$SCRATCH/err")" v
 like "with a note" "$(cat "$SCRATCH/err")" 'not in your keyring'
 
+is "--require-signed opens what is signed" "$(client --decrypt --require-signed GET signed)" v
+refused "--require-signed: a stranger's signature" 5 'not in your keyring' \
+  as_bob "$KV_CLIENT" --pass x --decrypt --require-signed GET tobob
+refused "--require-signed: sealed and not signed" 5 'it is not signed' client --decrypt --require-signed GET k
+refused "--require-signed: not even sealed" 5 'not sealed' client --decrypt --require-signed GET m3
+
 # --- what picolisp-kv stored ---
 old=$(echo -n 'old value' | gpg -v --output - --yes -a --encrypt -r alice@kv.test 2>/dev/null)
 client SET old "$old" >"$SCRATCH/out"

@@ -70,7 +70,9 @@ void Reencryption::fail(const std::string& sentence) {
 
 std::string Reencryption::sealed_again(const std::string& stored, const Place& place) {
   if (!crypto::is_sealed(stored)) return ++plain_, std::string();
-  auto opened = sealer_.open(stored, place, {.allow_moved = arguments_.seal.allow_moved});
+  auto opened = sealer_.open(stored, place,
+                             {.require_signed = arguments_.seal.require_signed,
+                              .allow_moved = arguments_.seal.allow_moved});
   if (!opened) return fail(opened.status().message()), std::string();
   if (sealer_.is_current(*opened)) return ++current_, std::string();
   auto sealed = sealer_.seal(opened->plaintext.view(), place);

@@ -190,6 +190,7 @@ struct KV_API SealOptions {
   std::vector<std::string> recipients;  // key ids; empty: key secrets/gpg-id, then KV_RECIPIENTS
   bool sign = false;                    // add the sender's signature
   bool require_sealed = false;          // opening: an element that is not sealed is an error
+  bool require_signed = false;          // opening: only with a good signature by a trusted key
   bool allow_moved = false;             // opening: accept a value found under another name
   /// Told what the caller should know of a value that was opened nevertheless: a signature that
   /// could not be checked, another name it was sealed for. One sentence.
