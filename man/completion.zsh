@@ -171,7 +171,7 @@ else
     '*--host[the server'\''s name or address]:HOST: ' \
     '*--port[the server'\''s port]:PORT: ' \
     '*--socket[connect to this Unix socket instead]:PATH:_files' \
-    '*--url[kv\://\[\[USER\]\:PASSWORD@\]HOST\[\:PORT\]\[/DATABASE\] or unix\://PATH]:URL: ' \
+    '*--url[all of it in one\: kv\://\[\[USER\]\:PASSWORD@\]HOST\[\:PORT\]\[/DATABASE\] or unix\://PATH]:URL: ' \
     '*--user[log in as this user, where the server has several]:USER: ' \
     '*--name[the connection'\''s name in CLIENT LIST]:NAME: ' \
     '*--database[which of the numbered databases]:NUMBER: ' \

@@ -55,7 +55,7 @@ TEST_CASE("client/options: what follows the command word is data, whatever it lo
 
 TEST_CASE("client/options: --name=value and --name value are the same") {
   CommandLine line{
-      "--host=example.org", "--timeout=1.5", "--recipient=a", "--recipient", "b", "GET"};
+      "--host=example.org", "--timeout=1.5", "--recipient=a", "--recipient", "b", "--keys"};
   const auto arguments = line.parse();
   REQUIRE(arguments.ok());
   CHECK(arguments->connection.host == "example.org");
@@ -83,6 +83,13 @@ TEST_CASE("client/options: mistakes are named, and never run as something else")
   refused({"--keys", "GET", "k"}, "cannot go together");
   refused({"--name", "two words", "GET"}, "without blanks");
   refused({"", "k"}, "the command is empty");
+  // Forgotten --encrypt would store what everybody can read.
+  refused({"--recipient", "a", "SET", "k", "v"}, "--recipient does nothing without --encrypt");
+  refused({"--sign", "SET", "k", "v"}, "--sign does nothing without --encrypt");
+  refused({"--require-sealed", "GET", "k"}, "without --decrypt");
+  refused({"--require-signed", "GET", "k"}, "without --decrypt");
+  refused({"--allow-moved", "--encrypt", "SET", "k", "v"}, "without --decrypt");
+  refused({"--encrypt", "--recipient", "", "SET", "k", "v"}, "--recipient wants a key");
   refused({"SET", "k", "--", "/nonexistent/file"}, "/nonexistent/file");
 }
 
