@@ -181,6 +181,12 @@ TEST_CASE("client/output: the console shows replies as redis-cli does") {
   CHECK(in_console(Value::boolean_of(false)) == "(false)\n");
   CHECK(in_console(Value(Value::List{})) == "(empty array)\n");
   CHECK(in_console(Value(Value::Map{})) == "(empty hash)\n");
+  // As redis-cli: in a map, a value of several lines begins on a line of its own.
+  const Value two(Value::List{Value("a"), Value("b")});
+  CHECK(in_console(Value(Value::Map{{Value("k"), Value(Value::List{Value("a")})}, {"m", two}})) ==
+        "1# \"k\" => 1) \"a\"\n2# \"m\" => \n   1) \"a\"\n   2) \"b\"\n");
+  CHECK(in_console(Value(Value::Map{{"k", Value(Value::Map{{"l", two}})}})) ==
+        "1# \"k\" => \n   1# \"l\" => \n      1) \"a\"\n      2) \"b\"\n");
   CHECK(in_console(Value::List{"a", Value::List{"b", "c"}, "d"}) ==
         "1) \"a\"\n2) 1) \"b\"\n   2) \"c\"\n3) \"d\"\n");
   CHECK(in_console(Value::Map{{"k", std::int64_t{1}}}) == "1# \"k\" => (integer) 1\n");
