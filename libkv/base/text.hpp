@@ -30,6 +30,9 @@ std::string shown(std::string_view text, std::size_t bytes_max = SIZE_MAX);
 /// As shown, within double quotes: Redis's quoting, which split_quoted reads back.
 std::string quoted(std::string_view text);
 
+/// What C's "%.*s" prints of text, and so Redis in its errors: up to a NUL, at most bytes_max.
+std::string_view as_c_text(std::string_view text, std::size_t bytes_max = 128) noexcept;
+
 /// Redis's glob: * ? [abc] [^a-z] \x. Time O(pattern * text) at worst, no recursion.
 bool glob_match(std::string_view pattern, std::string_view text, bool ignore_case = false) noexcept;
 

@@ -17,14 +17,12 @@ constexpr Container kContainers[] = {
     {"object", object_subcommands},   {"slowlog", slowlog_subcommands},
 };
 
-constexpr std::size_t kShownBytesMax = 128;  // of a client's own words in an error
-
 std::string try_help(const Call& call) { return "Try " + to_upper(call.command.name) + " HELP."; }
 
 // DEBUG and SLOWLOG GET answer both mistakes with one sentence, as Redis does.
 void unknown_or_arity(Call& call) {
   call.fail("ERR unknown subcommand or wrong number of arguments for '" +
-            std::string(call.arg(1).substr(0, kShownBytesMax)) + "'. " + try_help(call));
+            std::string(as_c_text(call.arg(1))) + "'. " + try_help(call));
 }
 
 }  // namespace
@@ -52,8 +50,8 @@ void run_container(Call& call) {
   const Subcommand* row = find_subcommand(subcommands_of(call.command.name), call.arg(1));
   if (row == nullptr) {
     if (debug) return unknown_or_arity(call);
-    return call.fail("ERR unknown subcommand '" +
-                     std::string(call.arg(1).substr(0, kShownBytesMax)) + "'. " + try_help(call));
+    return call.fail("ERR unknown subcommand '" + std::string(as_c_text(call.arg(1))) + "'. " +
+                     try_help(call));
   }
   if (!arity_allows(row->arity, call.argc())) {
     if (debug) return unknown_or_arity(call);

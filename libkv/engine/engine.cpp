@@ -53,10 +53,11 @@ void for_each_key(const Command& command, std::span<const Scalar> args, Visit vi
 
 std::string unknown_command(std::span<const Scalar> args) {
   std::string text = "ERR unknown command '";
-  text.append(args[0].bytes.substr(0, 128)).append("', with args beginning with: ");
+  text.append(as_c_text(args[0].bytes)).append("', with args beginning with: ");
   std::string shown_args;
   for (std::size_t i = 1; i < args.size() && shown_args.size() < 128; ++i) {
-    shown_args.append("'").append(args[i].bytes.substr(0, 128 - shown_args.size())).append("' ");
+    const std::string_view word = as_c_text(args[i].bytes, 128 - shown_args.size());
+    shown_args.append("'").append(word).append("' ");
   }
   return text + shown_args;
 }
