@@ -32,9 +32,11 @@ int serve(kv::Options& options) {
     if (!local.ok()) return refuse(local.status(), 1);
     listeners->push_back(*std::move(local));
   }
+  kv::Fd pipe_lock;
   if (!options.command_pipe.empty()) {
-    const kv::Status pipe = kv::prepare_command_pipe(options.command_pipe);
-    if (!pipe.ok()) return refuse(pipe, 1);
+    kv::Result<kv::Fd> pipe = kv::prepare_command_pipe(options.command_pipe);
+    if (!pipe.ok()) return refuse(pipe.status(), 1);
+    pipe_lock = *std::move(pipe);
   }
   kv::Result<kv::RunFolder> folder = kv::RunFolder::create();
   if (!folder.ok()) return refuse(folder.status(), 1);
