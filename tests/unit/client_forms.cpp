@@ -132,6 +132,8 @@ TEST_CASE("client/address: URLs") {
   CHECK(six->host == "::1");
   CHECK(six->port == 6380);
   CHECK(kv::client::endpoint_text(*six) == "[::1]:6380");
+  CHECK(Options::from_url("redis://h")->port == 6379);
+  CHECK(Options::from_url("kv://h")->port == 6378);
   const auto path = Options::from_url("unix:///run/kv.sock");
   REQUIRE(path.ok());
   CHECK(path->socket == "/run/kv.sock");

@@ -177,7 +177,8 @@ struct KV_API Options {
 
   /// KV_URL, then what KV_SOCKET or KV_HOST and KV_PORT, KV_PASS say; else the values above.
   static Result<Options> from_environment();
-  /// kv://[[user]:password@]host[:port][/database], also redis://; unix:///path/of/socket.
+  /// kv://[[user]:password@]host[:port][/database]; redis:// alike, its port being 6379
+  /// unless said; unix:///path/of/socket.
   /// Percent escapes are undone in user, password and path.
   static Result<Options> from_url(std::string_view url);
 };
