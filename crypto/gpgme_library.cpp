@@ -38,25 +38,25 @@ bool is_static_program() {
 
 Status load() {
   if (is_static_program()) {
-    return {Code::unsupported,
+    return {Code::crypto,
             "sealing and opening need GPGME, which a program linked with -static can't load: link "
             "libkvclient.a without -static"};
   }
   void* library = ::dlopen(library_name, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
-    return {Code::unsupported, "sealing and opening need GPGME, and " + std::string(library_name) +
+    return {Code::crypto, "sealing and opening need GPGME, and " + std::string(library_name) +
                                    " can't be loaded (" + ::dlerror() + ")" + how_to_install};
   }
 #define KV_LOOK_UP(name)                                                                 \
   loaded.name = reinterpret_cast<decltype(loaded.name)>(::dlsym(library, #name));        \
   if (loaded.name == nullptr) {                                                          \
-    return {Code::unsupported, "GPGME is too old: it has no " #name " (kv needs 1.16)"}; \
+    return {Code::crypto, "GPGME is too old: it has no " #name " (kv needs 1.16)"}; \
   }
   KV_GPGME_FUNCTIONS(KV_LOOK_UP)
 #undef KV_LOOK_UP
   if (loaded.gpgme_check_version_internal(version_wanted,
                                           offsetof(struct _gpgme_signature, validity)) == nullptr) {
-    return {Code::unsupported, std::string("GPGME is too old, kv needs ") + version_wanted};
+    return {Code::crypto, std::string("GPGME is too old, kv needs ") + version_wanted};
   }
   // What pinentry shows is in the user's language; kv's own messages do not depend on it.
   loaded.gpgme_set_locale(nullptr, LC_CTYPE, std::setlocale(LC_CTYPE, nullptr));
@@ -125,7 +125,7 @@ Result<Context> Context::open(const Engine& engine) {
         engine.home.empty() ? nullptr : engine.home.c_str());
   }
   if (error || !has_gpg(gpgme, raw)) {
-    return Status{Code::unsupported, "gpg can't be run" +
+    return Status{Code::crypto, "gpg can't be run" +
                                          (engine.program.empty() ? "" : " from " + engine.program) +
                                          how_to_install};
   }

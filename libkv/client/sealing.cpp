@@ -212,14 +212,31 @@ Status Sealing::open(Arguments request, Value& reply) {
   return status;
 }
 
+namespace {
+
+/// The stored list: a text, or a list with an id an element. Nothing if there is none.
+Result<std::optional<std::string>> stored_recipients(Access::Impl& connection) {
+  constexpr std::string_view key = crypto::recipients_key;
+  auto reply = connection.exchange(std::array<std::string_view, 2>{"GET", key});
+  if (reply && reply->is_error() && reply->text().starts_with("WRONGTYPE")) {
+    reply = connection.exchange(std::array<std::string_view, 4>{"LRANGE", key, "0", "-1"});
+  }
+  if (!reply) return reply.error();
+  if (!reply->is_error()) return text_of_list(*reply);
+  Error error = error_of_reply(reply->text());
+  error.message =
+      "cannot read the list of recipients at " + std::string(key) + ": " + error.message;
+  return error;
+}
+
+}  // namespace
+
 Result<crypto::Recipients> recipients_for(Access::Impl& connection, const SealOptions& options) {
   std::optional<std::string> stored;
   if (options.recipients.empty()) {
-    auto reply =
-        connection.exchange(std::array<std::string_view, 2>{"GET", crypto::recipients_key});
-    if (!reply) return reply.error();
-    if (reply->is_error()) return error_of_reply(reply->text());
-    stored = text_of_list(*reply);
+    auto read = stored_recipients(connection);
+    if (!read) return read.error();
+    stored = *std::move(read);
   }
   auto chosen = crypto::choose_recipients(options.recipients, stored,
                                           std::getenv(crypto::recipients_variable));

@@ -34,6 +34,19 @@ is "./client --pass x --decrypt GET k" \
 is "gpg alone opens it, as FORMAT.md says" "$(client GET k | gpg --quiet --decrypt | tail -n +2)" v
 is "sealed for one" "$(sealed_for k)" 1
 
+# --- the list of recipients in other forms, and no gpg ---
+client DEL secrets/gpg-id >"$SCRATCH/out"
+client RPUSH secrets/gpg-id alice@kv.test bob@kv.test >"$SCRATCH/out"
+is "a list names them, too" "$(client --keys 2>&1 | grep -c 'usable: ')" 2
+client DEL secrets/gpg-id >"$SCRATCH/out"
+client HSET secrets/gpg-id f v >"$SCRATCH/out"
+refused "a hash does not, and the key is named" 1 'recipients at secrets/gpg-id: WRONGTYPE' client --encrypt SET k2 v
+client SET secrets/gpg-id alice@kv.test >"$SCRATCH/out"
+mkdir "$SCRATCH/empty"
+refused "no gpg to seal" 5 "gpg can't be run" env PATH="$SCRATCH/empty" "$KV_CLIENT" --pass x --encrypt SET k2 v
+refused "no gpg to open" 5 "gpg can't be run" env PATH="$SCRATCH/empty" "$KV_CLIENT" --pass x --decrypt GET k
+is "and nothing was sent" "$(client EXISTS k2)" 0
+
 # --- every kind of value ---
 is "MSET" "$(client --encrypt MSET m1 one m2 two)" OK
 client SET m3 three >"$SCRATCH/out"
