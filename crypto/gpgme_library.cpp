@@ -45,11 +45,11 @@ Status load() {
   void* library = ::dlopen(library_name, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     return {Code::crypto, "sealing and opening need GPGME, and " + std::string(library_name) +
-                                   " can't be loaded (" + ::dlerror() + ")" + how_to_install};
+                              " can't be loaded (" + ::dlerror() + ")" + how_to_install};
   }
-#define KV_LOOK_UP(name)                                                                 \
-  loaded.name = reinterpret_cast<decltype(loaded.name)>(::dlsym(library, #name));        \
-  if (loaded.name == nullptr) {                                                          \
+#define KV_LOOK_UP(name)                                                            \
+  loaded.name = reinterpret_cast<decltype(loaded.name)>(::dlsym(library, #name));   \
+  if (loaded.name == nullptr) {                                                     \
     return {Code::crypto, "GPGME is too old: it has no " #name " (kv needs 1.16)"}; \
   }
   KV_GPGME_FUNCTIONS(KV_LOOK_UP)
@@ -126,8 +126,8 @@ Result<Context> Context::open(const Engine& engine) {
   }
   if (error || !has_gpg(gpgme, raw)) {
     return Status{Code::crypto, "gpg can't be run" +
-                                         (engine.program.empty() ? "" : " from " + engine.program) +
-                                         how_to_install};
+                                    (engine.program.empty() ? "" : " from " + engine.program) +
+                                    how_to_install};
   }
   gpgme.gpgme_set_armor(raw, 1);
   gpgme.gpgme_set_offline(raw, 1);
