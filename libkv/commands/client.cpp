@@ -226,7 +226,8 @@ void set_name(Call& call) {
 void set_info(Call& call) {
   const bool name = call.is(2, "LIB-NAME");
   if (!name && !call.is(2, "LIB-VER"))
-    return call.fail("ERR Unrecognized option '" + std::string(as_c_text(call.arg(2))) + "'");
+    return call.fail("ERR Unrecognized option '" +
+                     std::string(as_c_text(call.arg(2), c_text_bytes_max)) + "'");
   if (!check_name(call, call.arg(3), name ? "lib-name" : "lib-ver")) return;
   (name ? call.session.library_name : call.session.library_version) = call.arg(3);
   call.reply.ok();

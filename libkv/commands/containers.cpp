@@ -22,7 +22,7 @@ std::string try_help(const Call& call) { return "Try " + to_upper(call.command.n
 // DEBUG and SLOWLOG GET answer both mistakes with one sentence, as Redis does.
 void unknown_or_arity(Call& call) {
   call.fail("ERR unknown subcommand or wrong number of arguments for '" +
-            std::string(as_c_text(call.arg(1))) + "'. " + try_help(call));
+            std::string(as_c_text(call.arg(1), c_text_bytes_max)) + "'. " + try_help(call));
 }
 
 }  // namespace
@@ -50,7 +50,8 @@ void run_container(Call& call) {
   const Subcommand* row = find_subcommand(subcommands_of(call.command.name), call.arg(1));
   if (row == nullptr) {
     if (debug) return unknown_or_arity(call);
-    return call.fail("ERR unknown subcommand '" + std::string(as_c_text(call.arg(1))) + "'. " +
+    return call.fail("ERR unknown subcommand '" +
+                     std::string(as_c_text(call.arg(1), c_text_bytes_max)) + "'. " +
                      try_help(call));
   }
   if (!arity_allows(row->arity, call.argc())) {

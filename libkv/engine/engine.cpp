@@ -53,10 +53,10 @@ void for_each_key(const Command& command, std::span<const Scalar> args, Visit vi
 
 std::string unknown_command(std::span<const Scalar> args) {
   std::string text = "ERR unknown command '";
-  text.append(as_c_text(args[0].bytes)).append("', with args beginning with: ");
+  text.append(as_c_text(args[0].bytes, c_text_bytes_max)).append("', with args beginning with: ");
   std::string shown_args;
-  for (std::size_t i = 1; i < args.size() && shown_args.size() < 128; ++i) {
-    const std::string_view word = as_c_text(args[i].bytes, 128 - shown_args.size());
+  for (std::size_t i = 1; i < args.size() && shown_args.size() < c_text_bytes_max; ++i) {
+    const std::string_view word = as_c_text(args[i].bytes, c_text_bytes_max - shown_args.size());
     shown_args.append("'").append(word).append("' ");
   }
   return text + shown_args;
