@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "libkv/keyspace/arena.hpp"
+#include "libkv/keyspace/cold_chunk.hpp"
 #include "libkv/keyspace/function_ref.hpp"
 #include "libkv/keyspace/packed.hpp"
 #include "libkv/value/scalar.hpp"
@@ -20,6 +21,8 @@ namespace kv {
 class ListDeque {
  public:
   static constexpr std::size_t chunk_bytes_max = 8192;  // header included
+  static constexpr std::size_t warm_ends = 2;           // chunks at either end, never cold
+  static constexpr std::size_t cooling_chunks_min = 8;  // with fewer, none is cold
 
   /// Throws std::bad_alloc. The object itself is the owner's allocation.
   static ListDeque* create(Pool& owner);
@@ -52,9 +55,18 @@ class ListDeque {
     std::size_t used() const noexcept { return end - begin; }
     std::size_t bytes() const noexcept { return sizeof(Chunk) + capacity; }
   };
+  enum class State : std::uint8_t {
+    raw,
+    hard,  // raw, and deflating it did not help
+    cold,
+  };
   struct Ref {
-    Chunk* chunk = nullptr;
-    std::uint64_t count = 0;
+    Chunk* chunk = nullptr;  // a ColdChunk if it is cold
+    std::uint32_t count = 0;
+    State state = State::raw;
+    bool touched = false;  // changed inside since cool_some() came by
+    bool is_cold() const noexcept { return state == State::cold; }
+    ColdChunk& cold() const noexcept { return *reinterpret_cast<ColdChunk*>(chunk); }
   };
   struct Position {
     std::size_t chunk;  // number of the chunk from the head
@@ -65,6 +77,7 @@ class ListDeque {
   ~ListDeque();
 
   Ref& ref(std::size_t i) const noexcept { return ring_[(head_ + i) & (ring_size_ - 1)]; }
+  /// Of a chunk that is not cold.
   static packed::Run run_of(const Ref& r) noexcept {
     return {r.chunk->data() + r.chunk->begin, r.chunk->data() + r.chunk->end, r.count};
   }
@@ -72,7 +85,9 @@ class ListDeque {
   bool aliases(std::size_t chunk, const Scalar& element) const noexcept;
 
   Chunk* new_chunk(std::size_t capacity);
+  static Chunk* chunk_at(void* memory, std::size_t capacity) noexcept;
   void free_chunk(Chunk* chunk) noexcept { pool_.deallocate(chunk, chunk->bytes()); }
+  void free_ref(const Ref& r) noexcept;
   void reserve_refs(std::size_t more);
   void insert_ref(std::size_t at, Ref r) noexcept;
   void remove_refs(std::size_t at, std::size_t count) noexcept;
@@ -83,15 +98,34 @@ class ListDeque {
   void open_gap(Chunk& c, std::size_t offset, std::size_t bytes) noexcept;
   void split(std::size_t chunk, std::size_t index);
   void erase_inside(std::size_t chunk, std::size_t index, std::size_t count) noexcept;
+  std::size_t remove_inside(Ref& r, bool from_tail, std::size_t limit,
+                            FunctionRef<bool(const Scalar&)> match) noexcept;
   bool join(Ref& a, const Ref& b) noexcept;
   void compact() noexcept;
+
+  // --- cold chunks: list_deque_cold.cpp ---
+  bool is_inner(std::size_t i) const noexcept {
+    return i >= warm_ends && i + warm_ends < chunks_ && chunks_ >= cooling_chunks_min;
+  }
+  bool cool(std::size_t i) noexcept;
+  void cool_some() noexcept;
+  void cool_behind(std::size_t added) noexcept;
+  void touch(std::size_t i) noexcept;
+  bool try_open(std::size_t i) noexcept;
+  void open(std::size_t i);
+  void open_ends() noexcept;
+  void thin(Ref& r) noexcept;
+  static bool visit_cold(const ColdChunk& chunk, std::size_t index, std::size_t& count,
+                         FunctionRef<bool(const Scalar&)> visit);
 
   Pool pool_;
   Ref* ring_ = nullptr;
   std::size_t ring_size_ = 0;  // a power of two, or 0
   std::size_t head_ = 0;
   std::size_t chunks_ = 0;
-  std::size_t size_ = 0;  // elements
+  std::size_t size_ = 0;       // elements
+  std::uint32_t hand_ = 0;     // where cool_some() goes on
+  std::uint32_t changes_ = 0;  // inside, since it was called for them
 };
 
 }  // namespace kv
