@@ -57,7 +57,7 @@ class ListDeque {
   };
   enum class State : std::uint8_t {
     raw,
-    hard,  // raw, and deflating it did not help
+    hard,  // raw, and deflating it did not help, or not its neighbours
     cold,
   };
   struct Ref {
@@ -123,9 +123,11 @@ class ListDeque {
   std::size_t ring_size_ = 0;  // a power of two, or 0
   std::size_t head_ = 0;
   std::size_t chunks_ = 0;
-  std::size_t size_ = 0;       // elements
-  std::uint32_t hand_ = 0;     // where cool_some() goes on
-  std::uint32_t changes_ = 0;  // inside, since it was called for them
+  std::size_t size_ = 0;        // elements
+  std::uint32_t hand_ = 0;      // where cool_some() goes on
+  std::uint16_t changes_ = 0;   // inside, since it was called for them
+  std::uint8_t skip_ = 0;       // chunks that are taken for hard without trying
+  std::uint8_t hard_skip_ = 0;  // as skip_, after the next one that is hard
 };
 
 }  // namespace kv

@@ -1,4 +1,6 @@
 // Which chunks are cold, and since when. See list_deque.hpp.
+#include <algorithm>
+#include <cstring>
 #include <new>
 
 #include "libkv/keyspace/list_deque.hpp"
@@ -14,14 +16,25 @@ static_assert(ListDeque::chunk_bytes_max <= ColdChunk::raw_bytes_max);
 /// Deflates a chunk inside the list that is raw and worth it. True if it took the time.
 bool ListDeque::cool(std::size_t i) noexcept {
   constexpr std::size_t used_min = 1024;
+  constexpr int skip_max = 63;  // of noise one chunk in 64 is tried in the end
   Ref& r = ref(i);
   if (!is_inner(i) || r.state != State::raw) return false;
   if (r.chunk->bytes() > chunk_bytes_max || r.chunk->used() < used_min) return false;
+  if (skip_ != 0) {
+    --skip_;
+    r.state = State::hard;
+    return false;
+  }
   ColdChunk* made = nullptr;
   switch (ColdChunk::create(pool_, run_of(r), r.chunk->bytes(), made)) {
-    case ColdChunk::Outcome::too_large: r.state = State::hard; break;
     case ColdChunk::Outcome::no_memory: break;
+    case ColdChunk::Outcome::too_large:
+      r.state = State::hard;
+      skip_ = hard_skip_;
+      hard_skip_ = static_cast<std::uint8_t>(std::min(hard_skip_ * 2 + 1, skip_max));
+      break;
     case ColdChunk::Outcome::made:
+      hard_skip_ = 0;
       free_chunk(r.chunk);
       r.chunk = reinterpret_cast<Chunk*>(made);
       r.state = State::cold;
@@ -51,7 +64,7 @@ void ListDeque::cool_behind(std::size_t added) noexcept {
 
 /// After a change inside a chunk. So many of them pay for the deflating of one.
 void ListDeque::touch(std::size_t i) noexcept {
-  constexpr std::uint32_t changes_max = 256;
+  constexpr std::uint16_t changes_max = 256;
   ref(i).touched = true;
   if (++changes_ < changes_max) return;
   changes_ = 0;
