@@ -5,6 +5,21 @@
 // which lie together in the ring (about one nanosecond for each chunk); a change in the middle
 // moves at most one chunk's bytes. Changes that need memory throw std::bad_alloc and leave the
 // list's content as it was; removing never needs any.
+//
+// Inner chunks are cold: deflated (see cold_chunk.hpp) if that saves a quarter. One becomes cold
+// when chunks added at an end have pushed it away from there, or when it was not changed for a
+// while as others were; it becomes raw again when it is the first or last one or is changed inside.
+// Not every chunk of noise is tried. Before and after, for lists of a million elements like
+// "element:000123" / JSON of 58 bytes / numbers of 6 digits / 32 bytes of noise:
+//
+//   bytes an element         16.1 / 60.2 / 7.9 / 34.3      2.6 / 15.2 / 4.5 / 34.3
+//   push at an end, ns         22 / 23 / 16 / 19            45 / 333 / 108 / 29
+//   pop at an end, ns          16 / 19 / 15 / 16            35 / 165 / 52 / 19
+//   element at random, us      0.9 / 2.0 / 0.7 / 1.2        9.5 / 21 / 35 / 1.2
+//   walk, ns an element        3.6 / 10 / 2.3 / 6.3         20 / 148 / 36 / 6.2
+//
+// Making a chunk cold takes 14 / 26 / 73 / 67 us, opening it 9 / 15 / 32 / 0 us: the longest pause
+// of a push is two of the former, that of a pop one of the latter.
 #pragma once
 
 #include <cstddef>
