@@ -36,7 +36,7 @@ CXXFLAGS := -std=c++20 $(FLAGS)
 CFLAGS := -std=c11 $(FLAGS)
 LDFLAGS := $(if $(SAN),-fsanitize=$(SAN)) -Wl,--as-needed
 SERVER_LIBS := -lz -lseccomp -pthread
-CLIENT_LIBS := -lgpgme -lz -pthread
+CLIENT_LIBS := -lz -pthread
 
 # V=1 shows the commands themselves.
 V ?=
@@ -129,7 +129,7 @@ $(GENERATED): $(TABLES)
 	$(TABLES) docs > $@.new && mv $@.new $@
 
 # The manual and the completions also need both programs' options.
-$(PAGES): $(call objects,man/pages.cpp man/server_rows.cpp man/client_rows.cpp) $(LIBKV) $(CLIENT_A)
+$(PAGES): $(BUILD)/man/pages.o $(LIBKV) $(CLIENT_A)
 	$(say) $(CXX) $(LDFLAGS) $^ $(SERVER_LIBS) $(CLIENT_LIBS) -o $@
 
 $(UNIT): $(call objects,$(UNIT_SOURCES)) $(LIBKV) $(CLIENT_A)

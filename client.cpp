@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "libkv/base/fd.hpp"
 #include "libkv/client/console/program.hpp"
 
 namespace {
@@ -39,6 +40,7 @@ int run(kv::ClientArguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  kv::fill_standard_descriptors();
   try {
     auto arguments = kv::parse_client_arguments(argc, argv);
     if (!arguments) return kv::report(arguments.status());

@@ -1,6 +1,7 @@
 // kv's server program: a table of contents. The work is in libkv/process and persistence.
 #include <sys/stat.h>
 
+#include "libkv/base/fd.hpp"
 #include "libkv/base/log.hpp"
 #include "libkv/process/auth.hpp"
 #include "libkv/process/command_pipe.hpp"
@@ -19,6 +20,7 @@ int refuse(const kv::Status& status, int exit_status) {
 }
 
 int serve(kv::Options& options) {
+  kv::log::never_wait();
   kv::Result<std::string> password = kv::take_password(options);
   if (!password.ok()) return refuse(password.status(), 2);
   kv::Gatekeeper gatekeeper(*password);
@@ -32,9 +34,11 @@ int serve(kv::Options& options) {
     if (!local.ok()) return refuse(local.status(), 1);
     listeners->push_back(*std::move(local));
   }
+  kv::Fd pipe_lock;
   if (!options.command_pipe.empty()) {
-    const kv::Status pipe = kv::prepare_command_pipe(options.command_pipe);
-    if (!pipe.ok()) return refuse(pipe, 1);
+    kv::Result<kv::Fd> pipe = kv::prepare_command_pipe(options.command_pipe);
+    if (!pipe.ok()) return refuse(pipe.status(), 1);
+    pipe_lock = *std::move(pipe);
   }
   kv::Result<kv::RunFolder> folder = kv::RunFolder::create();
   if (!folder.ok()) return refuse(folder.status(), 1);
@@ -46,6 +50,7 @@ int serve(kv::Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  kv::fill_standard_descriptors();
   ::umask(077);  // whatever is created from here on is this user's alone
   kv::Options options;
   const kv::ParsedOptions parsed = kv::parse_options(argc, argv, options);

@@ -103,10 +103,11 @@ std::string describe(const Place& place) {
     case Place::Kind::value: return "the key " + shown_name(place.key);
     case Place::Kind::field:
       return "the field " + shown_name(place.field) + " of the key " + shown_name(place.key);
+    case Place::Kind::some_field: return "a field of the key " + shown_name(place.key);
     case Place::Kind::element: return "an element of the list " + shown_name(place.key);
     case Place::Kind::anywhere: break;
   }
-  return "no particular place";
+  return "a value";
 }
 
 bool is_sealed(std::string_view bytes) noexcept { return bytes.starts_with(armour_begin); }
@@ -141,6 +142,8 @@ Result<std::string> envelope_header(const Place& place) {
       line += ' ';
       append_escaped(line, place.field);
       break;
+    case Place::Kind::some_field:
+      return Status{Code::usage, "what is sealed for a hash is sealed for one field"};
     case Place::Kind::element:
     case Place::Kind::anywhere: line += " element"; break;
   }
@@ -181,10 +184,9 @@ std::optional<std::string> belongs_elsewhere(const Envelope& envelope, const Pla
       if (found.kind == Place::Kind::value && found.key == envelope.key) return std::nullopt;
       break;
     case Envelope::Binding::field:
-      if (found.kind == Place::Kind::field && found.key == envelope.key &&
-          found.field == envelope.field) {
-        return std::nullopt;
-      }
+      if (found.key != envelope.key) break;
+      if (found.kind == Place::Kind::some_field) return std::nullopt;
+      if (found.kind == Place::Kind::field && found.field == envelope.field) return std::nullopt;
       break;
   }
   return describe(place_of(envelope));

@@ -16,10 +16,11 @@ namespace kv::crypto {
 /// Where a value is stored, or was found. The views are the caller's.
 struct Place {
   enum class Kind : unsigned char {
-    value,     // the string stored at `key`
-    field,     // the field `field` of the hash at `key`
-    element,   // an element of a list: not bound, since queues move elements between lists
-    anywhere,  // the place can't be known: sealed like an element, opened without a check
+    value,       // the string stored at `key`
+    field,       // the field `field` of the hash at `key`
+    some_field,  // a field of the hash at `key`, which one the reply does not tell; only opened
+    element,     // an element of a list: not bound, since queues move elements between lists
+    anywhere,    // the place can't be known: sealed like an element, opened without a check
   };
   Kind kind = Kind::anywhere;
   std::string_view key, field;
@@ -28,6 +29,7 @@ struct Place {
   static Place hash_field(std::string_view key, std::string_view field) {
     return {Kind::field, key, field};
   }
+  static Place some_field(std::string_view key) { return {Kind::some_field, key, {}}; }
   static Place element(std::string_view list_key) { return {Kind::element, list_key, {}}; }
   static Place anywhere() { return {}; }
 };

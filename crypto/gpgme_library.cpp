@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <link.h>
 #include <unistd.h>
 
 #include <clocale>
@@ -19,22 +20,43 @@ constexpr const char* how_to_install = ": install it with apt-get install libgpg
 /// Kept for the life of the process: GPGME keeps state of its own behind these functions.
 Gpgme loaded;
 
+/// Whether the program has no dynamic loader. dlopen would succeed even then, but the second C
+/// library it brings along is not set up, and GPGME crashes in it.
+bool is_static_program() {
+  bool loader = false;
+  // The first object is the program itself; a result that is not 0 ends the walk.
+  ::dl_iterate_phdr(
+      [](struct dl_phdr_info* program, std::size_t, void* found) {
+        for (int i = 0; i < program->dlpi_phnum; ++i) {
+          if (program->dlpi_phdr[i].p_type == PT_INTERP) *static_cast<bool*>(found) = true;
+        }
+        return 1;
+      },
+      &loader);
+  return !loader;
+}
+
 Status load() {
+  if (is_static_program()) {
+    return {Code::crypto,
+            "sealing and opening need GPGME, which a program linked with -static can't load: link "
+            "libkvclient.a without -static"};
+  }
   void* library = ::dlopen(library_name, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
-    return {Code::unsupported, "sealing and opening need GPGME, and " + std::string(library_name) +
-                                   " can't be loaded (" + ::dlerror() + ")" + how_to_install};
+    return {Code::crypto, "sealing and opening need GPGME, and " + std::string(library_name) +
+                              " can't be loaded (" + ::dlerror() + ")" + how_to_install};
   }
-#define KV_LOOK_UP(name)                                                                 \
-  loaded.name = reinterpret_cast<decltype(loaded.name)>(::dlsym(library, #name));        \
-  if (loaded.name == nullptr) {                                                          \
-    return {Code::unsupported, "GPGME is too old: it has no " #name " (kv needs 1.16)"}; \
+#define KV_LOOK_UP(name)                                                            \
+  loaded.name = reinterpret_cast<decltype(loaded.name)>(::dlsym(library, #name));   \
+  if (loaded.name == nullptr) {                                                     \
+    return {Code::crypto, "GPGME is too old: it has no " #name " (kv needs 1.16)"}; \
   }
   KV_GPGME_FUNCTIONS(KV_LOOK_UP)
 #undef KV_LOOK_UP
   if (loaded.gpgme_check_version_internal(version_wanted,
                                           offsetof(struct _gpgme_signature, validity)) == nullptr) {
-    return {Code::unsupported, std::string("GPGME is too old, kv needs ") + version_wanted};
+    return {Code::crypto, std::string("GPGME is too old, kv needs ") + version_wanted};
   }
   // What pinentry shows is in the user's language; kv's own messages do not depend on it.
   loaded.gpgme_set_locale(nullptr, LC_CTYPE, std::setlocale(LC_CTYPE, nullptr));
@@ -103,9 +125,9 @@ Result<Context> Context::open(const Engine& engine) {
         engine.home.empty() ? nullptr : engine.home.c_str());
   }
   if (error || !has_gpg(gpgme, raw)) {
-    return Status{Code::unsupported, "gpg can't be run" +
-                                         (engine.program.empty() ? "" : " from " + engine.program) +
-                                         how_to_install};
+    return Status{Code::crypto, "gpg can't be run" +
+                                    (engine.program.empty() ? "" : " from " + engine.program) +
+                                    how_to_install};
   }
   gpgme.gpgme_set_armor(raw, 1);
   gpgme.gpgme_set_offline(raw, 1);

@@ -56,7 +56,7 @@ struct Gpgme {
 #undef KV_DECLARE
 };
 
-/// Loads the library at the first call; thread-safe; never unloaded. Code::unsupported with what
+/// Loads the library at the first call; thread-safe; never unloaded. Code::crypto with what
 /// to install when it is missing or too old. GPGME then ignores SIGPIPE for the whole process if
 /// nobody has handled it (it writes to gpg through pipes).
 Result<const Gpgme*> gpgme_library();

@@ -17,7 +17,7 @@ _kv_client() {
   done
   if [ -z "$command" ]; then
     case $before in --pass|--host|--port|--url|--user|--name|--database|--timeout|--poll|--watch|--recipient|--reencrypt|--scan) return ;; esac
-    if [[ $word == -* ]]; then words='--pass --pass-file --host --port --socket --url --user --name --database --timeout --poll --watch --json --lines -0 --raw --quiet --fail-nil --encrypt --decrypt --recipient --sign --require-sealed --allow-moved --reencrypt --keys --bigkeys --latency --stat --scan --monitor --commands --version --help'
+    if [[ $word == -* ]]; then words='--pass --pass-file --host --port --socket --url --user --name --database --timeout --poll --watch --json --lines -0 --raw --quiet --fail-nil --encrypt --decrypt --recipient --sign --require-sealed --require-signed --allow-moved --reencrypt --keys --bigkeys --latency --stat --scan --monitor --commands --version --help'
     else words='ACL APPEND AUTH BGREWRITEAOF BGSAVE CLIENT COMMAND CONFIG CONVERT COPY DBSIZE DEBUG DECR DECRBY DEL ECHO EXISTS EXPIRE EXPIREAT EXPIRETIME FLUSHALL FLUSHDB GET GETDEL GETEX GETRANGE GETSET HDEL HELLO HEXISTS HFIND HGET HGETALL HINCRBY HINCRBYFLOAT HKEYS HLEN HMGET HMSET HRANDFIELD HSCAN HSET HSETNX HSTRLEN HVALS INCR INCRBY INCRBYFLOAT INFO KEYS LASTSAVE LCS LINDEX LINSERT LLEN LMOVE LMPOP LOLWUT LPOP LPOPRPUSH LPOS LPUSH LPUSHX LRANGE LREM LSET LTRIM MEMORY MGET MOVE MSET MSETNX OBJECT PERSIST PEXPIRE PEXPIREAT PEXPIRETIME PING PSETEX PTTL QUIT RANDOMKEY RENAME RENAMENX RESET ROLE RPOP RPOPLPUSH RPUSH RPUSHX SAVE SCAN SELECT SET SETEX SETNX SETRANGE SHUTDOWN SLOWLOG STRLEN SUBSTR SWAPDB TIME TOUCH TTL TYPE UNLINK WAIT WAITAOF'; fi
   elif [ "$i" -eq "$COMP_CWORD" ]; then
     case ${command^^} in

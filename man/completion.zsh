@@ -12,7 +12,7 @@ _kv_commands() {
     'CLIENT:Lists, names, configures and closes connections'
     'COMMAND:Tells about the commands'
     'CONFIG:Shows and changes the server'\''s settings'
-    'CONVERT:Switches between text and binary snapshots and saves in the new form'
+    'CONVERT:Switches between text and binary snapshots until the server ends, and saves in the new form'
     'COPY:Copies a value to another key'
     'DBSIZE:The number of keys in the database'
     'DEBUG:Looks inside the server, for tests'
@@ -171,7 +171,7 @@ else
     '*--host[the server'\''s name or address]:HOST: ' \
     '*--port[the server'\''s port]:PORT: ' \
     '*--socket[connect to this Unix socket instead]:PATH:_files' \
-    '*--url[kv\://\[\[USER\]\:PASSWORD@\]HOST\[\:PORT\]\[/DATABASE\] or unix\://PATH]:URL: ' \
+    '*--url[all of it in one\: kv\://\[\[USER\]\:PASSWORD@\]HOST\[\:PORT\]\[/DATABASE\] or unix\://PATH]:URL: ' \
     '*--user[log in as this user, where the server has several]:USER: ' \
     '*--name[the connection'\''s name in CLIENT LIST]:NAME: ' \
     '*--database[which of the numbered databases]:NUMBER: ' \
@@ -189,6 +189,7 @@ else
     '*--recipient[seal for this key; may be given several times]:KEY: ' \
     '*--sign[sign what is sealed]' \
     '*--require-sealed[with --decrypt\: an element that is not sealed is an error]' \
+    '*--require-signed[with --decrypt\: what is not signed, or not by a key you trust, is an error]' \
     '*--allow-moved[with --decrypt\: accept a value stored under another name]' \
     '*--reencrypt[seal everything under PREFIX again for today'\''s recipients]:PREFIX: ' \
     '*--keys[say which keys would be used, and why one cannot be]' \

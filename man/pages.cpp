@@ -11,11 +11,13 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
 
-#include "man/option_rows.hpp"
+#include "libkv/client/options.hpp"
+#include "libkv/process/options.hpp"
 #include "man/writing.hpp"
 
 namespace kv {
@@ -26,12 +28,12 @@ constexpr std::string_view kEnd = ".\\\" end";
 
 // --- troff ---
 
-std::string options_as_troff(const std::vector<PageOption>& options) {
+std::string options_as_troff(std::span<const OptionRow> options) {
   std::string text;
-  for (const PageOption& option : options) {
+  for (const OptionRow& option : options) {
     text += ".TP\n\\fB" + troff(option.name) + "\\fR";
     if (!option.argument.empty()) text += " \\fI" + troff(option.argument) + "\\fR";
-    std::string sentence = option.help;
+    std::string sentence(option.help);
     if (!sentence.empty() && sentence[0] >= 'a' && sentence[0] <= 'z')
       sentence[0] = static_cast<char>(sentence[0] - 32);
     text += "\n" + troff(sentence) + ".\n";
@@ -55,7 +57,7 @@ std::string names_as_troff() {
 }
 
 // False if a part is unknown or not closed.
-bool fill(std::istream& page, const std::vector<PageOption>& options, std::string& text) {
+bool fill(std::istream& page, std::span<const OptionRow> options, std::string& text) {
   std::string line;
   while (std::getline(page, line)) {
     text += line + "\n";
@@ -75,21 +77,21 @@ bool fill(std::istream& page, const std::vector<PageOption>& options, std::strin
 
 // --- shell completion ---
 
-std::string names_of(const std::vector<PageOption>& options) {
+std::string names_of(std::span<const OptionRow> options) {
   std::string words;
-  for (const PageOption& option : options)
-    if (option.name != "--") words += (words.empty() ? "" : " ") + option.name;
+  for (const OptionRow& option : options)
+    if (option.name != "--") words.append(words.empty() ? "" : " ").append(option.name);
   return words;
 }
 
 // Options whose next word is a file, a folder, or anything else that cannot be completed.
-std::string taking(const std::vector<PageOption>& options, bool paths) {
+std::string taking(std::span<const OptionRow> options, bool paths) {
   std::string words;
-  for (const PageOption& option : options) {
+  for (const OptionRow& option : options) {
     const bool path =
         option.argument == "FILE" || option.argument == "FOLDER" || option.argument == "PATH";
     if (option.argument.empty() || path != paths || option.name == "--") continue;
-    words += (words.empty() ? "" : "|") + option.name;
+    words.append(words.empty() ? "" : "|").append(option.name);
   }
   return words;
 }
@@ -112,7 +114,7 @@ std::string subcommand_cases(std::string_view variable) {
 }
 
 std::string bash() {
-  const std::vector<PageOption> client = client_page_options(), server = server_page_options();
+  const std::span<const OptionRow> client = client_options(), server = server_options();
   return "# Completion of kv-client and kv-server for bash.\n"
          "# Written by man/pages.cpp from the tables of options and commands. Do not edit.\n"
          "_kv_client() {\n"
@@ -193,12 +195,12 @@ std::string zsh_text(std::string_view text) {
   return safe;
 }
 
-std::string zsh_options(const std::vector<PageOption>& options) {
+std::string zsh_options(std::span<const OptionRow> options) {
   std::string text;
-  for (const PageOption& option : options) {
+  for (const OptionRow& option : options) {
     if (option.name == "--") continue;
-    text += "    '*" + option.name + "[" + zsh_text(option.help) + "]";
-    const std::string& argument = option.argument;
+    text.append("    '*").append(option.name).append("[" + zsh_text(option.help) + "]");
+    const std::string argument(option.argument);
     if (argument == "FILE" || argument == "PATH") text += ":" + argument + ":_files";
     else if (argument == "FOLDER") text += ":" + argument + ":_files -/";
     else if (option.name == "--fsync") text += ":" + argument + ":(always everysec no)";
@@ -227,8 +229,8 @@ std::string zsh() {
       "    compadd -M 'm:{a-z}={A-Z}' -- ${=subs}\n"
       "  elif [[ ${words[CURRENT-1]} == -- ]]; then _files\n  fi\n}\n"
       "if [[ $service == kv-server ]]; then\n  _arguments \\\n" +
-      zsh_options(server_page_options()) + "    && return 0\nelse\n  _arguments -C \\\n" +
-      zsh_options(client_page_options()) +
+      zsh_options(server_options()) + "    && return 0\nelse\n  _arguments -C \\\n" +
+      zsh_options(client_options()) +
       "    '1:command:_kv_commands' \\\n    '*::argument:_kv_words' && return 0\nfi\n";
   return text;
 }
@@ -239,7 +241,7 @@ int run(const std::vector<std::string>& words) {
     std::ifstream page(words[1]);
     if (!page) return std::cerr << "pages: cannot read " << words[1] << "\n", 1;
     const bool server = words[0] == "server";
-    if (!fill(page, server ? server_page_options() : client_page_options(), text))
+    if (!fill(page, server ? server_options() : client_options(), text))
       return std::cerr << "pages: a generated part of " << words[1] << " is not closed\n", 1;
   } else if (words.size() == 1 && words[0] == "bash") {
     text = bash();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "libkv/base/checksum.hpp"
 #include "libkv/base/clock.hpp"
 
 namespace kv {
@@ -37,6 +38,12 @@ std::uint64_t count_lines_in(std::string_view text) noexcept {
   return count;
 }
 
+int digits_that_differ(std::uint32_t a, std::uint32_t b) noexcept {
+  int count = 0;
+  for (; a != b; a /= 10, b /= 10) count += a % 10 != b % 10 ? 1 : 0;
+  return count;
+}
+
 /// One pass over a log.
 class Scanner {
  public:
@@ -52,6 +59,7 @@ class Scanner {
     scan_.bad_line = line_number_;
     scan_.reason = std::move(reason);
   }
+  bool whole_but_wrong(std::string_view line) const;
   void classify_rest();
 
   std::string_view bytes_;
@@ -146,6 +154,19 @@ Status Scanner::run(const ScanProgress& progress) {
   return {};
 }
 
+/// A last line that ends and can be read is not what a crash leaves, whatever its checksum says:
+/// the line before it is missing, or somebody changed it. One changed byte is let pass as torn:
+/// nobody can tell a damaged last line from one that was not finished.
+bool Scanner::whole_but_wrong(std::string_view line) const {
+  if (kind_ != LineKind::record && kind_ != LineKind::sealed) return false;
+  if (line.find('\0') != std::string_view::npos) return false;
+  const std::uint32_t stated = reader_.checksum();
+  if (chain_ == stated || changed_byte(chain_ ^ stated, line.size() - checksum_digits)) {
+    return false;
+  }
+  return digits_that_differ(chain_, stated) > 1;
+}
+
 /// The rest begins with the first bad line: what a crash leaves, or damage?
 void Scanner::classify_rest() {
   const std::string_view rest = bytes_.substr(scan_.good_bytes);
@@ -156,6 +177,8 @@ void Scanner::classify_rest() {
       bad.substr(0, text).find('\n') == std::string_view::npos && scan_.lines_after == 0) {
     scan_.verdict = Verdict::zero_tail;
   } else if (scan_.lines_after != 0) {
+    scan_.verdict = Verdict::corrupt_middle;
+  } else if (line_at(bytes_, at_).size() == bad.size() && whole_but_wrong(bad)) {
     scan_.verdict = Verdict::corrupt_middle;
   } else if (line_at(bytes_, at_).size() == bad.size() && looks_like_line(bad)) {
     scan_.verdict = Verdict::torn_tail;

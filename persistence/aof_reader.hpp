@@ -18,10 +18,10 @@ namespace kv {
 
 enum class Verdict : std::uint8_t {
   clean,            // every byte is accounted for
-  torn_tail,        // the last line is not finished or fails its check
+  torn_tail,        // the last line is not finished, or one byte of it is wrong
   zero_tail,        // zeros follow the last good line (with or without the beginning of a line)
   garbage_tail,     // at most garbage_bytes_max bytes follow that hold no line
-  corrupt_middle,   // damage with lines after it, or too much garbage
+  corrupt_middle,   // damage with lines after it, a line before the last is missing, much garbage
   no_header,        // does not begin as a log of kv
   unknown_version,  // of a newer kv
 };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 
 #include "libkv/base/clock.hpp"
 
@@ -13,6 +14,8 @@ namespace kv {
 namespace {
 
 constexpr std::int64_t sync_interval_ns = ns_per_second / 2;
+/// Under everysec a line may be acknowledged so long before it is on the disk.
+constexpr std::int64_t unsynced_most_ns = ns_per_second;
 /// A larger batch's memory is given back after the write.
 constexpr std::size_t batch_kept_bytes = std::size_t{1} << 20;
 
@@ -87,7 +90,7 @@ void BackgroundSync::stop() {
 // --- AofWriter ---
 
 AofWriter::AofWriter(std::unique_ptr<File> file, std::uint64_t size, const LogPosition& position,
-                     std::uint64_t lines, bool sealed, Fsync policy)
+                     std::uint64_t lines, bool sealed, Fsync policy, MonotonicClock clock)
     : file_(std::move(file)),
       size_(size),
       position_(position),
@@ -95,7 +98,8 @@ AofWriter::AofWriter(std::unique_ptr<File> file, std::uint64_t size, const LogPo
       sealed_(sealed),
       policy_(policy),
       batch_position_(position),
-      synced_ns_(position.time_ns) {}
+      synced_ns_(position.time_ns),
+      clock_(clock) {}
 
 std::int64_t AofWriter::next_time(std::int64_t wall_ns) {
   return std::max(wall_ns, batch_position_.time_ns + 1);
@@ -103,8 +107,17 @@ std::int64_t AofWriter::next_time(std::int64_t wall_ns) {
 
 void AofWriter::add(std::int64_t time_ns, unsigned database, Dialect dialect,
                     std::span<const Scalar> args) {
-  batch_position_.chain =
-      append_record(batch_, batch_position_.chain, time_ns, database, dialect, args);
+  if (batch_lines_ == 0) marks_.clear();
+  const std::size_t before = batch_.size();
+  try {
+    marks_.push_back({before, batch_position_});
+    batch_position_.chain =
+        append_record(batch_, batch_position_.chain, time_ns, database, dialect, args);
+  } catch (const std::bad_alloc&) {
+    batch_.resize(before);
+    marks_.resize(batch_lines_);
+    throw;
+  }
   batch_position_.time_ns = time_ns;
   ++batch_lines_;
 }
@@ -139,22 +152,64 @@ Status AofWriter::write() {
     forget_batch();
     return refused;
   }
+  if (Status s = wait_for_disk(); !s) {
+    forget_batch();
+    return s;
+  }
   if (const Status written = file_->write(batch_); !written) return undo(written);
   if (policy_ == Fsync::always && !deferred_) {
-    sync_.wait();
     if (const Status synced = file_->sync(); !synced) {
       // Best effort: the clients are told it was not done, so better it is not found later.
       static_cast<void>(file_->truncate(size_));
       return fail({Code::io, "the log is closed: " + synced.message()});
     }
     synced_ns_ = batch_position_.time_ns;
+    waiting_since_ = 0;
+  } else if (policy_ != Fsync::always && waiting_since_ == 0) {
+    waiting_since_ = clock_();
   }
+  written_bytes_ = batch_.size();
   size_ += batch_.size();
   lines_ += batch_lines_;
   position_ = batch_position_;
   sealed_ = false;
   last_write_ = {};
   forget_batch();
+  return {};
+}
+
+/// Before a write. Under everysec it waits for the disk if lines are not there that are too old;
+/// under always for a sync that everysec began: that one may be told of a failure, and not the
+/// next.
+Status AofWriter::wait_for_disk() {
+  if (policy_ == Fsync::always && deferred_) return {};  // the caller waits, with the answers
+  if (policy_ == Fsync::no || (!sync_.busy() && waiting_since_ == 0)) return {};
+  const std::int64_t limit = clock_() - (policy_ == Fsync::always ? 0 : unsynced_most_ns);
+  const bool asked = sync_.busy() && asked_since_ <= limit;
+  const bool waiting = waiting_since_ != 0 && waiting_since_ <= limit;
+  if (!asked && !waiting) return {};
+  ++delayed_;
+  if (waiting) return sync_now();
+  sync_.wait();
+  return failed() ? status() : Status{};
+}
+
+Status AofWriter::take_back(std::size_t lines) {
+  if (lines == 0 || lines > marks_.size()) return {Code::usage, "no such lines to take back"};
+  const Mark mark = marks_[marks_.size() - lines];
+  size_ -= written_bytes_ - mark.bytes;
+  written_bytes_ = mark.bytes;
+  lines_ -= lines;
+  marks_.resize(marks_.size() - lines);
+  position_ = batch_position_ = mark.position;
+  if (const int error = file_->truncate(size_); error != 0) {
+    return fail(Status::from_errno(error, "the log is closed: a line could not be taken back"));
+  }
+  if (policy_ != Fsync::always || deferred_) return {};
+  synced_ns_ = position_.time_ns;
+  if (const Status synced = file_->sync(); !synced) {
+    return fail({Code::io, "the log is closed: " + synced.message()});
+  }
   return {};
 }
 
@@ -171,6 +226,7 @@ bool AofWriter::start_sync() { return !failed() && sync_.request(file_, position
 Status AofWriter::sync_now() {
   sync_.wait();
   if (failed()) return status();
+  waiting_since_ = 0;
   if (synced_ns() >= position_.time_ns) return {};
   if (const Status synced = file_->sync(); !synced) {
     return fail({Code::io, "the log is closed: " + synced.message()});
@@ -204,7 +260,10 @@ Status AofWriter::close() {
 void AofWriter::tick(std::int64_t monotonic_ns) {
   if (policy_ != Fsync::everysec || failed() || synced_ns() >= position_.time_ns) return;
   if (monotonic_ns - last_request_ < sync_interval_ns) return;
-  if (sync_.request(file_, position_.time_ns)) last_request_ = monotonic_ns;
+  if (!sync_.request(file_, position_.time_ns)) return;
+  last_request_ = monotonic_ns;
+  asked_since_ = waiting_since_;
+  waiting_since_ = 0;
 }
 
 std::int64_t AofWriter::synced_ns() const { return std::max(synced_ns_, sync_.synced_ns()); }

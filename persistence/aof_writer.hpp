@@ -4,6 +4,9 @@
 // short or failed write is undone by cutting the file back. If even that fails, or a sync fails,
 // the writer is failed for good: after a failed sync nobody knows what is on the disk, and asking
 // again would be told a lie (the kernel forgets the error with the first answer).
+//
+// Under Fsync::everysec at most a second of what was acknowledged is not on the disk: when a disk
+// is slower than that, writes wait for it.
 #pragma once
 
 #include <atomic>
@@ -12,6 +15,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "libkv/base/env.hpp"
 #include "libkv/base/fd.hpp"
@@ -60,12 +64,13 @@ class AofWriter final : public WriteLog {
   /// file is open for appending, size bytes long, and its last line ends at position. lines: of the
   /// file so far. sealed: its last line is a trailer.
   AofWriter(std::unique_ptr<File> file, std::uint64_t size, const LogPosition& position,
-            std::uint64_t lines, bool sealed, Fsync policy);
+            std::uint64_t lines, bool sealed, Fsync policy, MonotonicClock clock = monotonic_ns);
 
   std::int64_t next_time(std::int64_t wall_ns) override;
   void add(std::int64_t time_ns, unsigned database, Dialect dialect,
            std::span<const Scalar> args) override;
   Status write() override;
+  Status take_back(std::size_t lines) override;
   bool pending() const override { return !batch_.empty(); }
 
   /// Goes on in another file, which continues this one and has only its header, up to end. Nothing
@@ -93,6 +98,8 @@ class AofWriter final : public WriteLog {
   std::uint64_t size() const { return size_; }
   std::uint64_t lines() const { return lines_; }  ///< in this file
   std::int64_t synced_ns() const;
+  /// How often a write had to wait for the disk under everysec.
+  std::uint64_t delayed_syncs() const noexcept { return delayed_.load(); }
   /// ok, or why the last write was refused, or why all are.
   Status status() const;
   bool failed() const { return !failure_.ok() || sync_.error() != 0; }
@@ -101,6 +108,7 @@ class AofWriter final : public WriteLog {
  private:
   Status fail(Status why);
   Status undo(const Status& why);
+  Status wait_for_disk();
   void forget_batch();
 
   std::shared_ptr<File> file_;
@@ -113,8 +121,19 @@ class AofWriter final : public WriteLog {
   std::string batch_;
   LogPosition batch_position_;  // at the end of the batch
   std::uint64_t batch_lines_ = 0;
+  struct Mark {
+    std::size_t bytes;  // of the batch before the line
+    LogPosition position;
+  };
+  std::vector<Mark> marks_;        // a line each, of this batch or, once written, of the last one
+  std::size_t written_bytes_ = 0;  // of the batch written last
   std::int64_t synced_ns_;         // by this thread
   std::int64_t last_request_ = 0;  // monotonic time of the last background sync asked for
+  MonotonicClock clock_;
+  // When the oldest line that may not be on the disk was written: of those the running background
+  // sync is for, and of those after them (0: there are none).
+  std::int64_t asked_since_ = 0, waiting_since_ = 0;
+  std::atomic<std::uint64_t> delayed_{0};
   Status last_write_;
   Status refused_;
   Status failure_;

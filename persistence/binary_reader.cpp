@@ -55,6 +55,8 @@ class ItemReader {
   /// One item into its database; counts the keys that begin. False with error().
   bool load(std::uint64_t& keys);
   const char* error() const { return error_; }
+  /// The number of a database that does not exist, if that was the error.
+  std::optional<std::uint32_t> database_needed() const { return database_needed_; }
 
  private:
   template <class T>
@@ -80,6 +82,7 @@ class ItemReader {
   const bool replace_;
   const std::int64_t loaded_ms_ = wall_ns() / 1'000'000;  // the first access of every key
   const char* error_ = "";
+  std::optional<std::uint32_t> database_needed_;
 };
 
 bool ItemReader::get_bytes(std::string_view& bytes) {
@@ -156,7 +159,10 @@ bool ItemReader::load(std::uint64_t& keys) {
     return false;
   }
   Keyspace* const database = replay_.database(number);
-  if (database == nullptr) return fail("a database does not exist (start with more --databases)");
+  if (database == nullptr) {
+    database_needed_ = number;
+    return fail("a database does not exist");
+  }
   const auto type = static_cast<Type>(flags & type_mask);
   const bool more = (flags & continues) != 0;
   Place place = database->peek(key, 0);
@@ -208,6 +214,7 @@ class BlockReader {
     if (end && at_ != bytes_.size()) return corrupt("something follows the end", at_);
     return {};
   }
+  std::string name() const { return std::string(name_); }
   Status corrupt(std::string_view why, std::size_t at) const {
     return {Code::corrupt,
             std::string(name_) + " at byte " + std::to_string(at) + ": " + std::string(why)};
@@ -265,6 +272,9 @@ Status load_block(const Prepared& block, const BlockReader& reader, const Replay
   std::uint32_t loaded = 0;
   for (; !items.done(); ++loaded) {
     if (!items.load(load.keys)) {
+      if (const auto number = items.database_needed()) {
+        return {Code::limit, reader.name() + ": " + needs_database(*number)};
+      }
       return reader.corrupt("in the block there: " + std::string(items.error()), block.block.at);
     }
   }

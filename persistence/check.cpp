@@ -75,7 +75,9 @@ void check_snapshot(std::unique_ptr<Mapping> mapping, SnapshotFormat format, Fil
   if (header) status = load_snapshot(bytes, format, file.name, scratch.replay(), load);
   file.keys = load.keys;
   file.verdict = status ? "clean" : "damaged";
-  file.reason = status.message();
+  file.reason = status.message();  // names the line itself, where it can be known
+  file.bad_line = load.bad_line;
+  file.bad_byte = load.bad_byte;
 }
 
 FileReport check_file(Env& env, const std::string& folder, const std::string& name) {
@@ -156,7 +158,7 @@ std::string as_text(const CheckReport& report) {
     out += file.name + ": " + file.kind + ", " + file.verdict;
     if (const std::string count = count_of(file); !count.empty()) out += ", " + count;
     out += ", " + std::to_string(file.bytes) + " bytes\n";
-    if (file.bad_line != 0) {
+    if (file.bad_line != 0 && file.kind.find("log") != std::string::npos) {
       out += "  line " + std::to_string(file.bad_line) + " (byte " + std::to_string(file.bad_byte) +
              "): " + file.reason + "\n";
     } else if (!file.reason.empty()) {

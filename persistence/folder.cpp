@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "libkv/base/clock.hpp"
+#include "libkv/base/text.hpp"
 #include "persistence/snapshot.hpp"
 
 namespace kv {
@@ -37,6 +38,15 @@ bool is_half_made(std::string_view name) noexcept {
   return name.starts_with("kv.") && (name.ends_with(".tmp") || name.ends_with(".new"));
 }
 
+/// Why a start is refused, and what to run.
+Status unreadable(const Status& why, const std::string& folder) {
+  std::string advice;
+  if (why.code() == Code::corrupt) {
+    advice = std::string(snapshot_loss) + "; run: ./server --repair --dir " + shown(folder);
+  }
+  return {why.code(), join_path(folder, why.message()) + advice};
+}
+
 Result<SnapshotFile> read_snapshot_file(Env& env, const std::string& folder,
                                         const std::string& name, SnapshotFormat format) {
   Result<std::unique_ptr<Mapping>> mapping = env.map(join_path(folder, name));
@@ -49,7 +59,7 @@ Result<SnapshotFile> read_snapshot_file(Env& env, const std::string& folder,
   file.mapping = std::move(*mapping);
   file.info = *info;
   Result<SnapshotHeader> header = read_snapshot_header(file.mapping->bytes(), format, name);
-  if (!header) return header.status();
+  if (!header) return unreadable(header.status(), folder);
   file.header = *header;
   return file;
 }
@@ -143,10 +153,7 @@ Result<Folder> read_folder(Env& env, const std::string& path, bool with_old) {
       if (old && !with_old) continue;
       Result<SnapshotFile> snapshot = read_snapshot_file(env, path, name, format);
       if (!snapshot && old) continue;
-      if (!snapshot) {
-        return Status{snapshot.status().code(),
-                      snapshot.status().message() + "; run: ./server --repair --dir " + path};
-      }
+      if (!snapshot) return snapshot.status();
       (old ? folder.old_snapshots : folder.snapshots).push_back(std::move(*snapshot));
     } else if (is_half_made(name)) {
       folder.half_made.push_back(name);

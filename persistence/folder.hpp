@@ -34,6 +34,10 @@ struct SnapshotHeader {
   bool log_follows = false;  // a log that begins at as_of belongs to it
 };
 
+/// What a snapshot that cannot be used would cost, and the words before the command that mends.
+inline constexpr std::string_view snapshot_loss =
+    "; what neither the snapshot before it nor the logs hold would be lost";
+
 /// A log and what its header says. original: picolisp-kv's, without a header.
 struct LogFile {
   std::string name;

@@ -24,6 +24,7 @@ class NoLog final : public WriteLog {
     last_ns = time_ns;
   }
   Status write() override { return {}; }
+  Status take_back(std::size_t) override { return {}; }
   bool pending() const override { return false; }
   std::int64_t last_ns = 0;
 };
@@ -73,6 +74,9 @@ class Store final : public Persistence {
     return writer_ == nullptr ? 0 : writer_->position().time_ns;
   }
   std::int64_t synced_ns() const override { return writer_ == nullptr ? 0 : writer_->synced_ns(); }
+  std::uint64_t delayed_syncs() const override {
+    return writer_ == nullptr ? 0 : writer_->delayed_syncs();
+  }
   std::int64_t last_save_ns() const override { return last_save_ns_; }
   Status last_save_status() const override { return last_save_status_; }
 
@@ -194,7 +198,7 @@ Status Store::open_log(const LogPosition& after, std::uint64_t bytes, const LogP
   if (Status s = (*file)->sync(); !s) return s;
   log_after_ = after;
   writer_ = std::make_unique<AofWriter>(std::move(*file), bytes, position, lines, sealed,
-                                        settings_.fsync);
+                                        settings_.fsync, settings_.clock);
   return {};
 }
 
@@ -302,7 +306,7 @@ void Store::remove_old_logs() {
   for (const std::string& name : *names) static_cast<void>(env_.remove(path(name)).ok());
 }
 
-// --- once a second ---
+// --- after each batch ---
 
 void Store::tick(std::int64_t monotonic_ns) {
   if (writer_ == nullptr) return;

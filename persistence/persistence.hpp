@@ -12,7 +12,7 @@
 //   auto job = begin_save();                                       // the log is switched
 //   fork(); in the child: _exit(job->run(env, databases, progress).ok() ? 0 : 1);
 //   save_finished(status)                                          // when the child has ended
-//   tick(monotonic_ns())                                           // once a second
+//   tick(monotonic_ns())                                           // after each batch, or often
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "libkv/base/clock.hpp"
 #include "libkv/base/env.hpp"
 #include "libkv/base/status.hpp"
 #include "libkv/keyspace/keyspace.hpp"
@@ -32,6 +33,8 @@ namespace kv {
 enum class Fsync : std::uint8_t { always, everysec, no };
 enum class SnapshotFormat : std::uint8_t { text, binary };  // kv.db, kv.bin
 
+using MonotonicClock = std::int64_t (*)() noexcept;
+
 struct PersistenceSettings {
   std::string folder = ".";
   bool log = true;  // --persist was given. If not: data is loaded, nothing is logged
@@ -39,6 +42,7 @@ struct PersistenceSettings {
   SnapshotFormat format = SnapshotFormat::text;
   unsigned keep_logs = 0;  // finished logs kept, besides the one that follows the .old snapshot
   unsigned databases = 16;
+  MonotonicClock clock = monotonic_ns;  // tests have their own
 };
 
 /// How far a load or a save has come. total is 0 when it is not known.
@@ -119,7 +123,8 @@ class Persistence {
   virtual void set_fsync(Fsync policy) = 0;
   virtual Fsync fsync() const = 0;
 
-  /// Once a second: asks for the sync under everysec, notices a deleted log.
+  /// After each batch and several times a second: asks for the sync under everysec, notices a
+  /// deleted log.
   virtual void tick(std::int64_t monotonic_ns) = 0;
   /// WAITAOF: returns when every line written so far is on the disk; blocks for one sync of the
   /// log. A failure is for good (log_failed). Without a log there is nothing to do.
@@ -148,7 +153,9 @@ class Persistence {
   virtual std::uint64_t log_base_bytes() const = 0;  ///< of the snapshot it follows
   virtual std::uint64_t log_lines() const = 0;       ///< lines since the last snapshot
   virtual std::int64_t written_ns() const = 0;       ///< time of the last line written to the file
-  virtual std::int64_t synced_ns() const = 0;     ///< time of the last line known to be on the disk
+  virtual std::int64_t synced_ns() const = 0;  ///< time of the last line known to be on the disk
+  /// How often a write waited for the disk, so that everysec's second is kept.
+  virtual std::uint64_t delayed_syncs() const = 0;
   virtual std::int64_t last_save_ns() const = 0;  ///< as-of time of the last snapshot; 0: none
   virtual Status last_save_status() const = 0;
 };

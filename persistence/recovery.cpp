@@ -19,8 +19,11 @@ class Recovery {
 
  private:
   Status load_snapshot_file();
+  Status unusable(const Status& why) const;
   Status find_first_log(std::size_t& first);
   bool new_log_fits();
+  bool cut_to_nothing();
+  Status only_old_snapshots();
   Status missing_piece() const;
   Status too_early() const;
   Status replay_logs(std::size_t first);
@@ -62,16 +65,20 @@ Status Recovery::load_snapshot_file() {
   if (snapshot_->header.version == 0) {
     out_.report.from_original = true;
     Status s = load_original_snapshot(*snapshot_, replay_, out_.report.keys);
-    return s ? s : Status{s.code(), s.message() + repair_hint()};
+    return s ? s : unusable(s);
   }
   SnapshotLoad load;
   Status s =
       load_snapshot(snapshot_->mapping->bytes(), snapshot_->format, snapshot_->name, replay_, load);
   out_.report.keys = load.keys;
-  if (s) return {};
-  std::string advice = repair_hint();
-  if (s.code() == Code::corrupt) advice = "; its data would be lost" + advice;
-  return {s.code(), join_path(path_, s.message()) + advice};
+  return s ? s : unusable(s);
+}
+
+/// Why the snapshot is no help, with what that would cost.
+Status Recovery::unusable(const Status& why) const {
+  const std::string where = join_path(path_, why.message());
+  if (why.code() != Code::corrupt) return {why.code(), where};
+  return {why.code(), where + std::string(snapshot_loss) + repair_hint()};
 }
 
 /// A new log lies ready that begins where the snapshot ends?
@@ -94,10 +101,39 @@ Status Recovery::too_early() const {
                                format_local(earliest_ns) + " (--keep-logs keeps more)"};
 }
 
+/// An empty file is picolisp-kv's empty database, unless the snapshot before it is one of ours.
+bool Recovery::cut_to_nothing() {
+  if (snapshot_->info.size != 0) return false;
+  for (const SnapshotFormat form : {SnapshotFormat::text, SnapshotFormat::binary}) {
+    const std::string name = std::string(snapshot_name(form)) + ".old";
+    const Result<std::unique_ptr<Mapping>> old = env_.map(join_path(path_, name));
+    if (!old) continue;
+    const Result<SnapshotHeader> header = read_snapshot_header((*old)->bytes(), form, name);
+    if (!header || header->version != 0) return true;
+  }
+  return false;
+}
+
+/// Nothing to start with, but the snapshot before: this is no first start.
+Status Recovery::only_old_snapshots() {
+  for (const SnapshotFormat form : {SnapshotFormat::text, SnapshotFormat::binary}) {
+    const std::string name(snapshot_name(form));
+    if (!env_.exists(join_path(path_, name + ".old"))) continue;
+    return {Code::corrupt, join_path(path_, name) + " is missing, only " + name +
+                               ".old is there: everything written after it would be lost" +
+                               repair_hint()};
+  }
+  return {};
+}
+
 /// Why the log to go on with is not there.
 Status Recovery::missing_piece() const {
   const bool any = !folder_.snapshots.empty() || !folder_.old_snapshots.empty();
   if (snapshot_ == nullptr && any && options_.until_ns != INT64_MAX) return too_early();
+  if (snapshot_ != nullptr && snapshot_->header.version == 0 && snapshot_->info.size == 0) {
+    return unusable(
+        {Code::corrupt, snapshot_->name + " is empty, and the files beside it are not"});
+  }
   const std::string have =
       snapshot_ == nullptr
           ? "there is no snapshot"
@@ -133,7 +169,9 @@ Status Recovery::find_first_log(std::size_t& first) {
     return logs.back().name == log_name ? Status{} : missing_piece();
   }
   if (snapshot_ == nullptr) return logs.empty() ? Status{} : missing_piece();
-  if (snapshot_->header.version == 0) return logs.empty() ? Status{} : missing_piece();
+  if (snapshot_->header.version == 0) {
+    return logs.empty() && !cut_to_nothing() ? Status{} : missing_piece();
+  }
   // A snapshot that was taken without a log: every log there is must be older.
   if (snapshot_->header.log_follows) return missing_piece();
   for (const LogFile& log : logs) {
@@ -277,6 +315,9 @@ Result<Recovered> Recovery::run() {
   if (!folder) return folder.status();
   folder_ = std::move(*folder);
   out_.empty_folder = folder_.logs.empty() && folder_.snapshots.empty();
+  if (out_.empty_folder) {
+    if (Status s = only_old_snapshots(); !s) return s;
+  }
   std::size_t first = 0;
   if (Status s = load_snapshot_file(); !s) return s;
   if (Status s = find_first_log(first); !s) return s;

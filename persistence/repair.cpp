@@ -189,6 +189,13 @@ Status Repair::add_logs() {
     }
     if (Status s = add_log(log); !s) return s;
   }
+  const bool log_expected = std::any_of(
+      snapshots_.begin(), snapshots_.end(),
+      [](const Candidate& file) { return file.header_good && file.header.log_follows; });
+  if (log_expected && (logs_.empty() || logs_.back().name != log_name)) {
+    note(std::string(log_name) + " is missing: what was written after " +
+         format_utc(position_.time_ns) + " is in no file and is lost");
+  }
   return {};
 }
 

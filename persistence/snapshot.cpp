@@ -40,4 +40,9 @@ Status SaveJob::run(Env& env, std::span<Keyspace* const> databases,
   return status;
 }
 
+std::string needs_database(unsigned number) {
+  return "this key is in database " + std::to_string(number) + ": start with --databases " +
+         std::to_string(number + 1) + " or more";
+}
+
 }  // namespace kv

@@ -29,6 +29,7 @@ Result<SnapshotHeader> read_snapshot_header(std::string_view bytes, SnapshotForm
 struct SnapshotLoad {
   bool replace = false;  // a key that is there already is replaced, not an error
   std::uint64_t keys = 0;
+  std::uint64_t bad_line = 0, bad_byte = 0;  // of the text form, where it can be known; 0: not
 };
 
 /// Loads a snapshot of ours into the databases. name is for messages. code corrupt: with the line
@@ -56,6 +57,9 @@ std::string text_trailer(std::uint64_t keys);
 /// False if it is none of this version.
 bool parse_text_header(std::string_view sealed, SnapshotHeader& header);
 
+/// Why a key cannot be loaded: the server was started with too few databases.
+std::string needs_database(unsigned number);
+
 /// One key in the text form, with its line break: ("key" value) and the items it needs.
 void append_key_line(std::string& out, Keyspace& keys, const Keyspace::Item& item,
                      unsigned database);
@@ -64,8 +68,12 @@ class KeyLineReader {
  public:
   KeyLineReader(const Replay& replay, bool replace)
       : replay_(replay), replace_(replace), loaded_ms_(wall_ns() / 1'000'000) {}
-  bool load(std::string_view line);
+  bool load(std::string_view line) { return read(line) && store(); }
+  /// Reads it only.
+  bool read(std::string_view line);
   const std::string& error() const noexcept { return error_; }
+  /// Of the error: corrupt, or limit if the server has too few databases.
+  Code code() const noexcept { return code_; }
 
  private:
   struct Pair {
@@ -86,6 +94,7 @@ class KeyLineReader {
   std::int64_t loaded_ms_;  // the first access of every key, for OBJECT IDLETIME
   ElementReader in_;
   std::string error_;
+  Code code_ = Code::corrupt;
   std::string_view key_;  // in kept_key_
   std::string kept_key_;
   Type type_ = Type::string;

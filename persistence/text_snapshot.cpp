@@ -7,6 +7,7 @@
 //   # kv end, 3 keys: 0123456789
 //
 // Both checksums are of every byte before them, the checksums left out (record.hpp's chain).
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -139,8 +140,10 @@ Status write_text_snapshot(File& file, const SaveJob& job, std::span<Keyspace* c
     Keyspace& database = *databases[number];
     database.for_each([&](const Keyspace::Item& item) {
       append_key_line(writer.text(), database, item, number);
+      const std::uint64_t before = writer.written();
       status = writer.flush_if_large();
-      if (++keys % keys_between_progress == 0 && progress) {
+      ++keys;
+      if ((keys % keys_between_progress == 0 || writer.written() != before) && progress) {
         progress(
             {.what = "kv.db", .done_bytes = writer.written(), .total_bytes = 0, .items = keys});
       }
@@ -228,8 +231,8 @@ bool KeyLineReader::read_items() {
 bool KeyLineReader::store() {
   Keyspace* const keys = replay_.database(database_);
   if (keys == nullptr) {
-    return fail("database " + std::to_string(database_) +
-                " does not exist (start with a larger --databases)");
+    code_ = Code::limit;
+    return fail(needs_database(database_));
   }
   Place place = keys->peek(key_, 0);
   place.seen_ms = loaded_ms_;
@@ -260,7 +263,7 @@ bool KeyLineReader::read_as(std::string_view line, std::size_t value_at, Type ty
   return (in_.element(scalar_) || fail(in_.error())) && read_items();
 }
 
-bool KeyLineReader::load(std::string_view line) {
+bool KeyLineReader::read(std::string_view line) {
   in_.clear(line);
   if (!in_.take('(') || !in_.string(key_) || !in_.take(' ')) return fail("the key is missing");
   const std::size_t value_at = in_.position();
@@ -276,7 +279,7 @@ bool KeyLineReader::load(std::string_view line) {
     good = read_as(line, value_at, stated_type_) && stated_type_ == type_;
     if (!good) return fail("the value is not of the type the line states");
   }
-  return store();
+  return true;
 }
 
 // --- the file ---
@@ -329,48 +332,114 @@ Result<SnapshotHeader> read_text_header(std::string_view bytes, std::string_view
 
 namespace {
 
-/// Before anything is loaded: header and trailer are there and every byte is right. body: between.
-Status check_text(std::string_view bytes, std::string_view name, std::string_view& body,
-                  std::uint64_t& keys) {
-  const std::size_t body_at = std::min(bytes.find('\n'), bytes.size() - 1) + 1;
-  const std::size_t trailer_at =
-      bytes.size() < 2 ? std::string_view::npos : bytes.rfind('\n', bytes.size() - 2);
-  const auto corrupt = [&](std::string_view why) {
-    return Status{Code::corrupt, std::string(name) + ": " + std::string(why)};
-  };
-  if (trailer_at == std::string_view::npos || trailer_at + 1 < body_at) {
-    return corrupt("the trailer is missing, so the file is not whole");
+/// One look at a whole file before anything of it is loaded: every byte is right, or where not.
+class TextCheck {
+ public:
+  TextCheck(std::string_view bytes, std::string_view name, SnapshotLoad& load)
+      : bytes_(bytes), name_(name), load_(load) {}
+  Status run();
+  std::string_view body() const { return body_; }  // between header and trailer
+  std::uint64_t keys() const { return keys_; }     // as the trailer says
+
+ private:
+  Status corrupt(std::string_view why) const {
+    return {Code::corrupt, std::string(name_) + ": " + std::string(why)};
   }
-  const std::string_view header = bytes.substr(0, body_at);
-  const std::string_view trailer = bytes.substr(trailer_at + 1);
+  Status corrupt_at(std::size_t byte, std::string_view why);
+  Status find_damage(std::uint32_t difference);
+  bool find_unreadable(Status& status);
+
+  std::string_view bytes_, name_, body_;
+  SnapshotLoad& load_;
+  std::size_t trailer_at_ = 0;
+  std::uint64_t keys_ = 0, lines_with_keys_ = 0;
+};
+
+constexpr std::string_view changed_or_damaged =
+    "the file was changed or damaged (after an edit by hand run: ./server --reseal)";
+/// In a longer text a chance hit of changed_byte is too likely.
+constexpr std::size_t one_byte_search_max = std::size_t{1} << 20;
+
+Status TextCheck::corrupt_at(std::size_t byte, std::string_view why) {
+  const std::string_view before = bytes_.substr(0, byte);
+  load_.bad_line = static_cast<std::uint64_t>(std::count(before.begin(), before.end(), '\n')) + 1;
+  const std::size_t line_at = before.rfind('\n');
+  load_.bad_byte = line_at == std::string_view::npos ? 0 : line_at + 1;
+  return {Code::corrupt, std::string(name_) + " line " + std::to_string(load_.bad_line) +
+                             " (byte " + std::to_string(load_.bad_byte) + "): " + std::string(why)};
+}
+
+bool TextCheck::find_unreadable(Status& status) {
+  const Replay nowhere;
+  KeyLineReader reader(nowhere, false);
+  for (std::size_t at = 0; at < body_.size();) {
+    const std::string_view line = body_.substr(at, body_.find('\n', at) + 1 - at);
+    if (line[0] != '#' && line.size() > 1) {
+      if (!reader.read(line)) {
+        const auto byte = static_cast<std::size_t>(line.data() - bytes_.data());
+        status = corrupt_at(byte, reader.error() + ": " + std::string(changed_or_damaged));
+        return true;
+      }
+      ++lines_with_keys_;
+    }
+    at += line.size();
+  }
+  return false;
+}
+
+/// The checksum covers the whole file, so it does not say where; the lines may.
+Status TextCheck::find_damage(std::uint32_t difference) {
+  Status status;
+  if (find_unreadable(status)) return status;
+  const std::string wrong = "the checksum is wrong";
+  if (lines_with_keys_ != keys_) {
+    return corrupt(wrong + ", the trailer counts " + std::to_string(keys_) +
+                   " keys and the file holds " + std::to_string(lines_with_keys_) + ": " +
+                   std::string(changed_or_damaged));
+  }
+  const std::size_t trailer_bytes = bytes_.size() - trailer_at_ - checksum_digits;
+  if (body_.size() <= one_byte_search_max) {
+    const auto behind = changed_byte(difference, body_.size() + trailer_bytes);
+    if (behind && *behind >= trailer_bytes) {
+      const std::size_t byte = trailer_at_ - 1 - (*behind - trailer_bytes);
+      return corrupt_at(byte, wrong + ", most likely because of one byte of this line: " +
+                                  std::string(changed_or_damaged));
+    }
+  }
+  return corrupt(wrong + ", though every line can be read: " + std::string(changed_or_damaged));
+}
+
+Status TextCheck::run() {
+  const std::size_t body_at = std::min(bytes_.find('\n'), bytes_.size() - 1) + 1;
+  const std::size_t break_at =
+      bytes_.size() < 2 ? std::string_view::npos : bytes_.rfind('\n', bytes_.size() - 2);
+  trailer_at_ = break_at == std::string_view::npos ? 0 : break_at + 1;
+  if (trailer_at_ < body_at) return corrupt("the trailer is missing, so the file is not whole");
+  const std::string_view header = bytes_.substr(0, body_at);
+  const std::string_view trailer = bytes_.substr(trailer_at_);
   RecordReader reader;
   if (reader.parse(header) != LineKind::sealed) return corrupt("the header is damaged");
-  std::uint32_t chain = reader.chain_after(header, 0);
-  body = bytes.substr(body_at, trailer_at + 1 - body_at);
-  chain = crc32(body, chain);
+  body_ = bytes_.substr(body_at, trailer_at_ - body_at);
+  const std::uint32_t chain = crc32(body_, reader.chain_after(header, 0));
   if (reader.parse(trailer) != LineKind::sealed) {
-    return corrupt("the trailer is missing, so the file is not whole");
+    return corrupt_at(trailer_at_, "the trailer is missing, so the file is not whole");
   }
   ElementReader in;
   in.clear(reader.sealed_text());
-  if (!in.take("end, ") || !in.number(keys) || !in.take(" keys") || !in.done()) {
-    return corrupt("the trailer is damaged");
+  if (!in.take("end, ") || !in.number(keys_) || !in.take(" keys") || !in.done()) {
+    return corrupt_at(trailer_at_, "the trailer is damaged");
   }
-  if (reader.chain_after(trailer, chain) != reader.checksum()) {
-    return corrupt(
-        "the checksum is wrong: the file was changed or damaged (after an edit by hand "
-        "run: ./server --reseal)");
-  }
-  return {};
+  const std::uint32_t right = reader.chain_after(trailer, chain);
+  return right == reader.checksum() ? Status{} : find_damage(right ^ reader.checksum());
 }
 
 }  // namespace
 
 Status load_text_snapshot(std::string_view bytes, std::string_view name, const Replay& replay,
                           SnapshotLoad& load) {
-  std::string_view body;
-  std::uint64_t keys = 0;
-  if (Status s = check_text(bytes, name, body, keys); !s) return s;
+  TextCheck check(bytes, name, load);
+  if (Status s = check.run(); !s) return s;
+  const std::string_view body = check.body();
   KeyLineReader reader(replay, load.replace);
   std::uint64_t line_number = 1;
   for (std::size_t at = 0; at < body.size();) {
@@ -380,7 +449,7 @@ Status load_text_snapshot(std::string_view bytes, std::string_view name, const R
     ++line_number;
     if (line[0] == '#' || line.size() == 1) continue;
     if (!reader.load(line)) {
-      return {Code::corrupt,
+      return {reader.code(),
               std::string(name) + " line " + std::to_string(line_number) + ": " + reader.error()};
     }
     if (++load.keys % keys_between_progress == 0 && replay.progress) {
@@ -388,9 +457,10 @@ Status load_text_snapshot(std::string_view bytes, std::string_view name, const R
           {.what = name, .done_bytes = at, .total_bytes = bytes.size(), .items = load.keys});
     }
   }
-  if (load.keys != keys) {
-    return {Code::corrupt, std::string(name) + ": the trailer counts " + std::to_string(keys) +
-                               " keys, the file holds " + std::to_string(load.keys)};
+  if (load.keys != check.keys()) {
+    return {Code::corrupt, std::string(name) + ": the trailer counts " +
+                               std::to_string(check.keys()) + " keys, the file holds " +
+                               std::to_string(load.keys)};
   }
   return {};
 }

@@ -25,6 +25,9 @@ class WriteLog {
   /// Writes the batch (and syncs it, where the policy says so). On failure nothing of it is in the
   /// file and the caller must apply nothing of it. The Status is the sentence clients are told.
   virtual Status write() = 0;
+  /// Takes the last so many lines of the batch written last out of the file: they could not be
+  /// applied. On failure they may be there, and nothing is written any more.
+  virtual Status take_back(std::size_t lines) = 0;
   /// Is a batch waiting to be written?
   virtual bool pending() const = 0;
 };

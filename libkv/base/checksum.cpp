@@ -50,12 +50,36 @@ std::uint32_t crc_short(const char* p, std::size_t n, std::uint32_t crc) noexcep
   return ~c;
 }
 
+/// undo[t]: the byte whose register has t as its highest byte (the table's are all different).
+constexpr std::array<unsigned char, 256> make_undo() {
+  std::array<unsigned char, 256> undo{};
+  for (std::size_t b = 0; b < 256; ++b) undo[tables[0][b] >> 24] = static_cast<unsigned char>(b);
+  return undo;
+}
+constexpr std::array<unsigned char, 256> undo = make_undo();
+
 }  // namespace
 
 std::uint32_t crc32(std::string_view bytes, std::uint32_t crc) noexcept {
   if (bytes.size() <= short_bytes_max) return crc_short(bytes.data(), bytes.size(), crc);
   return static_cast<std::uint32_t>(
       ::crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
+
+std::optional<std::size_t> changed_byte(std::uint32_t difference, std::size_t size) noexcept {
+  // The register is run backwards, a zero byte a step, until it is one that a single byte makes.
+  std::optional<std::size_t> found;
+  if (difference == 0) return found;
+  for (std::size_t behind = 0; behind < size; ++behind) {
+    const unsigned char byte = undo[difference >> 24];
+    const std::uint32_t rest = difference ^ tables[0][byte];
+    if (rest == 0) {
+      if (found) return std::nullopt;
+      found = behind;
+    }
+    difference = (rest << 8) | byte;
+  }
+  return found;
 }
 
 }  // namespace kv

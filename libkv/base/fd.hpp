@@ -34,6 +34,10 @@ class Fd {
   int number_ = -1;
 };
 
+/// To be called first: a program may be started with 0, 1 or 2 closed, and the next descriptor it
+/// opens would take that number: log lines would go to a client. Each gets one that refuses all
+/// reading (0) or writing (1, 2), so that what is read or written there is an error and not lost.
+void fill_standard_descriptors() noexcept;
 void set_nonblocking(int fd) noexcept;
 void set_close_on_exec(int fd) noexcept;
 

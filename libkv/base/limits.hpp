@@ -17,7 +17,11 @@ inline constexpr std::size_t args_max = 1024 * 1024;                    // argum
 inline constexpr std::size_t request_bytes_max = std::size_t{1} << 30;  // all arguments together
 inline constexpr std::size_t inline_bytes_max = 64 * 1024;              // one inline line
 inline constexpr std::size_t nesting_max = 32;                          // depth of a nested value
-inline constexpr std::size_t number_digits_max = 4096;  // of a number beyond 64 bits
+inline constexpr std::size_t number_digits_max = 4096;                // of a number beyond 64 bits
+inline constexpr std::size_t reply_bytes_max = std::size_t{1} << 30;  // beyond: an error instead
+inline constexpr std::size_t batch_replies_bytes_max =
+    std::size_t{1} << 30;  // of requests that were sent together with a write
+inline constexpr std::size_t memory_reserve_bytes = std::size_t{64} << 20;  // for when it is short
 
 // --- before a connection is authenticated ---
 inline constexpr std::size_t guest_bulk_bytes_max = 16 * 1024;
@@ -53,6 +57,9 @@ inline constexpr std::size_t envelope_header_bytes_max = 1 << 20;  // the line i
 static_assert(taken_step_bytes * 4 <= unread_bytes_max, "reports must come before the limit");
 static_assert(announcement_bytes <= PIPE_BUF, "an announcement must be written atomically");
 static_assert(value_bytes_max < request_bytes_max);
+static_assert(value_bytes_max < reply_bytes_max, "every value can be read");
+static_assert(reply_bytes_max + batch_replies_bytes_max <= child_output_bytes_max,
+              "a client that reads is never taken for one that does not");
 static_assert(request_bytes_max <= UINT32_MAX, "a frame carries 32-bit lengths");
 static_assert(guest_bulk_bytes_max <= inline_bytes_max);
 static_assert(frame_bytes_max <= read_bytes, "a leftover is never more than one read");

@@ -1,12 +1,15 @@
 // Lines for the operator: what happens on stdout with --verbose, what went wrong on stderr.
 //
 // One write a line, so lines of several processes never mix. Never a password, never a whole value.
+// Must never wait for a reader: a line that finds no room is dropped, counted, and told of later.
 #pragma once
 
 #include <string_view>
 
 namespace kv::log {
 
+/// Makes stdout and stderr such that a line for which there is no room is dropped. Before forking.
+void never_wait() noexcept;
 void set_verbose(bool on) noexcept;
 bool verbose() noexcept;
 

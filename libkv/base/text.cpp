@@ -158,6 +158,10 @@ std::string shown(std::string_view text, std::size_t bytes_max) {
   return out;
 }
 
+std::string_view as_c_text(std::string_view text, std::size_t bytes_max) noexcept {
+  return text.substr(0, std::min(text.find('\0'), bytes_max));
+}
+
 std::string quoted(std::string_view text) { return '"' + shown(text) + '"'; }
 
 bool glob_match(std::string_view pattern, std::string_view text, bool ignore_case) noexcept {

@@ -30,6 +30,11 @@ std::string shown(std::string_view text, std::size_t bytes_max = SIZE_MAX);
 /// As shown, within double quotes: Redis's quoting, which split_quoted reads back.
 std::string quoted(std::string_view text);
 
+/// What C's "%.*s" prints of text, and so Redis in its errors: up to a NUL, at most bytes_max.
+/// Redis shows some words whole; a word may have 512 MiB, and no error needs that.
+std::string_view as_c_text(std::string_view text, std::size_t bytes_max = 16 * 1024) noexcept;
+inline constexpr std::size_t c_text_bytes_max = 128;  // of a word in some of Redis's errors
+
 /// Redis's glob: * ? [abc] [^a-z] \x. Time O(pattern * text) at worst, no recursion.
 bool glob_match(std::string_view pattern, std::string_view text, bool ignore_case = false) noexcept;
 

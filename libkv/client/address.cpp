@@ -249,6 +249,8 @@ kv::Status apply_url(std::string_view url, Options& options) {
     return {Code::usage, "not a database number: " + shown(path, 40)};
   }
   if (!path.empty()) options.database = static_cast<unsigned>(database);
+  constexpr std::uint16_t redis_port = 6379;  // what every other reader of such a URL takes
+  if (scheme == "redis") options.port = redis_port;
   return apply_host_and_port(authority, options);
 }
 

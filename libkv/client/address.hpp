@@ -29,7 +29,8 @@ std::string endpoint_text(const Options& options);
 /// caller closes it. Tries every address of a host name. Fails with lost or timeout.
 kv::Result<int> open_socket(const Options& options, Deadline deadline);
 
-/// kv://[[user]:password@]host[:port][/database], redis:// alike, unix://PATH; onto options.
+/// kv://[[user]:password@]host[:port][/database], redis:// alike (port 6379), unix://PATH; onto
+/// options.
 kv::Status apply_url(std::string_view url, Options& options);
 /// KV_URL, KV_SOCKET, KV_HOST, KV_PORT, KV_PASS; onto options. Unset or empty ones change nothing.
 kv::Status apply_environment(Options& options);

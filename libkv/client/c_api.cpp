@@ -156,6 +156,7 @@ bool set_option(kv_options& o, std::string_view name, std::string_view value) {
   if (name == "reply-bytes-max") return set_number(c.reply_bytes_max, value, SIZE_MAX / 2);
   if (name == "sign") return set_flag(o.seal.sign, value);
   if (name == "require-sealed") return set_flag(o.seal.require_sealed, value);
+  if (name == "require-signed") return set_flag(o.seal.require_signed, value);
   if (name == "allow-moved") return set_flag(o.seal.allow_moved, value);
   if (name != "recipients") return false;
   auto ids = kv::crypto::parse_recipients(value);

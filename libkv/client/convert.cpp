@@ -74,14 +74,14 @@ Error error_of_reply(const std::string& text) {
 
 int exit_code_of(ErrorCode code) noexcept {
   switch (code) {
-    case ErrorCode::usage: return 2;
+    case ErrorCode::usage:
+    case ErrorCode::limit: return 2;  // nothing was sent
     case ErrorCode::connect:
     case ErrorCode::fate_unknown:
     case ErrorCode::timeout:
     case ErrorCode::protocol: return 3;
     case ErrorCode::denied: return 4;
     case ErrorCode::crypto: return 5;
-    case ErrorCode::limit:
     case ErrorCode::reply:
     case ErrorCode::memory: break;
   }

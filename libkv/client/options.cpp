@@ -126,6 +126,13 @@ Status set_database(ClientArguments& a, std::string_view value) {
   return {};
 }
 
+/// An empty one, say of a variable that is not set, must not become "whoever else is named".
+Status add_recipient(ClientArguments& a, std::string_view value) {
+  if (value.find_first_not_of(" \t\n,") == value.npos) return bad("--recipient", value, "a key");
+  a.seal.recipients.emplace_back(value);
+  return {};
+}
+
 Status set_timeout(ClientArguments& a, std::string_view value) {
   double seconds = 0;
   if (auto status = seconds_of("--timeout", value, seconds); !status) return status;
@@ -178,7 +185,8 @@ constexpr OptionRow rows[] = {
     {"--host", "HOST", "localhost", "the server's name or address"},
     {"--port", "PORT", "6378", "the server's port"},
     {"--socket", "PATH", "", "connect to this Unix socket instead"},
-    {"--url", "URL", "", "kv://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE] or unix://PATH"},
+    {"--url", "URL", "",
+     "all of it in one: kv://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE] or unix://PATH"},
     {"--user", "USER", "", "log in as this user, where the server has several"},
     {"--name", "NAME", "", "the connection's name in CLIENT LIST"},
     {"--database", "NUMBER", "0", "which of the numbered databases"},
@@ -197,6 +205,8 @@ constexpr OptionRow rows[] = {
     {"--recipient", "KEY", "", "seal for this key; may be given several times"},
     {"--sign", "", "", "sign what is sealed"},
     {"--require-sealed", "", "", "with --decrypt: an element that is not sealed is an error"},
+    {"--require-signed", "", "",
+     "with --decrypt: what is not signed, or not by a key you trust, is an error"},
     {"--allow-moved", "", "", "with --decrypt: accept a value stored under another name"},
     {"--reencrypt", "PREFIX", "", "seal everything under PREFIX again for today's recipients"},
     {"--keys", "", "", "say which keys would be used, and why one cannot be"},
@@ -235,11 +245,10 @@ constexpr Apply applies[] = {
     set_flag<&ClientArguments::fail_nil>,
     set_seal_flag<&client::SealOptions::seal>,
     set_seal_flag<&client::SealOptions::open>,
-    [](ClientArguments& a, std::string_view v) {
-      return a.seal.recipients.emplace_back(v), Status{};
-    },
+    add_recipient,
     set_seal_flag<&client::SealOptions::sign>,
     set_seal_flag<&client::SealOptions::require_sealed>,
+    set_seal_flag<&client::SealOptions::require_signed>,
     set_seal_flag<&client::SealOptions::allow_moved>,
     set_task<ClientTask::reencrypt>,
     set_task<ClientTask::keys>,
@@ -319,6 +328,23 @@ void wipe_environment() noexcept {
   }
 }
 
+/// Who says how to seal and forgets to say that would otherwise store what everybody can read.
+Status check_sealing(const ClientArguments& a) {
+  const bool again = a.task == ClientTask::reencrypt, opens = a.seal.open;
+  const bool seals = a.seal.seal || again;
+  const auto wants = [](std::string_view option, std::string_view other) {
+    return Status(Code::usage, std::string(option) + " does nothing without " + std::string(other));
+  };
+  if (a.seal.sign && !seals) return wants("--sign", "--encrypt");
+  if (!a.seal.recipients.empty() && !seals && a.task != ClientTask::keys) {
+    return wants("--recipient", "--encrypt");
+  }
+  if (a.seal.require_sealed && !opens) return wants("--require-sealed", "--decrypt");
+  if (a.seal.require_signed && !opens && !again) return wants("--require-signed", "--decrypt");
+  if (a.seal.allow_moved && !opens && !again) return wants("--allow-moved", "--decrypt");
+  return {};
+}
+
 Status check_together(const ClientArguments& a) {
   const bool runs_command = a.task == ClientTask::command;
   if (!runs_command && !a.command.empty() && a.task != ClientTask::help) {
@@ -330,7 +356,8 @@ Status check_together(const ClientArguments& a) {
     return {Code::usage, "--poll and --watch want a command"};
   }
   if (!a.command.empty() && a.command[0].empty()) return {Code::usage, "the command is empty"};
-  return {};
+  if (a.task == ClientTask::help || a.task == ClientTask::version) return {};
+  return check_sealing(a);
 }
 
 }  // namespace
@@ -366,14 +393,7 @@ std::string client_help() {
       "  client [options] < FILE                run one command a line\n"
       "  client [options]                       the console, on a terminal\n\n"
       "After the command word everything is data, except -- FILE.\n\nOptions:\n";
-  for (const OptionRow& row : rows) {
-    std::string left = "  " + std::string(row.name);
-    if (!row.argument.empty()) left += " " + std::string(row.argument);
-    left.resize(std::max<std::size_t>(left.size() + 1, 24), ' ');
-    out += left + std::string(row.help);
-    if (!row.default_value.empty()) out += " (" + std::string(row.default_value) + ")";
-    out += "\n";
-  }
+  out += options_help(rows);
   out +=
       "\nEnvironment: KV_PASS, KV_HOST, KV_PORT, KV_SOCKET, KV_URL, KV_RECIPIENTS.\n"
       "Exit status: 0 success, 1 error reply, 2 usage, 3 cannot connect or connection lost,\n"

@@ -12,17 +12,11 @@
 #include <string_view>
 #include <vector>
 
+#include "libkv/base/option_row.hpp"
 #include "libkv/base/status.hpp"
 #include "libkv/client/kv/client.hpp"
 
 namespace kv {
-
-struct OptionRow {
-  std::string_view name;           // "--pass"
-  std::string_view argument;       // "PASSWORD"; empty: takes none
-  std::string_view default_value;  // as shown; empty: none
-  std::string_view help;           // one sentence, no full stop
-};
 
 /// In the order --help shows them.
 std::span<const OptionRow> client_options() noexcept;

@@ -38,10 +38,13 @@ void append_atom(std::string& out, const Value& value) {
   out.push_back('\n');
 }
 
+bool is_container(const Value& value) noexcept {
+  return value.kind() == Kind::list || value.kind() == Kind::map;
+}
+
 // indent: blanks before every line but the first, whose place is taken by the parent's number.
 void append_value(std::string& out, const Value& value, std::size_t indent) {
-  const bool container = value.kind() == Kind::list || value.kind() == Kind::map;
-  if (!container) return append_atom(out, value);
+  if (!is_container(value)) return append_atom(out, value);
   const Shape shape = shape_of(value);
   if (value.size() == 0) {
     out.append(shape.empty).push_back('\n');
@@ -60,7 +63,12 @@ void append_value(std::string& out, const Value& value, std::size_t indent) {
       append_value(out, value.map()[i].key, deeper);
       out.pop_back();
       out += " => ";
+      const std::size_t start = out.size();
       append_value(out, value.map()[i].value, deeper);
+      // A value of several lines begins on a line of its own.
+      if (out.find('\n', start) + 1 < out.size() && is_container(value.map()[i].value)) {
+        out.insert(start, "\n" + std::string(deeper, ' '));
+      }
     }
   }
 }

@@ -23,6 +23,10 @@ Place place_of_value(const CommandDoc& doc, const std::vector<std::string>& word
   return Place::value(doc.key_step == 2 ? words[i - 1] : words[key]);
 }
 
+int last_value(const CommandDoc& doc, int count) noexcept {
+  return doc.value_last < 0 ? count + doc.value_last : doc.value_last;
+}
+
 Status check_sealable(const CommandDoc* doc, const std::vector<std::string>& words) {
   const std::string word = to_upper(shown(words[0], 40));
   if (doc == nullptr) {
@@ -38,7 +42,12 @@ Status check_sealable(const CommandDoc* doc, const std::vector<std::string>& wor
     return {Code::crypto, word + " stores no value that could be sealed; nothing was sent"};
   }
   const auto count = static_cast<int>(words.size());
-  if (doc->arity >= 0 ? count != doc->arity : count < -doc->arity) {
+  const bool enough = doc->arity >= 0 ? count == doc->arity : count >= -doc->arity;
+  // MSET a 1 b: the server would refuse it, but who forgot a key has put a value in its place.
+  const bool whole =
+      doc->value_last >= 0 ||
+      (last_value(*doc, count) - doc->value_first) % std::max(doc->value_step, 1) == 0;
+  if (!enough || !whole) {
     return {Code::crypto, "wrong number of arguments for " + word + "; nothing was sent"};
   }
   return {};
@@ -64,8 +73,7 @@ Status Sealing::seal(std::vector<std::string>& words) {
     sealer_.emplace(*std::move(made));
   }
   const auto count = static_cast<int>(words.size());
-  const int last = doc->value_last < 0 ? count + doc->value_last : doc->value_last;
-  for (int i = doc->value_first; i <= std::min(last, count - 1);
+  for (int i = doc->value_first; i <= std::min(last_value(*doc, count), count - 1);
        i += std::max(doc->value_step, 1)) {
     std::string& word = words[static_cast<std::size_t>(i)];
     auto sealed = sealer_->seal(word, place_of_value(*doc, words, static_cast<std::size_t>(i)));
@@ -87,18 +95,20 @@ Status Sealing::ready_to_open() {
 Status Sealing::open_text(const Place& place, Value& value) {
   if (value.kind() != Kind::text || value.form() == Form::status) return {};
   if (!crypto::is_sealed(value.text())) {
-    if (!options_.require_sealed) return {};
+    if (!options_.require_sealed && !options_.require_signed) return {};
     return {Code::crypto, "not sealed: " + crypto::describe(place)};
   }
   if (auto status = ready_to_open(); !status) return status;
   auto opened = opener_->open(value.text(), place,
                               {.require_sealed = options_.require_sealed,
-                               .require_signed = false,
+                               .require_signed = options_.require_signed,
                                .allow_moved = options_.allow_moved});
   // Whatever is wrong with a sealed value, a damaged one included, is a failure to open it.
   if (!opened) return {Code::crypto, opened.status().message()};
   if (options_.on_note) {
-    if (!opened->signature_note.empty()) options_.on_note(opened->signature_note);
+    if (!opened->signature_note.empty()) {
+      options_.on_note(crypto::describe(place) + ": " + opened->signature_note);
+    }
     if (!opened->moved_from.empty()) {
       options_.on_note(crypto::describe(place) + " holds what was sealed for " +
                        opened->moved_from);
@@ -110,61 +120,85 @@ Status Sealing::open_text(const Place& place, Value& value) {
   return {};
 }
 
-/// Every text in the value, bound to nothing that could be known.
-Status Sealing::open_all(Value& value) {
+/// Every text in the value, all found at that place.
+Status Sealing::open_all(const Place& place, Value& value) {
   Status status;
-  if (value.kind() == Kind::text) return open_text(Place::anywhere(), value);
+  if (value.kind() == Kind::text) return open_text(place, value);
   if (value.kind() == Kind::list) {
     for (Value& item : value.mutable_list()) {
-      if (status.ok()) status = open_all(item);
+      if (status.ok()) status = open_all(place, item);
     }
   }
   if (value.kind() == Kind::map) {
     for (Value::Pair& pair : value.mutable_map()) {
-      if (status.ok()) status = open_all(pair.value);
+      if (status.ok()) status = open_all(place, pair.value);
     }
   }
   return status;
 }
 
-/// The replies of the hash commands: the fields are in the request or, for HGETALL, in the reply.
+/// Fields and values of a hash, in turns or as lists of two.
+Status Sealing::open_pairs(std::string_view key, Value& list) {
+  Status status;
+  Value::List& items = list.mutable_list();
+  for (std::size_t i = 0; i < items.size() && status.ok(); ++i) {
+    if (items[i].kind() == Kind::list && items[i].size() == 2) {
+      Value::List& pair = items[i].mutable_list();
+      status = open_text(Place::hash_field(key, pair[0].text()), pair[1]);
+    } else if (i % 2 == 1) {
+      status = open_text(Place::hash_field(key, items[i - 1].text()), items[i]);
+    }
+  }
+  return status;
+}
+
+/// The replies of the hash commands: the fields are in the request or in the reply.
 Status Sealing::open_fields(Arguments request, Value& reply) {
   const std::string_view key = request[1];
+  const auto is = [&request](std::string_view word) {
+    return equals_ignoring_case(request[0], word);
+  };
   Status status;
-  if (equals_ignoring_case(request[0], "hget") && request.size() == 3) {
+  if (is("hkeys") || is("hfind")) return status;  // names, which are never sealed
+  if (is("hget") && request.size() == 3) {
     return open_text(Place::hash_field(key, request[2]), reply);
   }
-  if (equals_ignoring_case(request[0], "hmget") && reply.size() + 2 == request.size()) {
+  if (is("hmget") && reply.size() + 2 == request.size()) {
     for (std::size_t i = 0; i < reply.list().size() && status.ok(); ++i) {
       status = open_text(Place::hash_field(key, request[i + 2]), reply.mutable_list()[i]);
     }
     return status;
   }
-  if (equals_ignoring_case(request[0], "hgetall") && reply.kind() == Kind::map) {
+  if (is("hgetall") && reply.kind() == Kind::map) {
     for (Value::Pair& pair : reply.mutable_map()) {
       if (status.ok()) status = open_text(Place::hash_field(key, pair.key.text()), pair.value);
     }
     return status;
   }
-  return equals_ignoring_case(request[0], "hkeys") ? Status{} : open_all(reply);
+  if (is("hscan") && reply.kind() == Kind::list && reply.size() == 2) {
+    Value& page = reply.mutable_list()[1];
+    return page.kind() == Kind::list ? open_pairs(key, page) : status;
+  }
+  if (is("hrandfield")) {
+    const bool with_values = request.size() == 4 && reply.kind() == Kind::list;
+    return with_values ? open_pairs(key, reply) : status;
+  }
+  return open_all(Place::some_field(key), reply);
 }
 
 Status Sealing::open(Arguments request, Value& reply) {
   const CommandDoc* doc = find_command_doc(request[0]);
   const auto key = doc == nullptr ? 0 : static_cast<std::size_t>(std::max(doc->key_first, 0));
   Status status;
-  if (key == 0 || key >= request.size()) {
-    status = open_all(reply);
+  if (equals_ignoring_case(request[0], "lmpop") && reply.size() == 2) {
+    Value::List& named = reply.mutable_list();  // the list's name and its elements
+    status = open_all(Place::element(named[0].text()), named[1]);
+  } else if (key == 0 || key >= request.size()) {
+    status = open_all(Place::anywhere(), reply);
   } else if (doc->group == "hash") {
     status = open_fields(request, reply);
   } else if (doc->group == "list") {
-    if (reply.kind() == Kind::list) {
-      for (Value& item : reply.mutable_list()) {
-        if (status.ok()) status = open_text(Place::element(request[key]), item);
-      }
-    } else {
-      status = open_text(Place::element(request[key]), reply);
-    }
+    status = open_all(Place::element(request[key]), reply);
   } else if (equals_ignoring_case(request[0], "mget") && reply.size() + 1 == request.size()) {
     for (std::size_t i = 0; i < reply.list().size() && status.ok(); ++i) {
       status = open_text(Place::value(request[i + 1]), reply.mutable_list()[i]);
@@ -172,20 +206,37 @@ Status Sealing::open(Arguments request, Value& reply) {
   } else if (doc->group == "string" && reply.kind() == Kind::text) {
     status = open_text(Place::value(request[key]), reply);
   } else {
-    status = open_all(reply);
+    status = open_all(Place::anywhere(), reply);
   }
   if (!status) reply = {};
   return status;
 }
 
+namespace {
+
+/// The stored list: a text, or a list with an id an element. Nothing if there is none.
+Result<std::optional<std::string>> stored_recipients(Access::Impl& connection) {
+  constexpr std::string_view key = crypto::recipients_key;
+  auto reply = connection.exchange(std::array<std::string_view, 2>{"GET", key});
+  if (reply && reply->is_error() && reply->text().starts_with("WRONGTYPE")) {
+    reply = connection.exchange(std::array<std::string_view, 4>{"LRANGE", key, "0", "-1"});
+  }
+  if (!reply) return reply.error();
+  if (!reply->is_error()) return text_of_list(*reply);
+  Error error = error_of_reply(reply->text());
+  error.message =
+      "cannot read the list of recipients at " + std::string(key) + ": " + error.message;
+  return error;
+}
+
+}  // namespace
+
 Result<crypto::Recipients> recipients_for(Access::Impl& connection, const SealOptions& options) {
   std::optional<std::string> stored;
   if (options.recipients.empty()) {
-    auto reply =
-        connection.exchange(std::array<std::string_view, 2>{"GET", crypto::recipients_key});
-    if (!reply) return reply.error();
-    if (reply->is_error()) return error_of_reply(reply->text());
-    stored = text_of_list(*reply);
+    auto read = stored_recipients(connection);
+    if (!read) return read.error();
+    stored = *std::move(read);
   }
   auto chosen = crypto::choose_recipients(options.recipients, stored,
                                           std::getenv(crypto::recipients_variable));
@@ -197,7 +248,8 @@ namespace {
 
 bool same(const SealOptions& a, const SealOptions& b) {
   return a.seal == b.seal && a.open == b.open && a.recipients == b.recipients && a.sign == b.sign &&
-         a.require_sealed == b.require_sealed && a.allow_moved == b.allow_moved;
+         a.require_sealed == b.require_sealed && a.require_signed == b.require_signed &&
+         a.allow_moved == b.allow_moved;
 }
 
 }  // namespace

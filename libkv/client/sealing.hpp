@@ -30,7 +30,8 @@ class Sealing {
  private:
   friend Result<Sealing*> sealing_of(Access::Impl&, const SealOptions&);
   Status open_text(const crypto::Place& place, Value& value);
-  Status open_all(Value& value);
+  Status open_all(const crypto::Place& place, Value& value);
+  Status open_pairs(std::string_view key, Value& list);
   Status open_fields(Arguments request, Value& reply);
   Status ready_to_open();
 

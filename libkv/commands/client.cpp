@@ -87,7 +87,7 @@ std::optional<ClientType> client_type(std::string_view word) {
 }
 
 void unknown_type(Call& call, std::string_view word) {
-  call.fail("ERR Unknown client type '" + std::string(word.substr(0, 128)) + "'");
+  call.fail("ERR Unknown client type '" + std::string(as_c_text(word)) + "'");
 }
 
 // --- subcommands ---
@@ -171,7 +171,7 @@ bool kill_option(Call& call, std::size_t i, Victims& victims) {
     victims.local_address = value;
   } else if (call.is(i, "USER")) {
     if (value != "default")
-      return call.fail("ERR No such user '" + std::string(value.substr(0, 128)) + "'"), false;
+      return call.fail("ERR No such user '" + std::string(as_c_text(value)) + "'"), false;
   } else if (call.is(i, "SKIPME") && (call.is(i + 1, "yes") || call.is(i + 1, "no"))) {
     victims.skip_me = call.is(i + 1, "yes");
   } else {
@@ -226,7 +226,8 @@ void set_name(Call& call) {
 void set_info(Call& call) {
   const bool name = call.is(2, "LIB-NAME");
   if (!name && !call.is(2, "LIB-VER"))
-    return call.fail("ERR Unrecognized option '" + std::string(call.arg(2).substr(0, 128)) + "'");
+    return call.fail("ERR Unrecognized option '" +
+                     std::string(as_c_text(call.arg(2), c_text_bytes_max)) + "'");
   if (!check_name(call, call.arg(3), name ? "lib-name" : "lib-ver")) return;
   (name ? call.session.library_name : call.session.library_version) = call.arg(3);
   call.reply.ok();

@@ -45,7 +45,7 @@ bool settings_of(Call& call, std::vector<const Setting*>& settings) {
     const Setting* setting = find_setting(call, call.arg(i));
     if (setting == nullptr) {
       call.fail("ERR Unknown option or number of arguments for CONFIG SET - '" +
-                std::string(call.arg(i).substr(0, 128)) + "'");
+                std::string(as_c_text(call.arg(i))) + "'");
       return false;
     }
     if (!setting->set) return refuse(call, setting->name, "can't set immutable config"), false;

@@ -100,8 +100,7 @@ bool hello_options(Call& call) {
       if (!name_session(call, call.arg(i + 1))) return false;
       ++i;
     } else {
-      call.fail("ERR Syntax error in HELLO option '" + std::string(call.arg(i).substr(0, 128)) +
-                "'");
+      call.fail("ERR Syntax error in HELLO option '" + std::string(as_c_text(call.arg(i))) + "'");
       return false;
     }
   }

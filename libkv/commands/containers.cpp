@@ -17,14 +17,12 @@ constexpr Container kContainers[] = {
     {"object", object_subcommands},   {"slowlog", slowlog_subcommands},
 };
 
-constexpr std::size_t kShownBytesMax = 128;  // of a client's own words in an error
-
 std::string try_help(const Call& call) { return "Try " + to_upper(call.command.name) + " HELP."; }
 
 // DEBUG and SLOWLOG GET answer both mistakes with one sentence, as Redis does.
 void unknown_or_arity(Call& call) {
   call.fail("ERR unknown subcommand or wrong number of arguments for '" +
-            std::string(call.arg(1).substr(0, kShownBytesMax)) + "'. " + try_help(call));
+            std::string(as_c_text(call.arg(1), c_text_bytes_max)) + "'. " + try_help(call));
 }
 
 }  // namespace
@@ -53,7 +51,8 @@ void run_container(Call& call) {
   if (row == nullptr) {
     if (debug) return unknown_or_arity(call);
     return call.fail("ERR unknown subcommand '" +
-                     std::string(call.arg(1).substr(0, kShownBytesMax)) + "'. " + try_help(call));
+                     std::string(as_c_text(call.arg(1), c_text_bytes_max)) + "'. " +
+                     try_help(call));
   }
   if (!arity_allows(row->arity, call.argc())) {
     if (debug) return unknown_or_arity(call);

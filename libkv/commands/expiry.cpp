@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "libkv/base/text.hpp"
 #include "libkv/commands/call.hpp"
 #include "libkv/commands/support.hpp"
 
@@ -22,7 +23,7 @@ bool read_conditions(Call& call, Conditions& conditions) {
     else if (call.is(i, "XX")) conditions.xx = true;
     else if (call.is(i, "GT")) conditions.gt = true;
     else if (call.is(i, "LT")) conditions.lt = true;
-    else return call.fail("ERR Unsupported option " + std::string(call.arg(i))), false;
+    else return call.fail("ERR Unsupported option " + std::string(as_c_text(call.arg(i)))), false;
   }
   const auto& [nx, xx, gt, lt] = conditions;
   if (nx && (xx || gt || lt)) {

@@ -127,10 +127,12 @@ void persistence_section(Call& call, Text& out) {
   out.line("rdb_last_bgsave_status", state.last_save_status);
   out.line("rdb_last_bgsave_time_sec", state.last_save_duration_s);
   out.line("rdb_current_bgsave_time_sec", state.current_save_s).line("rdb_saves", state.saves);
+  out.line("current_save_keys_processed", state.save_keys);
+  out.line("current_save_keys_total", state.save_keys_total);
   out.line("rdb_last_cow_size", state.last_cow_bytes).line("aof_enabled", state.aof_enabled);
   out.line("aof_rewrite_in_progress", state.saving && state.aof_enabled);
   out.line("aof_rewrite_scheduled", 0).line("aof_last_bgrewrite_status", state.last_save_status);
-  out.line("aof_last_write_status", state.aof_status);
+  out.line("aof_last_write_status", state.aof_status).line("aof_delayed_fsync", state.aof_delayed);
   if (state.loading) {
     out.line("loading_start_time", call.server.counters().started_ms / 1000);
     out.line("loading_total_bytes", state.loading_total_bytes);

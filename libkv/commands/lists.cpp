@@ -3,6 +3,7 @@
 // Changes inside a list are in lists_edit.cpp, moves between lists in lists_move.cpp.
 #include <algorithm>
 
+#include "libkv/base/limits.hpp"
 #include "libkv/commands/call.hpp"
 #include "libkv/commands/dialect.hpp"
 #include "libkv/commands/stats.hpp"
@@ -38,6 +39,16 @@ void pop_one(Call& call, List& list, End end) {
   else list.pop_back();
 }
 
+/// What is popped must fit a reply, or nobody would ever see it.
+bool is_too_much(const List& list, End end, std::size_t n) {
+  std::size_t bytes = 0;
+  list.visit(end == End::head ? 0 : list.size() - n, n, [&](const Scalar& element) {
+    bytes += element.bytes.size() + 32;  // and what is around it
+    return bytes <= limits::reply_bytes_max;
+  });
+  return bytes > limits::reply_bytes_max;
+}
+
 void pop(Call& call, End end) {
   const bool counted = !call.plio() && call.argc() > 2;
   std::int64_t count = 1;
@@ -48,9 +59,12 @@ void pop(Call& call, End end) {
   if (!call.locate(1, Type::list, place)) return;
   if (!place.found()) return counted ? call.reply.nil_array() : call.reply.nil();
   if (count == 0) return call.reply.array(0);
-  if (!call.commit()) return;
   List list = call.keys().list(place);
   const std::size_t n = std::min(static_cast<std::size_t>(count), list.size());
+  if (n > 1 && is_too_much(list, end, n)) {
+    return call.fail("ERR the elements are too many bytes for one reply; ask for fewer");
+  }
+  if (!call.commit()) return;
   if (counted) call.reply.array(n);
   for (std::size_t i = 0; i < n; ++i) pop_one(call, list, end);
   call.keys().drop_if_empty(place);

@@ -203,7 +203,8 @@ void acl_cat(Call& call) {
   bool known = false;
   for (const std::string_view category : all) known |= call.is(2, category);
   if (!known)
-    return call.fail("ERR Unknown category '" + std::string(call.arg(2).substr(0, 128)) + "'");
+    return call.fail("ERR Unknown category '" +
+                     std::string(as_c_text(call.arg(2), c_text_bytes_max)) + "'");
   const std::vector<std::string> names = commands_of_category(call.arg(2));
   call.reply.array(names.size());
   for (const std::string& name : names) call.reply.bulk(name);
@@ -283,7 +284,7 @@ constexpr Command kRows[] = {
      Group::server,
      convert,
      "",
-     "Switches between text and binary snapshots and saves in the new form",
+     "Switches between text and binary snapshots until the server ends, and saves in the new form",
      "O(N)",
      "0.18"},
     {"info",

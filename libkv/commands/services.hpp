@@ -56,11 +56,13 @@ struct PersistenceState {
   std::string last_save_status = "ok";
   std::int64_t last_save_duration_s = -1;
   std::int64_t current_save_s = -1;
+  std::uint64_t save_keys = 0, save_keys_total = 0;  // of a running save: done, and all
   std::uint64_t saves = 0;
   std::uint64_t last_cow_bytes = 0;
   std::uint64_t aof_bytes = 0, aof_base_bytes = 0;
   std::string aof_status = "ok";  // or why writes are refused
   bool aof_synced = false;        // every line of the log is on the disk
+  std::uint64_t aof_delayed = 0;  // writes that waited for the disk under everysec
 };
 
 /// One line of CONFIG: its name, how to read it, how to change it (null: at start only).

@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
+#include <new>
 
+#include "libkv/base/limits.hpp"
+#include "libkv/base/memory.hpp"
 #include "libkv/base/text.hpp"
 
 namespace kv {
@@ -17,6 +20,9 @@ std::int64_t wall_ns() noexcept {
 
 // A note in TouchedKeys with this bit is an index into foreseen_, otherwise one into items_.
 constexpr std::uint32_t foreseen_mark = std::uint32_t{1} << 31;
+
+/// So many requests before its own a key's memory is asked for.
+constexpr std::size_t look_ahead = 12;
 
 /// Steps of some milliseconds, but it costs a few nanoseconds to ask.
 std::int64_t coarse_us() noexcept {
@@ -51,12 +57,17 @@ void for_each_key(const Command& command, std::span<const Scalar> args, Visit vi
   }
 }
 
+constexpr std::string_view no_memory = "OOM command not allowed: there is not enough memory for it";
+// Commands with less to store find room in the reserve, whatever else happens.
+constexpr std::size_t small_write_bytes = limits::memory_reserve_bytes / 8;
+
 std::string unknown_command(std::span<const Scalar> args) {
   std::string text = "ERR unknown command '";
-  text.append(args[0].bytes.substr(0, 128)).append("', with args beginning with: ");
+  text.append(as_c_text(args[0].bytes, c_text_bytes_max)).append("', with args beginning with: ");
   std::string shown_args;
-  for (std::size_t i = 1; i < args.size() && shown_args.size() < 128; ++i) {
-    shown_args.append("'").append(args[i].bytes.substr(0, 128 - shown_args.size())).append("' ");
+  for (std::size_t i = 1; i < args.size() && shown_args.size() < c_text_bytes_max; ++i) {
+    const std::string_view word = as_c_text(args[i].bytes, c_text_bytes_max - shown_args.size());
+    shown_args.append("'").append(word).append("' ");
   }
   return text + shown_args;
 }
@@ -68,11 +79,11 @@ std::int64_t Engine::now_ns() {
   return last_ns_;
 }
 
-/// The reads of a batch share one look at the clock, which costs a tenth of a GET; never behind a
-/// line logged before them.
-std::int64_t Engine::read_ns() {
-  if (read_ns_ == 0) read_ns_ = now_ns();
-  return std::max(read_ns_, last_ns_);
+/// The requests of a batch share one look at the clock, which costs a tenth of a GET; never behind
+/// a line logged before them.
+std::int64_t Engine::batch_ns() {
+  if (batch_ns_ == 0) batch_ns_ = now_ns();
+  return std::max(batch_ns_, last_ns_);
 }
 
 void Engine::refuse(Session& session, const Command* command, std::string_view text) {
@@ -116,14 +127,25 @@ void Engine::refuse_inadmissible(Session& session, const Command* command,
 }
 
 void Engine::submit(Session& session, std::span<const Scalar> args) {
+  try {
+    take(session, args);
+  } catch (const std::bad_alloc&) {
+    finish();  // what came before is answered before
+    refuse_for_memory(session);
+  }
+}
+
+void Engine::refuse_for_memory(Session& session) { refuse(session, nullptr, no_memory); }
+
+void Engine::take(Session& session, std::span<const Scalar> args) {
   ++session.commands;
   const Command* command = find_command(args[0].bytes);
   const bool admitted = admissible(session, command, args.size());
   if (!admitted || is_barrier(*command)) finish();
   if (!admitted) return refuse_inadmissible(session, command, args);
   if ((command->flags & kWrite) != 0) return submit_write(session, *command, args);
-  const std::int64_t time_ns = is_barrier(*command) ? now_ns() : read_ns();
-  if (items_.empty()) return run(session, *command, args, time_ns);
+  const std::int64_t time_ns = is_barrier(*command) ? now_ns() : batch_ns();
+  if (items_.empty()) return static_cast<void>(run(session, *command, args, time_ns));
   enqueue(session, *command, args, time_ns, false);
 }
 
@@ -179,7 +201,21 @@ bool Engine::try_out(Session& session, const Command& command, std::span<const S
   return call.committed();
 }
 
+/// Before it is logged: what a write may need at least. A command of many elements must not end
+/// between two of them.
+bool Engine::has_memory_for(const Command& command, std::span<const Scalar> args) const {
+  if ((command.flags & kDenyOom) == 0) return true;
+  if (!memory::hold_reserve()) return false;
+  std::size_t bytes = 0;
+  for (const Scalar& arg : args) bytes += arg.bytes.size() + 64;
+  return 2 * bytes <= small_write_bytes || memory::room_for(2 * bytes);
+}
+
 void Engine::submit_write(Session& session, const Command& command, std::span<const Scalar> args) {
+  if (!has_memory_for(command, args)) {
+    finish();
+    return refuse(session, &command, no_memory);
+  }
   if (log_ == nullptr && refusal_.empty()) {
     run(session, command, args, now_ns());
     return;
@@ -187,13 +223,13 @@ void Engine::submit_write(Session& session, const Command& command, std::span<co
   const bool conflict = !items_.empty() && conflicts(command, args);
   const Outcome outcome = conflict ? foresee(session, command, args) : Outcome::unknown;
   if (conflict && outcome == Outcome::unknown) finish();
-  const std::int64_t time_ns = log_ != nullptr ? log_->next_time(now_ns()) : now_ns();
+  const std::int64_t time_ns = log_ != nullptr ? log_->next_time(batch_ns()) : now_ns();
   if (outcome == Outcome::changes) return add_line(session, command, args, time_ns);
   // It has no line, but changes nothing only if those before it are written.
   if (outcome == Outcome::nothing) return enqueue(session, command, args, time_ns, true);
   if (!try_out(session, command, args, time_ns)) {
     // It changes nothing: like a read.
-    if (items_.empty()) return run(session, command, args, time_ns);
+    if (items_.empty()) return static_cast<void>(run(session, command, args, time_ns));
     return enqueue(session, command, args, time_ns, false);
   }
   if (!refusal_.empty()) {
@@ -208,20 +244,34 @@ void Engine::submit_write(Session& session, const Command& command, std::span<co
 void Engine::add_line(Session& session, const Command& command, std::span<const Scalar> args,
                       std::int64_t time_ns) {
   last_ns_ = std::max(last_ns_, time_ns);
+  make_room(args.size());  // a line without its request would be logged and never applied
   log_->add(time_ns, session.database, session.dialect, args);
-  enqueue(session, command, args, time_ns, true);
+  enqueue(session, command, args, time_ns, true, true);
+}
+
+void Engine::make_room(std::size_t arguments) {
+  if (items_.size() == items_.capacity()) items_.reserve(2 * items_.size() + 16);
+  const std::size_t needed = arguments_.size() + arguments;
+  if (needed > arguments_.capacity()) arguments_.reserve(std::max(needed, 2 * arguments_.size()));
 }
 
 void Engine::enqueue(Session& session, const Command& command, std::span<const Scalar> args,
-                     std::int64_t time_ns, bool needs_log) {
+                     std::int64_t time_ns, bool needs_log, bool has_line) {
+  make_room(args.size());
   const auto first = static_cast<std::uint32_t>(arguments_.size());
   arguments_.insert(arguments_.end(), args.begin(), args.end());
-  items_.push_back(
-      {&session, &command, first, static_cast<std::uint32_t>(args.size()), time_ns, needs_log});
+  items_.push_back({&session, &command, first, static_cast<std::uint32_t>(args.size()), time_ns,
+                    needs_log, has_line});
+}
+
+/// The trial looked the key up, but a long batch has pushed that out of the cache again.
+void Engine::prefetch(const Item& item, std::span<const Scalar> arguments) {
+  if (item.command->keys.first != 1 || item.count < 2) return;
+  services_.database(item.session->database).prefetch(arguments[item.first + 1].bytes);
 }
 
 void Engine::finish() {
-  read_ns_ = 0;
+  batch_ns_ = 0;
   if (items_.empty()) return;
   Status written;
   if (log_ != nullptr && log_->pending()) written = log_->write();
@@ -232,12 +282,19 @@ void Engine::finish() {
   arguments.swap(arguments_);
   touched_.clear();
   foreseen_.clear();
-  for (const Item& item : items) {
+  batch_replies_ = 0;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const Item& item = items[i];
     const std::span<const Scalar> args(arguments.data() + item.first, item.count);
+    if (i + look_ahead < items.size()) prefetch(items[i + look_ahead], arguments);
     if (item.needs_log && !written.ok()) {
       refuse(*item.session, item.command, "MISCONF " + written.message());
-    } else {
-      run(*item.session, *item.command, args, item.time_ns);
+    } else if (!item.needs_log && batch_replies_ > limits::batch_replies_bytes_max) {
+      // Requests that came together are answered together: what they ask for must be bounded.
+      refuse(*item.session, item.command,
+             "ERR too many bytes of replies to requests sent at once; ask again");
+    } else if (!run(*item.session, *item.command, args, item.time_ns) && item.has_line) {
+      written = take_back_from(std::span(items).subspan(i), arguments);
     }
   }
   // Give the memory back for the next batch, unless somebody queued meanwhile.
@@ -249,7 +306,40 @@ void Engine::finish() {
   }
 }
 
-void Engine::run(Session& session, const Command& command, std::span<const Scalar> args,
+/// The first of these could not be applied: its line leaves the log, those after it are written
+/// again without it.
+Status Engine::take_back_from(std::span<const Item> items, std::span<const Scalar> arguments) {
+  std::size_t lines = 0;
+  for (const Item& item : items) lines += item.has_line ? 1 : 0;
+  if (Status taken = log_->take_back(lines); !taken.ok()) return taken;
+  const memory::MayUseReserve whole;
+  for (const Item& item : items.subspan(1)) {
+    if (!item.has_line) continue;
+    log_->add(item.time_ns, item.session->database, item.session->dialect,
+              arguments.subspan(item.first, item.count));
+  }
+  return log_->pending() ? log_->write() : Status{};
+}
+
+/// False if memory ended; then the reply says so.
+bool Engine::apply(Call& call) {
+  try {
+    if ((call.command.flags & kWrite) == 0) {
+      call.command.run(call);
+    } else {
+      const memory::MayUseReserve whole;
+      call.command.run(call);
+    }
+    return true;
+  } catch (const std::bad_alloc&) {
+    call.reply.start_over();
+    call.reply.error(no_memory);
+    return false;
+  }
+}
+
+/// False if it is a write that could not be applied.
+bool Engine::run(Session& session, const Command& command, std::span<const Scalar> args,
                  std::int64_t time_ns) {
   std::string& out = sink_.begin_reply(session);
   const std::size_t start = out.size();
@@ -259,7 +349,7 @@ void Engine::run(Session& session, const Command& command, std::span<const Scala
   const bool timed = (++timing_ & 15) == 0;
   const std::int64_t coarse = coarse_us();
   const std::int64_t before = timed ? wall_ns() : 0;
-  command.run(call);
+  const bool done = apply(call);
   CommandCalls& calls = calls_of(command);
   ++calls.shown->first;
   if (timed) {
@@ -271,6 +361,7 @@ void Engine::run(Session& session, const Command& command, std::span<const Scala
   const std::int64_t took = coarse_us() - coarse;
   if (slow.is_slow(took)) slow.note(session, command, args, time_ns / 1'000'000, took);
   answer(session, call, out, start);
+  return done;
 }
 
 Engine::CommandCalls& Engine::calls_of(const Command& command) {
@@ -284,7 +375,14 @@ Engine::CommandCalls& Engine::calls_of(const Command& command) {
   return calls;
 }
 
-void Engine::answer(Session& session, const Call& call, std::string& out, std::size_t start) {
+void Engine::answer(Session& session, Call& call, std::string& out, std::size_t start) {
+  if (call.reply.too_large()) {
+    call.reply.start_over();
+    call.reply.error("ERR the reply would be larger than " +
+                     std::to_string(limits::reply_bytes_max) + " bytes" +
+                     (call.committed() ? "; the change was made" : ""));
+  }
+  batch_replies_ += out.size() - start;
   Counters& counters = services_.counters();
   ++counters.commands_processed;
   if (call.committed()) ++counters.changes_since_save;
@@ -307,7 +405,9 @@ Status Engine::replay(std::int64_t time_ns, unsigned database, Dialect dialect,
     return {Code::unsupported, "unknown command " + quoted(args[0].bytes.substr(0, 64))};
   }
   if (database >= services_.databases()) {
-    return {Code::limit, "database " + std::to_string(database) + " is over --databases"};
+    return {Code::limit, "this line is for database " + std::to_string(database) +
+                             ": start with --databases " + std::to_string(database + 1) +
+                             " or more"};
   }
   if ((command->flags & kWrite) == 0) return {};
   last_ns_ = std::max(last_ns_, time_ns);

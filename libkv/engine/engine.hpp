@@ -38,6 +38,8 @@ class Engine {
 
   /// Takes one request. args[0] is the command word; all bytes must stay until finish().
   void submit(Session& session, std::span<const Scalar> args);
+  /// Answers a request for which there is no memory.
+  void refuse_for_memory(Session& session);
   /// Logs, applies and answers everything submitted. Afterwards the bytes are no longer needed.
   void finish();
   /// True if requests wait for finish().
@@ -62,6 +64,7 @@ class Engine {
     std::uint32_t first, count;  // in arguments_
     std::int64_t time_ns;
     bool needs_log;  // refused if the batch's lines cannot be written
+    bool has_line;   // in the log
   };
 
   /// Of INFO commandstats: count and microseconds, which nanoseconds add up to.
@@ -73,7 +76,7 @@ class Engine {
   bool admissible(const Session& session, const Command* command, std::size_t argc) const;
   void refuse_inadmissible(Session& session, const Command* command, std::span<const Scalar> args);
   CommandCalls& calls_of(const Command& command);
-  std::int64_t read_ns();
+  std::int64_t batch_ns();
   void refuse(Session& session, const Command* command, std::string_view text);
   bool conflicts(const Command& command, std::span<const Scalar> args) const;
   void touch(const Command& command, std::span<const Scalar> args);
@@ -84,11 +87,17 @@ class Engine {
   void submit_write(Session& session, const Command& command, std::span<const Scalar> args);
   void add_line(Session& session, const Command& command, std::span<const Scalar> args,
                 std::int64_t time_ns);
+  void prefetch(const Item& item, std::span<const Scalar> arguments);
   void enqueue(Session& session, const Command& command, std::span<const Scalar> args,
-               std::int64_t time_ns, bool needs_log);
-  void run(Session& session, const Command& command, std::span<const Scalar> args,
+               std::int64_t time_ns, bool needs_log, bool has_line = false);
+  void make_room(std::size_t arguments);
+  void take(Session& session, std::span<const Scalar> args);
+  bool has_memory_for(const Command& command, std::span<const Scalar> args) const;
+  Status take_back_from(std::span<const Item> items, std::span<const Scalar> arguments);
+  bool apply(Call& call);
+  bool run(Session& session, const Command& command, std::span<const Scalar> args,
            std::int64_t time_ns);
-  void answer(Session& session, const Call& call, std::string& out, std::size_t start);
+  void answer(Session& session, Call& call, std::string& out, std::size_t start);
 
   Services& services_;
   ReplySink& sink_;
@@ -106,9 +115,10 @@ class Engine {
   std::unordered_map<const Command*, CommandCalls> calls_;
   std::uint32_t timing_ = 0;
   std::int64_t last_ns_ = 0;
-  std::int64_t read_ns_ = 0;          // the time of this batch's reads; 0: not looked up yet
+  std::int64_t batch_ns_ = 0;         // the time of this batch's reads; 0: not looked up yet
   const Command* counted_ = nullptr;  // whose calls were counted last
   CommandCalls* counted_calls_ = nullptr;
+  std::size_t batch_replies_ = 0;  // bytes of this batch's replies so far
   bool loading_ = false;
   bool active_expire_ = true;
 };

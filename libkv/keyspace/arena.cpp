@@ -16,6 +16,8 @@
 #define KV_UNPOISON(p, bytes) static_cast<void>(0)
 #endif
 
+#include "libkv/base/memory.hpp"
+
 namespace kv {
 
 struct Arena::Block {
@@ -212,6 +214,7 @@ void* Pool::try_allocate(std::size_t bytes) noexcept {
 
 void* Pool::allocate(std::size_t bytes) {
   void* p = try_allocate(bytes);
+  if (p == nullptr && memory::give_up_reserve()) p = try_allocate(bytes);
   if (p == nullptr) throw std::bad_alloc();
   return p;
 }
@@ -223,6 +226,9 @@ void Pool::deallocate(void* p, std::size_t bytes) noexcept {
 
 void* Pool::reallocate(void* p, std::size_t old_bytes, std::size_t bytes) {
   void* moved = arena().try_reallocate(p, old_bytes, bytes);
+  if (moved == nullptr && memory::give_up_reserve()) {
+    moved = arena().try_reallocate(p, old_bytes, bytes);
+  }
   if (moved == nullptr) throw std::bad_alloc();
   subtract(Arena::rounded(old_bytes));
   add(Arena::rounded(bytes));

@@ -44,12 +44,14 @@ struct Place {
 };
 
 /// The list stored at a Place. Indexes are 0-based from the head and must be in range.
-/// Cost: ends O(1); index and range O(n / chunk); remove O(n). An absent place is an empty list:
-/// the first element pushed creates it.
+/// Cost: ends O(1); index and range O(n / chunk); remove O(n). The inside of a long list is
+/// deflated (list_deque.hpp). An absent place is an empty list: the first element pushed creates
+/// it.
 class List {
  public:
   std::size_t size() const;
-  Scalar at(std::size_t index) const;  ///< valid until the next change
+  /// Valid until the next change, and while at() is called at most twice more, for any list.
+  Scalar at(std::size_t index) const;
   void push_front(const Scalar& element);
   void push_back(const Scalar& element);
   void pop_front();

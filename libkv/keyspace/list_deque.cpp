@@ -20,7 +20,7 @@ void ListDeque::destroy(ListDeque* list, Pool& owner) noexcept {
 }
 
 ListDeque::~ListDeque() {
-  for (std::size_t i = 0; i < chunks_; ++i) free_chunk(ref(i).chunk);
+  for (std::size_t i = 0; i < chunks_; ++i) free_ref(ref(i));
   if (ring_ != nullptr) pool_.deallocate(ring_, ring_size_ * sizeof(Ref));
 }
 
@@ -41,7 +41,9 @@ ListDeque::Position ListDeque::locate(std::size_t index) const noexcept {
 
 Scalar ListDeque::at(std::size_t index) const noexcept {
   const Position p = locate(index);
-  const unsigned char* element = run_of(ref(p.chunk)).find(p.index);
+  const Ref& r = ref(p.chunk);
+  const Run run = r.is_cold() ? r.cold().peek() : run_of(r);
+  const unsigned char* element = run.find(p.index);
   return packed::read_element(element);
 }
 
@@ -50,7 +52,12 @@ void ListDeque::visit(std::size_t index, std::size_t count,
   if (count == 0 || index >= size_) return;
   Position at = locate(index);
   for (; at.chunk < chunks_; ++at.chunk, at.index = 0) {
-    const Run run = run_of(ref(at.chunk));
+    const Ref& r = ref(at.chunk);
+    if (r.is_cold()) {
+      if (!visit_cold(r.cold(), at.index, count, visit)) return;
+      continue;
+    }
+    const Run run = run_of(r);
     for (const unsigned char* p = run.find(at.index); p != run.end;) {
       if (!visit(packed::read_list_element(p)) || --count == 0) return;
     }
@@ -58,7 +65,7 @@ void ListDeque::visit(std::size_t index, std::size_t count,
 }
 
 bool ListDeque::aliases(std::size_t chunk, const Scalar& element) const noexcept {
-  if (chunk >= chunks_ || element.bytes.empty()) return false;
+  if (chunk >= chunks_ || ref(chunk).is_cold() || element.bytes.empty()) return false;
   Chunk& c = *ref(chunk).chunk;
   const unsigned char* p = bytes_of(element.bytes);
   return p >= c.data() && p < c.data() + c.capacity;
@@ -66,11 +73,19 @@ bool ListDeque::aliases(std::size_t chunk, const Scalar& element) const noexcept
 
 // --- chunks and the ring ---
 
-ListDeque::Chunk* ListDeque::new_chunk(std::size_t capacity) {
-  // All of what the arena gives is used.
+/// All of what the arena has given for that capacity is used.
+ListDeque::Chunk* ListDeque::chunk_at(void* memory, std::size_t capacity) noexcept {
   capacity = Arena::rounded(sizeof(Chunk) + capacity) - sizeof(Chunk);
-  void* memory = pool_.allocate(sizeof(Chunk) + capacity);
   return new (memory) Chunk{0, 0, static_cast<std::uint32_t>(capacity)};
+}
+
+ListDeque::Chunk* ListDeque::new_chunk(std::size_t capacity) {
+  return chunk_at(pool_.allocate(sizeof(Chunk) + capacity), capacity);
+}
+
+void ListDeque::free_ref(const Ref& r) noexcept {
+  if (r.is_cold()) ColdChunk::destroy(&r.cold(), pool_);
+  else free_chunk(r.chunk);
 }
 
 /// The room of a new chunk for an element: the first one of a list starts small.
@@ -125,6 +140,7 @@ void ListDeque::add_chunk(std::size_t at, const Scalar& element) {
   c->end = c->begin + static_cast<std::uint32_t>(bytes);
   insert_ref(at, {c, 1});
   ++size_;
+  cool_behind(at);
 }
 
 /// Makes sure a chunk can take so many more bytes, and has spare ones beyond them; false if it
@@ -171,6 +187,7 @@ void ListDeque::push_front(const Scalar& element) {
   if (aliases(0, element)) return push_front({std::string(element.bytes), element.kind});
   const std::size_t bytes = packed::list_element_bytes(element);
   if (chunks_ == 0) return add_chunk(0, element);
+  open(0);
   const bool room = ref(0).chunk->begin >= bytes;
   if (!enlarge(0, bytes, room ? 0 : ref(0).chunk->capacity / 4)) return add_chunk(0, element);
   Ref& r = ref(0);
@@ -183,6 +200,7 @@ void ListDeque::push_front(const Scalar& element) {
   }
   c.begin -= static_cast<std::uint32_t>(bytes);
   packed::write_list_element(c.data() + c.begin, element);
+  r.state = State::raw;
   ++r.count;
   ++size_;
 }
@@ -192,6 +210,7 @@ void ListDeque::push_back(const Scalar& element) {
   const std::size_t last = chunks_ - 1;
   if (aliases(last, element)) return push_back({std::string(element.bytes), element.kind});
   const std::size_t bytes = packed::list_element_bytes(element);
+  open(last);
   const Chunk& old = *ref(last).chunk;
   const bool room = old.capacity - old.end >= bytes;
   if (!enlarge(last, bytes, room ? 0 : old.capacity / 4)) return add_chunk(chunks_, element);
@@ -199,6 +218,7 @@ void ListDeque::push_back(const Scalar& element) {
   const std::size_t used = r.chunk->used();
   open_gap(*r.chunk, used, bytes);
   packed::write_list_element(r.chunk->data() + r.chunk->begin + used, element);
+  r.state = State::raw;
   ++r.count;
   ++size_;
 }
@@ -214,8 +234,9 @@ void ListDeque::split(std::size_t chunk, std::size_t index) {
   std::memcpy(behind->data(), from, bytes);
   behind->end = static_cast<std::uint32_t>(bytes);
   r.chunk->end -= static_cast<std::uint32_t>(bytes);
-  const Ref second{behind, r.count - index};
-  r.count = index;
+  const Ref second{behind, r.count - static_cast<std::uint32_t>(index)};
+  r.count = static_cast<std::uint32_t>(index);
+  r.state = State::raw;
   insert_ref(chunk + 1, second);
 }
 
@@ -223,12 +244,15 @@ void ListDeque::insert(std::size_t index, const Scalar& element) {
   if (index == 0) return push_front(element);
   if (index == size_) return push_back(element);
   Position p = locate(index);
+  open(p.chunk);
   if (aliases(p.chunk, element)) return insert(index, {std::string(element.bytes), element.kind});
   const std::size_t bytes = packed::list_element_bytes(element);
   if (!enlarge(p.chunk, bytes, 0)) {
     if (p.index != 0) split(p.chunk++, p.index);
     // Now it goes between two chunks, behind the first of them if there is room.
-    if (aliases(p.chunk - 1, element) || !enlarge(p.chunk - 1, bytes, 0)) {
+    const Ref& before = ref(p.chunk - 1);
+    if (before.is_cold() && before.cold().raw_bytes() + bytes < chunk_bytes_max) open(p.chunk - 1);
+    if (before.is_cold() || aliases(p.chunk - 1, element) || !enlarge(p.chunk - 1, bytes, 0)) {
       return add_chunk(p.chunk, element);
     }
     --p.chunk;
@@ -241,16 +265,19 @@ void ListDeque::insert(std::size_t index, const Scalar& element) {
   packed::write_list_element(r.chunk->data() + r.chunk->begin + offset, element);
   ++r.count;
   ++size_;
+  touch(p.chunk);
 }
 
 void ListDeque::set(std::size_t index, const Scalar& element) {
   const Position p = locate(index);
+  open(p.chunk);
   if (aliases(p.chunk, element)) return set(index, {std::string(element.bytes), element.kind});
   unsigned char* at = run_of(ref(p.chunk)).find(p.index);
   const unsigned char* end = at;
   if (const Scalar old = packed::read_element(end);
       packed::element_bytes(old) == packed::element_bytes(element)) {
     packed::write_element(at, element);
+    touch(p.chunk);
     return;
   }
   insert(index, element);
@@ -264,12 +291,14 @@ void ListDeque::append_run(const Run& run) {
   Chunk* c = new_chunk(capacity_for(bytes));
   std::memcpy(c->data(), run.begin, bytes);
   c->end = static_cast<std::uint32_t>(bytes);
-  insert_ref(chunks_, {c, run.count});
+  insert_ref(chunks_, {c, static_cast<std::uint32_t>(run.count)});
   size_ += run.count;
 }
 
 Run ListDeque::small_run(std::size_t bytes_max) const noexcept {
-  if (chunks_ != 1 || ref(0).chunk->used() > bytes_max) return {nullptr, nullptr, 0};
+  if (chunks_ != 1 || ref(0).is_cold() || ref(0).chunk->used() > bytes_max) {
+    return {nullptr, nullptr, 0};
+  }
   return run_of(ref(0));
 }
 
@@ -277,6 +306,11 @@ Run ListDeque::small_run(std::size_t bytes_max) const noexcept {
 
 void ListDeque::erase_inside(std::size_t chunk, std::size_t index, std::size_t count) noexcept {
   Ref& r = ref(chunk);
+  if (r.is_cold()) {
+    r.cold().erase(index, count);
+    r.count -= static_cast<std::uint32_t>(count);
+    return thin(r);
+  }
   const Run run = run_of(r);
   unsigned char* from = run.find(index);
   unsigned char* to = from;
@@ -295,11 +329,12 @@ void ListDeque::erase_inside(std::size_t chunk, std::size_t index, std::size_t c
     std::memmove(from, to, static_cast<std::size_t>(run.end - to));
     r.chunk->end -= bytes;
   }
-  r.count -= count;
+  r.count -= static_cast<std::uint32_t>(count);
 }
 
-/// Moves b's elements behind a's and frees b, if a then is not too full.
+/// Moves b's elements behind a's and frees b, if both are raw and a then is not too full.
 bool ListDeque::join(Ref& a, const Ref& b) noexcept {
+  if (a.is_cold() || b.is_cold()) return false;
   const std::size_t together = a.chunk->used() + b.chunk->used();
   if (together > a.chunk->capacity / 4 * 3) return false;
   Chunk& c = *a.chunk;
@@ -309,22 +344,29 @@ bool ListDeque::join(Ref& a, const Ref& b) noexcept {
   c.begin = 0;
   c.end = static_cast<std::uint32_t>(together);
   a.count += b.count;
+  a.state = State::raw;
   free_chunk(b.chunk);
   return true;
 }
 
-/// Frees empty chunks and joins neighbours, in one pass over the ring.
+/// After a removal from many chunks: frees empty ones and joins neighbours, in one pass over the
+/// ring; what that made is cooled.
 void ListDeque::compact() noexcept {
   std::size_t kept = 0;
   for (std::size_t i = 0; i < chunks_; ++i) {
-    const Ref r = ref(i);
+    Ref r = ref(i);
     if (r.count == 0) {
-      free_chunk(r.chunk);
-    } else if (kept == 0 || !join(ref(kept - 1), r)) {
-      ref(kept++) = r;
+      free_ref(r);
+      continue;
     }
+    if (r.is_cold()) thin(r);
+    if (kept == 0 || !join(ref(kept - 1), r)) ref(kept++) = r;
   }
   chunks_ = kept;
+  for (std::size_t i = 0; i < chunks_; ++i) {
+    if (!ref(i).touched) cool(i);
+  }
+  open_ends();
 }
 
 void ListDeque::erase(std::size_t index, std::size_t count) noexcept {
@@ -341,7 +383,7 @@ void ListDeque::erase(std::size_t index, std::size_t count) noexcept {
   std::size_t whole = 0;
   for (; count != 0 && count >= ref(p.chunk + whole).count; ++whole) {
     count -= static_cast<std::size_t>(ref(p.chunk + whole).count);
-    free_chunk(ref(p.chunk + whole).chunk);
+    free_ref(ref(p.chunk + whole));
   }
   remove_refs(p.chunk, whole);
   if (count != 0) erase_inside(p.chunk, 0, count);
@@ -349,6 +391,19 @@ void ListDeque::erase(std::size_t index, std::size_t count) noexcept {
   if (p.chunk != 0 && p.chunk < chunks_ && join(ref(p.chunk - 1), ref(p.chunk))) {
     remove_refs(p.chunk, 1);
   }
+  open_ends();
+}
+
+/// Removes matching elements of one chunk, the first ones or the last ones; its count stays.
+std::size_t ListDeque::remove_inside(Ref& r, bool from_tail, std::size_t limit,
+                                     FunctionRef<bool(const Scalar&)> match) noexcept {
+  if (r.is_cold()) return r.cold().remove_matching(from_tail, limit, match);
+  Run run = run_of(r);
+  const std::size_t hits = from_tail ? packed::count_matching(run, match) : 0;
+  const std::size_t skip = hits > limit ? hits - limit : 0;
+  const std::size_t gone = packed::remove_matching(run, skip, limit, match);
+  r.chunk->end = static_cast<std::uint32_t>(run.end - r.chunk->data());
+  return gone;
 }
 
 std::size_t ListDeque::remove(std::int64_t count, FunctionRef<bool(const Scalar&)> match) noexcept {
@@ -359,16 +414,8 @@ std::size_t ListDeque::remove(std::int64_t count, FunctionRef<bool(const Scalar&
   std::size_t gone = 0;
   for (std::size_t n = 0; n < chunks_ && left != 0; ++n) {
     Ref& r = ref(from_tail ? chunks_ - 1 - n : n);
-    Run run = run_of(r);
-    std::size_t skip = 0;
-    if (from_tail) {
-      const std::size_t hits = packed::count_matching(run, match);
-      if (hits > left) skip = hits - static_cast<std::size_t>(left);
-    }
-    const std::size_t here =
-        packed::remove_matching(run, skip, static_cast<std::size_t>(left), match);
-    r.chunk->end = static_cast<std::uint32_t>(run.end - r.chunk->data());
-    r.count = run.count;
+    const std::size_t here = remove_inside(r, from_tail, static_cast<std::size_t>(left), match);
+    r.count -= static_cast<std::uint32_t>(here);
     left -= here;
     gone += here;
   }

@@ -48,7 +48,13 @@ Result<Fd> BulkSegment::create(const std::string& name) {
   try {
     const ipc::permissions mode(0600);
     ipc::shared_memory_object memory(ipc::create_only, name.c_str(), ipc::read_write, mode);
-    memory.truncate(static_cast<ipc::offset_t>(bulk_segment_bytes));
+    const int descriptor = memory.get_mapping_handle().handle;
+    // All its room now: a page that is not there when it is first written ends the process that
+    // writes (SIGBUS), be it the sibling.
+    if (const int error = ::posix_fallocate(descriptor, 0, bulk_segment_bytes); error != 0) {
+      remove(name);
+      return Status::from_errno(error, "no room for shared memory, large values take the pipe");
+    }
     return Fd(::fcntl(memory.get_mapping_handle().handle, F_DUPFD_CLOEXEC, 3));
   } catch (const ipc::interprocess_exception& error) {
     return Status(Code::no_space, "cannot make shared memory " + name + ": " + error.what());

@@ -5,6 +5,8 @@
 // bulk_reply) and given back by another (bulk_done); who may fill a slot knows by himself which are
 // free. Offsets and lengths come in frames and are checked against the size both sides mapped; the
 // sibling copies the bytes out before it looks at them, since the child could still change them.
+// It is used once both sides have mapped it, and all its room is taken when it is made; where there
+// is no room, payloads stay in the pipe.
 #pragma once
 
 #include <array>

@@ -65,11 +65,13 @@ class Channel {
   }
   /// Bytes of an unfinished frame, kept for the next read.
   std::string leftover;
-  std::unique_ptr<BulkSegment> bulk;  // null until the child has one
-  bool wants_write = false;           // the pipe was full: waiting for room
-  bool watched = false;               // the loop watches the pipe for room
-  bool dirty = false;                 // has replies that are not staged
-  bool to_send = false;               // is about to be flushed
+  std::unique_ptr<BulkSegment> bulk;  // null until the child and we have mapped it
+  std::unique_ptr<BulkSegment> bulk_to_be;
+  bool wants_write = false;  // the pipe was full: waiting for room
+  bool watched = false;      // the loop watches the pipe for room
+  bool dirty = false;        // has replies that are not staged
+  bool to_send = false;      // is about to be flushed
+  bool paused = false;       // not read from until it has read
 
  private:
   std::uint8_t flags_for(const Session& session, bool translate) const noexcept;

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 #include "libkv/base/limits.hpp"
 #include "libkv/base/log.hpp"
@@ -71,6 +72,9 @@ void Child::run() {
   for (const int signal : {SIGINT, SIGHUP, SIGPIPE}) ::signal(signal, SIG_IGN);
   ::mallopt(M_MMAP_THRESHOLD, memory_kept_bytes);
   ::mallopt(M_TRIM_THRESHOLD, memory_kept_bytes);
+  // When memory ends malloc would try another arena, and ask the kernel how many processors there
+  // are, which a child may not.
+  ::mallopt(M_ARENA_MAX, 1);
   set_title("kv child");
   if (const Status status = open_pipes(); !status.ok()) {
     log::warn("child: " + status.message());
@@ -114,6 +118,32 @@ void Child::round() {
   flush_dirty();
 }
 
+/// Does what one connection needs. If memory ends, that connection is lost and no other: what it
+/// has put in the queue half is taken out again, and the slots are given back.
+template <class Work>
+void Child::or_lose(std::uint32_t number, Work work) {
+  const std::size_t before = out_.bytes.size();
+  try {
+    work();
+    return;
+  } catch (const std::bad_alloc&) {
+  }
+  std::string_view undone =
+      std::string_view(out_.bytes).substr(std::min(before, out_.bytes.size()));
+  FrameHeader header;
+  std::string_view payload;
+  bool bad = false;
+  while (take_frame(undone, header, payload, bad)) {
+    std::uint64_t offset = 0;
+    std::uint32_t bytes = 0;
+    if (header.kind == FrameKind::bulk && read_bulk_reference(payload, offset, bytes))
+      bulk_->give_back(offset);
+  }
+  out_.bytes.resize(std::min(before, out_.bytes.size()));
+  if (connections_.contains(number)) close_connection(number);
+  log::warn("a connection is closed: there is no memory for its request or reply");
+}
+
 // Sockets are watched for edges: the kernel asks each of them half as often, and nothing has to be
 // told when a client is paused. So it is on us to remember what may still lie in a socket.
 
@@ -141,8 +171,10 @@ void Child::read_clients() {
     if (found == connections_.end()) continue;
     Connection& connection = *found->second;
     connection.queued = false;
-    if (may_read()) read_client(connection);
-    queue_to_read(connection);
+    or_lose(number, [&] {
+      if (may_read()) read_client(connection);
+      queue_to_read(connection);
+    });
   }
   reading_.clear();
 }
@@ -185,9 +217,10 @@ void Child::read_control() {
 
 void Child::take_over(const HandOver& hand_over, Fd descriptor) {
   if (hand_over.is_segment != 0) {
-    if (auto segment = BulkSegment::map(std::move(descriptor), true); segment.ok())
-      bulk_ = *std::move(segment);
-    out_.segment = bulk_.get();
+    auto segment = BulkSegment::map(std::move(descriptor), true);
+    if (!segment.ok()) return log::warn(segment.status().message());
+    bulk_ = *std::move(segment);
+    append_header(out_.bytes, {0, 0, FrameKind::mapped, 0, 0});
     return;
   }
   auto connection =
@@ -222,7 +255,9 @@ void Child::read_replies() {
   FrameHeader header;
   std::string_view payload;
   bool bad = false;
-  while (take_frame(bytes, header, payload, bad)) handle_reply(header, payload);
+  while (take_frame(bytes, header, payload, bad)) {
+    or_lose(header.connection, [&] { handle_reply(header, payload); });
+  }
   if (bad) give_up("a frame over the limit");
   std::memmove(reply_buffer_.data(), bytes.data(), bytes.size());
   reply_kept_ = bytes.size();
@@ -231,6 +266,7 @@ void Child::read_replies() {
 void Child::handle_reply(const FrameHeader& header, std::string_view payload) {
   switch (header.kind) {
     case FrameKind::attached: placeholder_.reset(); return;
+    case FrameKind::usable: out_.segment = bulk_.get(); return;
     case FrameKind::reply: {
       const auto found = connections_.find(header.connection);
       if (found == connections_.end()) return;  // its client has gone meanwhile

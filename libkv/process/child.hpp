@@ -51,6 +51,8 @@ class Child {
   void queue_to_read(Connection& connection);
   bool may_read() const noexcept;
   void read_clients();
+  template <class Work>
+  void or_lose(std::uint32_t number, Work work);
   void read_client(Connection& connection);
   void read_control();
   void take_over(const HandOver& hand_over, Fd descriptor);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -204,17 +205,22 @@ void CommandPipe::send() {
 
 }  // namespace
 
-Status prepare_command_pipe(const std::string& path) {
+Result<Fd> prepare_command_pipe(const std::string& path) {
   struct stat facts {};
-  if (::lstat(path.c_str(), &facts) != 0) return make_pipe(path);
-  if (!S_ISFIFO(facts.st_mode))
-    return {Code::usage, "--pipe " + path + ": something else is there"};
-  if (facts.st_uid != ::geteuid())
-    return {Code::denied, "--pipe " + path + " belongs to another user"};
-  if ((facts.st_mode & 077) != 0) {
-    return {Code::denied, "--pipe " + path + ": others can use it; chmod 600 it"};
+  if (::lstat(path.c_str(), &facts) != 0) {
+    if (const Status made = make_pipe(path); !made.ok()) return made;
+  } else if (!S_ISFIFO(facts.st_mode)) {
+    return Status(Code::usage, "--pipe " + path + ": something else is there");
+  } else if (facts.st_uid != ::geteuid()) {
+    return Status(Code::denied, "--pipe " + path + " belongs to another user");
+  } else if ((facts.st_mode & 077) != 0) {
+    return Status(Code::denied, "--pipe " + path + ": others can use it; chmod 600 it");
   }
-  return {};
+  Result<Fd> pipe = open_pipe(path, O_RDWR);
+  if (pipe.ok() && ::flock(pipe->get(), LOCK_EX | LOCK_NB) != 0) {
+    return Status(Code::busy, "--pipe " + path + " is served by another server");
+  }
+  return pipe;
 }
 
 void serve_command_pipe(const std::string& path, Fd connection) {

@@ -15,8 +15,9 @@
 
 namespace kv {
 
-/// Makes PATH, or takes the named pipe that is there if it is ours; refuses anything else.
-Status prepare_command_pipe(const std::string& path);
+/// Makes PATH, or takes the named pipe that is there if it is ours; refuses anything else. Kept
+/// open, it is locked: two servers would each get some of the lines.
+Result<Fd> prepare_command_pipe(const std::string& path);
 
 /// Serves until the connection ends. Never returns.
 [[noreturn]] void serve_command_pipe(const std::string& path, Fd connection);

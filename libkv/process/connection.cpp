@@ -244,7 +244,11 @@ bool Connection::flush() {
     std::size_t put = 0;
     const Io io = write_some(fd(), std::string_view(out_).substr(sent_), put);
     if (io == Io::closed) return false;
-    if (io == Io::again) return true;
+    if (io == Io::again) {
+      // What is sent goes, now and then: a client that always lags a little would cost ever more.
+      if (sent_ > out_.size() / 2) out_.erase(0, std::exchange(sent_, 0));
+      return true;
+    }
     sent_ += put;
   }
   out_.clear();

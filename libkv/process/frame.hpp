@@ -32,11 +32,13 @@ enum class FrameKind : std::uint8_t {
   closed = 4,   // the client is gone
   bulk = 5,     // a piece that lies in the child's segment: payload u64 offset, u32 length
   taken = 6,    // the client has taken so many more bytes of replies: payload u64
+  mapped = 7,   // the child has mapped its segment
   // sibling to child
   attached = 16,    // the sibling has opened both pipes
   reply = 17,       // payload: replies
   bulk_reply = 18,  // a piece of a reply that lies in the segment: payload u64 offset, u32 length
   bulk_done = 19,   // the sibling has copied a bulk piece: payload u64 offset
+  usable = 20,      // so has the sibling: the segment may be used
 };
 
 enum FrameFlag : std::uint8_t {

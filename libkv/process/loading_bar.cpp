@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "libkv/base/fd.hpp"
+#include "libkv/base/text.hpp"
 
 namespace kv {
 namespace {
@@ -24,20 +25,33 @@ std::string duration(std::int64_t seconds) {
   return std::to_string((seconds + 30) / 60) + " min";
 }
 
-}  // namespace
+bool on_terminal() { return ::isatty(STDERR_FILENO) == 1; }
 
-std::string loading_line(std::string_view what, double share, std::int64_t eta_s) {
+/// "loading kv.aof  [#####.....] 52 %"
+std::string bar(std::string_view verb, std::string_view what, double share) {
   share = std::clamp(share, 0.0, 1.0);
   const auto full = static_cast<std::size_t>(share * bar_width);
-  std::string line = "loading " + std::string(what.substr(0, name_width_max)) + "  [";
+  std::string line = std::string(verb) + " " + std::string(what.substr(0, name_width_max)) + "  [";
   line.append(full, '#').append(bar_width - full, '.');
-  line += "] " + std::to_string(static_cast<int>(share * 100)) + " %";
-  if (eta_s >= 0) line += ", " + duration(eta_s) + " left";
+  return line + "] " + std::to_string(static_cast<int>(share * 100)) + " %";
+}
+
+std::string cut(std::string line) {
   if (line.size() > line_width_max) line.resize(line_width_max);
   return line;
 }
 
-LoadingBar::LoadingBar() : terminal_(::isatty(STDERR_FILENO) == 1) {}
+}  // namespace
+
+std::string loading_line(std::string_view what, double share, std::int64_t eta_s) {
+  return cut(bar("loading", what, share) + (eta_s >= 0 ? ", " + duration(eta_s) + " left" : ""));
+}
+
+std::string saving_line(std::string_view what, double share, std::uint64_t bytes) {
+  return cut(bar("saving", what, share) + (bytes != 0 ? ", " + human_bytes(bytes) : ""));
+}
+
+LoadingBar::LoadingBar() : terminal_(on_terminal()) {}
 
 void LoadingBar::step(const Progress& progress, PersistenceState& state) {
   const auto now = Clock::now();
@@ -61,6 +75,29 @@ void LoadingBar::step(const Progress& progress, PersistenceState& state) {
 void LoadingBar::done() {
   if (shown_) put("\r\x1b[K");
   shown_ = false;
+}
+
+SavingBar::SavingBar(std::uint64_t keys)
+    : terminal_(on_terminal()), keys_(keys), next_(Clock::now() + redraw_interval) {}
+
+void SavingBar::step(const Progress& progress) {
+  if (!terminal_ || keys_ == 0) return;
+  const auto now = Clock::now();
+  if (now < next_) return;
+  next_ = now + redraw_interval;
+  const double share = static_cast<double>(progress.items) / static_cast<double>(keys_);
+  // Back to the line's beginning: the server goes on meanwhile and may have something to say.
+  put("\x1b[K" + saving_line(progress.what, share, progress.done_bytes) + "\r");
+  shown_ = true;
+}
+
+void SavingBar::done() {
+  if (shown_) put("\x1b[K");
+  shown_ = false;
+}
+
+void SavingBar::wipe_after_another() {
+  if (on_terminal()) put("\x1b[K");
 }
 
 }  // namespace kv

@@ -102,15 +102,8 @@ void declare(CLI::App& app, Options& o) {
 }
 
 void print_help() {
-  std::string text = "Usage: server --pass PASSWORD [options]\n\n";
-  for (const OptionRow& row : option_rows) {
-    std::string left = "  " + std::string(row.name);
-    if (!row.argument.empty()) left.append(" ").append(row.argument);
-    left.resize(std::max<std::size_t>(left.size() + 1, 24), ' ');
-    text.append(left).append(row.help);
-    if (!row.default_value.empty()) text.append(" (").append(row.default_value).append(")");
-    text.push_back('\n');
-  }
+  const std::string text =
+      "Usage: server --pass PASSWORD [options]\n\n" + options_help(option_rows);
   std::fputs(text.c_str(), stdout);
 }
 
@@ -119,6 +112,24 @@ ParsedOptions refused(std::string_view why) {
   line.append(why).append(" (see server --help)\n");
   std::fputs(line.c_str(), stderr);
   return {false, usage_status};
+}
+
+/// CLI11 counts and names types; people want to know what is missing.
+std::string mismatch(const std::string& theirs) {
+  const std::string name = theirs.substr(0, theirs.find(':'));
+  if (theirs.find("At Most") != theirs.npos) return name + " may be given only once";
+  for (const OptionRow& row : option_rows) {
+    if (row.name == name && !row.argument.empty())
+      return name + " wants " + std::string(row.argument);
+  }
+  return theirs;
+}
+
+/// What would do nothing is a misunderstanding, and not passed over.
+std::string_view useless(const Options& o) {
+  if (!o.into.empty() && o.until.empty()) return "--into goes with --until";
+  if (o.json && !o.check) return "--json goes with --check";
+  return {};
 }
 
 void fill_defaults(Options& o) {
@@ -195,6 +206,8 @@ ParsedOptions parse_options(int argc, const char* const* argv, Options& options)
     constexpr std::string_view unknown = "INI was not able to parse ";
     if (why.starts_with(unknown)) why = why.substr(unknown.size()) + " is not an option";
     return refused("--config: " + why);
+  } catch (const CLI::ArgumentMismatch& error) {
+    return refused(mismatch(error.what()));
   } catch (const CLI::ParseError& error) {
     return refused(error.what());
   }
@@ -206,6 +219,7 @@ ParsedOptions parse_options(int argc, const char* const* argv, Options& options)
   if (const Status status = check_config_file(options, argc, argv); !status.ok()) {
     return refused(status.message());
   }
+  if (const std::string_view why = useless(options); !why.empty()) return refused(why);
   fill_defaults(options);
   return {true, 0};
 }

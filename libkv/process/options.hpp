@@ -7,16 +7,11 @@
 #include <string_view>
 #include <vector>
 
+#include "libkv/base/option_row.hpp"
 #include "libkv/base/status.hpp"
 
 namespace kv {
 
-struct OptionRow {
-  std::string_view name;           // "--port"
-  std::string_view argument;       // "N"; empty for a flag
-  std::string_view default_value;  // shown in help; empty if there is none to speak of
-  std::string_view help;           // one sentence, no full stop
-};
 std::span<const OptionRow> server_options() noexcept;
 
 /// What the command line, the configuration file and the environment say. Plain data.

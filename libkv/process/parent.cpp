@@ -12,6 +12,7 @@
 #include <cstdio>
 
 #include "libkv/base/log.hpp"
+#include "libkv/process/bulk.hpp"
 #include "libkv/process/sandbox.hpp"
 #include "libkv/process/title.hpp"
 
@@ -34,6 +35,7 @@ Fd signal_descriptor() {
   sigprocmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGHUP, SIG_IGN);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // RLIMIT_FSIZE: an error like a full disk, here and in the sibling
   return Fd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
@@ -65,7 +67,10 @@ Parent::Parent(const Options& options, Gatekeeper gatekeeper, RunFolder folder,
       listeners_(std::move(listeners)),
       port_(port),
       run_id_(random_hex(20)),
-      executable_(own_path()) {}
+      executable_(own_path()),
+      binary_(options.binary) {
+  (void)parse_fsync(options.fsync, fsync_);
+}
 
 Parent::~Parent() = default;
 
@@ -81,7 +86,6 @@ Status Parent::start() {
   log::note("Parent PID: " + std::to_string(::getpid()));
   if (Status status = start_sibling(); !status.ok()) return status;
   watch(epoll_.get(), sibling_status_.get());
-  for (const Listener& listener : listeners_) watch(epoll_.get(), listener.fd.get());
   return {};
 }
 
@@ -154,12 +158,16 @@ void Parent::reap() {
 }
 
 void Parent::child_ended(pid_t pid, int wait_status) {
-  const auto found = children_.find(pid);
-  if (found == children_.end()) return;
+  // Names that nobody has opened would be in the way of the next child with this pid.
+  ::unlink(folder_.request_pipe(pid).c_str());
+  ::unlink(folder_.reply_pipe(pid).c_str());
+  BulkSegment::remove(folder_.segment_name(pid));
   Announcement gone;
   gone.kind = AnnouncementKind::gone;
   gone.pid = pid;
-  announce(gone);
+  if (announcements_ && !announce(gone)) untold_.push_back(gone);
+  const auto found = children_.find(pid);
+  if (found == children_.end()) return;
   if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) != SIGKILL) {
     log::warn("child " + std::to_string(pid) + " was ended by signal " +
               std::to_string(WTERMSIG(wait_status)));

@@ -22,6 +22,7 @@
 #include "libkv/process/listener.hpp"
 #include "libkv/process/options.hpp"
 #include "libkv/process/run_folder.hpp"
+#include "persistence/persistence.hpp"
 
 namespace kv {
 
@@ -63,11 +64,13 @@ class Parent {
 
   // parent_sibling.cpp
   Status start_sibling();
-  [[noreturn]] void be_sibling(int status_fd);
+  [[noreturn]] void be_sibling(int status_fd, pid_t parent);
   void hear_sibling();
   void sibling_ended(int wait_status);
   void announce_ready();
   bool announce(const Announcement& announcement);
+  bool put_announcement(const Announcement& announcement);
+  void listen_if(bool open);
   void keep_command_pipe();
   void start_command_pipe();
 
@@ -96,9 +99,13 @@ class Parent {
   Clock::time_point command_pipe_pause_{};  // no new one until then
   bool sibling_open_ = false;               // takes announcements
   bool ready_said_ = false;
+  // How the sibling writes: as the options say, then as CONVERT and CONFIG SET say.
+  bool binary_;
+  Fsync fsync_ = Fsync::everysec;
   Clock::time_point sibling_started_{};
   unsigned sibling_quick_deaths_ = 0;
 
+  std::deque<Announcement> untold_;  // ends of children for which the sibling's pipe had no room
   std::unordered_map<pid_t, std::unique_ptr<ChildProcess>> children_;
   std::unordered_map<int, ChildProcess*> by_control_;
   std::uint64_t connections_ = 0;

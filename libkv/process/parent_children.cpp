@@ -59,11 +59,7 @@ void let_gather(pid_t pid, bool several) noexcept {
 }  // namespace
 
 void Parent::accept_from(const Listener& listener) {
-  if (!sibling_open_) {
-    // Not even restarted yet: whoever connects waits in the kernel's queue for that moment.
-    ::usleep(1000);
-    return;
-  }
+  if (!sibling_open_) return;
   for (int i = 0; i < accepts_a_round; ++i) {
     Fd socket(::accept4(listener.fd.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket) {

@@ -47,8 +47,8 @@ Status Parent::start_sibling() {
   announcements_.reset();
   sibling_open_ = false;
   ::unlink(folder_.sibling_pipe().c_str());
-  const pid_t pid = ::fork();
-  if (pid == 0) be_sibling(ends[1]);
+  const pid_t parent = ::getpid(), pid = ::fork();
+  if (pid == 0) be_sibling(ends[1], parent);
   ::close(ends[1]);
   if (pid < 0) {
     ::close(ends[0]);
@@ -61,16 +61,16 @@ Status Parent::start_sibling() {
   return {};
 }
 
-void Parent::be_sibling(int status_fd) {
+void Parent::be_sibling(int status_fd, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGUSR1);
-  if (::getppid() == 1) ::_exit(1);
+  if (::getppid() != parent) ::_exit(1);  // it has died before we could ask to be told
   Fd status(::dup2(status_fd, 3));
   ::close_range(4, ~0U, 0);
   // Whatever the parent's objects hold was closed above; they are never destroyed here.
   int exit_status = 1;
   {
-    Sibling sibling(
-        {options_, gatekeeper_, folder_, port_, run_id_, executable_, std::move(status)});
+    Sibling sibling({options_, gatekeeper_, folder_, port_, run_id_, executable_, binary_, fsync_,
+                     std::move(status)});
     exit_status = sibling.run();
   }
   ::_exit(exit_status);
@@ -87,8 +87,22 @@ void Parent::hear_sibling() {
       Result<Fd> pipe = open_pipe(folder_.sibling_pipe(), O_WRONLY);
       if (pipe.ok()) announcements_ = *std::move(pipe);
       sibling_open_ = pipe.ok();
+      listen_if(sibling_open_);
     }
     if (word == 'r') announce_ready();
+    if (word == 'b' || word == 't') binary_ = word == 'b';
+    if (word >= '0' && word <= '2') fsync_ = static_cast<Fsync>(word - '0');
+  }
+}
+
+/// Without a sibling nobody can be served: whoever connects waits in the kernel's queue, and the
+/// loop is not woken for it again and again.
+void Parent::listen_if(bool open) {
+  for (const Listener& listener : listeners_) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = listener.fd.get();
+    ::epoll_ctl(epoll_.get(), open ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, event.data.fd, &event);
   }
 }
 
@@ -103,6 +117,16 @@ void Parent::announce_ready() {
 
 bool Parent::announce(const Announcement& announcement) {
   if (!announcements_) return false;
+  // A child's end is told before anything later, or its number could be mistaken for the next
+  // one's.
+  while (!untold_.empty()) {
+    if (!put_announcement(untold_.front())) return false;
+    untold_.pop_front();
+  }
+  return put_announcement(announcement);
+}
+
+bool Parent::put_announcement(const Announcement& announcement) {
   std::size_t put = 0;
   const std::string_view bytes(reinterpret_cast<const char*>(&announcement), sizeof announcement);
   return write_some(announcements_.get(), bytes, put) == Io::done;
@@ -110,7 +134,9 @@ bool Parent::announce(const Announcement& announcement) {
 
 void Parent::sibling_ended(int wait_status) {
   sibling_ = -1;
+  if (sibling_open_) listen_if(false);
   sibling_open_ = false;
+  untold_.clear();  // the next one knows nothing of these children
   sibling_status_.reset();
   announcements_.reset();
   // Its children find their pipes closed; nothing they still say can be answered.

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
@@ -71,7 +72,10 @@ Status compile(bool may_open, Filter& filter) {
 }
 
 void limit(__rlimit_resource_t resource, rlim_t most) noexcept {
-  rlimit value{most, most};
+  rlimit value{};
+  if (::getrlimit(resource, &value) == 0)
+    most = std::min(most, value.rlim_max);  // root could raise
+  value = {most, most};
   ::setrlimit(resource, &value);
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/interprocess/anonymous_shared_memory.hpp>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -53,17 +54,10 @@ struct WriterResult {
   char sentence[sentence_bytes_max] = {};
 };
 
-/// One line a second at most, so a long save shows that it moves.
-ProgressFunction progress_lines() {
-  return [last = std::int64_t{0}](const Progress& progress) mutable {
-    const std::int64_t now = now_ms() / 1000;
-    if (now == last) return;
-    if (last != 0) {
-      log::note("saving " + std::string(progress.what) + ": " + std::to_string(progress.items) +
-                " keys, " + human_bytes(progress.done_bytes));
-    }
-    last = now;
-  };
+std::uint64_t count_keys(const std::vector<std::unique_ptr<Keyspace>>& databases) {
+  std::uint64_t keys = 0;
+  for (const auto& database : databases) keys += database->size();
+  return keys;
 }
 
 }  // namespace
@@ -73,13 +67,39 @@ Saver::Saver(Env& env, Persistence& store, Counters& counters, std::function<voi
       store_(store),
       counters_(counters),
       after_fork_(std::move(after_fork)),
-      last_end_ms_(now_ms()) {}
+      shared_(boost::interprocess::anonymous_shared_memory(sizeof(std::atomic<std::uint64_t>))),
+      last_end_ms_(now_ms()) {
+  new (shared_.get_address()) std::atomic<std::uint64_t>(0);
+}
+
+std::atomic<std::uint64_t>& Saver::keys_saved() const {
+  static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+  return *static_cast<std::atomic<std::uint64_t>*>(shared_.get_address());
+}
+
+/// For INFO, for the terminal, and for the log of --verbose: a line a second at most.
+ProgressFunction Saver::progress(SavingBar& bar) {
+  return [this, &bar, last = std::int64_t{0}](const Progress& progress) mutable {
+    keys_saved().store(progress.items);
+    bar.step(progress);
+    const std::int64_t now = now_ms() / 1000;
+    if (now == last) return;
+    if (last != 0) {
+      log::note("saving " + std::string(progress.what) + ": " + std::to_string(progress.items) +
+                " keys" +
+                (progress.done_bytes == 0 ? "" : ", " + human_bytes(progress.done_bytes)));
+    }
+    last = now;
+  };
+}
 
 void Saver::be_writer(const SaveJob& job, const std::vector<Keyspace*>& databases, int result_fd) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   set_title("kv snapshot writer");
   after_fork_();
-  const Status status = job.run(env_, databases, progress_lines());
+  SavingBar bar(keys_to_save_);
+  const Status status = job.run(env_, databases, progress(bar));
+  bar.done();
   WriterResult result;
   result.cow_bytes = private_dirty_bytes();
   result.code = status.code();
@@ -104,6 +124,8 @@ Status Saver::start(const std::vector<std::unique_ptr<Keyspace>>& databases) {
     return note_result(status, now_ms()), status;
   }
   for (const auto& database : databases) database->set_access_tracking(false);
+  keys_to_save_ = count_keys(databases);
+  keys_saved().store(0);
   const pid_t pid = ::fork();
   if (pid == 0) be_writer(*job, pointers(databases), ends[1]);
   const int error = errno;
@@ -129,7 +151,9 @@ Status Saver::save_here(const std::vector<std::unique_ptr<Keyspace>>& databases)
   changes_at_start_ = counters_.changes_since_save;
   Result<SaveJob> job = store_.begin_save();
   if (!job.ok()) return note_result(job.status(), now_ms()), job.status();
-  const Status status = job->run(env_, pointers(databases), progress_lines());
+  SavingBar bar(count_keys(databases));
+  const Status status = job->run(env_, pointers(databases), progress(bar));
+  bar.done();
   store_.save_finished(status);
   note_result(status, now_ms());
   return status;
@@ -144,6 +168,7 @@ bool Saver::reaped(pid_t pid, int wait_status) {
   writer_ = -1, result_fd_ = -1;
   Status status;
   if (io != Io::done || got != sizeof result) {
+    SavingBar::wipe_after_another();
     status = {Code::io,
               "the snapshot writer was ended" +
                   (WIFSIGNALED(wait_status) ? " by signal " + std::to_string(WTERMSIG(wait_status))
@@ -202,6 +227,8 @@ void Saver::fill(PersistenceState& state) const {
   state.last_save_duration_s = last_duration_s_;
   state.current_save_s = running() ? (now_ms() - started_ms_) / 1000 : -1;
   state.saves = saves_;
+  state.save_keys = running() ? keys_saved().load() : 0;
+  state.save_keys_total = running() ? keys_to_save_ : 0;
   state.last_cow_bytes = cow_bytes_;
 }
 

@@ -6,6 +6,8 @@
 
 #include <sys/types.h>
 
+#include <atomic>
+#include <boost/interprocess/mapped_region.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -14,6 +16,7 @@
 
 #include "libkv/commands/services.hpp"
 #include "libkv/keyspace/keyspace.hpp"
+#include "libkv/process/loading_bar.hpp"
 #include "persistence/persistence.hpp"
 
 namespace kv {
@@ -40,6 +43,8 @@ class Saver {
 
  private:
   void note_result(const Status& status, std::int64_t now_ms);
+  ProgressFunction progress(SavingBar& bar);
+  std::atomic<std::uint64_t>& keys_saved() const;
   [[noreturn]] void be_writer(const SaveJob& job, const std::vector<Keyspace*>& databases,
                               int result_fd);
 
@@ -48,7 +53,9 @@ class Saver {
   Counters& counters_;
   std::function<void()> after_fork_;
   pid_t writer_ = -1;
-  int result_fd_ = -1;      // the writer's sentence when it fails
+  int result_fd_ = -1;                         // the writer's sentence when it fails
+  boost::interprocess::mapped_region shared_;  // with the writer: how many keys it has saved
+  std::uint64_t keys_to_save_ = 0;
   bool abandoned_ = false;  // we ended it ourselves
   std::int64_t started_ms_ = 0;
   std::int64_t last_end_ms_ = 0;

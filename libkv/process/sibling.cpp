@@ -16,6 +16,7 @@
 #include "libkv/base/limits.hpp"
 #include "libkv/base/log.hpp"
 #include "libkv/base/machine.hpp"
+#include "libkv/base/memory.hpp"
 #include "libkv/process/loading_bar.hpp"
 #include "libkv/process/title.hpp"
 
@@ -55,12 +56,13 @@ Fd signal_descriptor() {
   return Fd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
-PersistenceSettings persistence_settings(const Options& options) {
+PersistenceSettings persistence_settings(const SiblingSetup& setup) {
+  const Options& options = setup.options;
   PersistenceSettings settings;
   settings.folder = options.folder;
   settings.log = options.persist;
-  (void)parse_fsync(options.fsync, settings.fsync);
-  settings.format = options.binary ? SnapshotFormat::binary : SnapshotFormat::text;
+  settings.fsync = setup.fsync;
+  settings.format = setup.binary ? SnapshotFormat::binary : SnapshotFormat::text;
   settings.keep_logs = options.keep_logs;
   settings.databases = options.databases;
   return settings;
@@ -92,8 +94,7 @@ Status Sibling::open_pipes() {
   if (!epoll_ || !signals_) return Status::from_errno(errno, "cannot make the sibling's loop");
   watch(epoll_.get(), announcements_.get(), EPOLLIN);
   watch(epoll_.get(), signals_.get(), EPOLLIN);
-  std::size_t put = 0;
-  (void)write_some(setup_.parent.get(), "o", put);
+  tell_parent('o');
   return {};
 }
 
@@ -116,7 +117,7 @@ Status Sibling::restore() {
     round(0);
   };
   engine_.set_loading(true);
-  auto opened = Persistence::open(posix_env(), persistence_settings(setup_.options), replay);
+  auto opened = Persistence::open(posix_env(), persistence_settings(setup_), replay);
   bar.done();
   if (!opened.ok()) return opened.status();
   store_ = *std::move(opened);
@@ -151,10 +152,10 @@ int Sibling::run() {
     log::refuse(status.message());
     return 1;
   }
-  std::size_t put = 0;
-  (void)write_some(setup_.parent.get(), "r", put);
+  tell_parent('r');
   counters_.memory_at_start = process_use().allocated_bytes;
   next_expire_ = next_second_ = Clock::now();
+  (void)memory::hold_reserve();
   while (!ending_) {
     round(idle_timeout_ms);
     timers();
@@ -179,7 +180,8 @@ void Sibling::round(int timeout_ms) {
 
 void Sibling::serve_events(int timeout_ms) {
   epoll_event events[events_max];
-  const int count = patience_.wait(epoll_.get(), events, events_max, timeout_ms);
+  const int count =
+      patience_.wait(epoll_.get(), events, events_max, resumed_.empty() ? timeout_ms : 0);
   counters_.clock_ms = wall_ms();
   // Announcements first: a connection's frames may already wait behind its announcement.
   for (int i = 0; i < count; ++i) {
@@ -187,10 +189,14 @@ void Sibling::serve_events(int timeout_ms) {
     if (events[i].data.fd == signals_.get()) handle_signals();
     if (store_ != nullptr && events[i].data.fd == store_->sync_descriptor()) store_->sync_noticed();
   }
+  for (const int fd : std::exchange(resumed_, {})) {
+    const auto request = by_request_fd_.find(fd);
+    if (request != by_request_fd_.end()) read_or_drop(*request->second, false);
+  }
   for (int i = 0; i < count; ++i) {
     const int fd = events[i].data.fd;
     if (const auto request = by_request_fd_.find(fd); request != by_request_fd_.end()) {
-      read_channel(*request->second);
+      if (!request->second->paused) read_or_drop(*request->second, true);
     } else if (const auto reply = by_reply_fd_.find(fd); reply != by_reply_fd_.end()) {
       send(*reply->second);  // it has room again
     }
@@ -201,6 +207,7 @@ void Sibling::timers() {
   const auto now = Clock::now();
   if (!deferred_.empty()) run_deferred();
   if (!unopened_.empty()) open_unopened();
+  store_->tick(std::chrono::nanoseconds(now.time_since_epoch()).count());
   if (now >= next_expire_) {
     next_expire_ = now + expire_interval;
     engine_.expire_some();
@@ -209,7 +216,6 @@ void Sibling::timers() {
   next_second_ = now + std::chrono::seconds(1);
   measure_rates();
   close_overdue_guests();
-  store_->tick(std::chrono::nanoseconds(now.time_since_epoch()).count());
   if (saver_->due(wall_ms(), setup_.options.persist_seconds)) (void)save_in_background();
 }
 

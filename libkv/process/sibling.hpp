@@ -42,7 +42,12 @@ struct SiblingSetup {
   int port = 0;  // the one really listened on
   std::string run_id;
   std::string executable;
-  Fd parent;  // one byte each: 'o' pipe_sibling is open, 'r' ready
+  bool binary = false;  // how snapshots are written
+  Fsync fsync = Fsync::everysec;
+  /// One byte each: 'o' pipe_sibling is open, 'r' ready. And what CONVERT and CONFIG SET said,
+  /// which holds as long as the server runs, so for the next sibling too: 'b' binary, 't' text; '0'
+  /// and on: this Fsync.
+  Fd parent;
 };
 
 class Sibling : public Services, public ReplySink {
@@ -103,10 +108,15 @@ class Sibling : public Services, public ReplySink {
   void open_unopened();
   void announced_connection(const Announcement& announcement);
   void announced_gone(std::int32_t pid);
-  void read_channel(Channel& channel);
+  void retire(std::int32_t pid);
+  void read_channel(Channel& channel, bool from_pipe);
+  void read_or_drop(Channel& channel, bool from_pipe);
+  void pause(Channel& channel);
+  void resume(Channel& channel);
   class LookAhead;
   std::size_t take_frames(Channel& channel, std::string_view bytes);
   bool handle_frame(Channel& channel, const FrameHeader& header, std::string_view payload);
+  bool use_segment(Channel& channel);
   bool open_connection(Session& session, std::string_view payload);
   bool take_piece(Channel& channel, Session& session, std::string_view payload);
   bool take_request(Channel& channel, Session& session, std::string_view payload);
@@ -127,6 +137,7 @@ class Sibling : public Services, public ReplySink {
   Session* session_of(Channel& channel, std::uint32_t number);
 
   void make_settings();
+  void tell_parent(char word);
 
   SiblingSetup setup_;
   Gatekeeper gatekeeper_;
@@ -143,12 +154,14 @@ class Sibling : public Services, public ReplySink {
   std::unordered_map<int, Channel*> by_request_fd_, by_reply_fd_;
   std::string nowhere_;  // replies to a connection that has gone
   std::unordered_map<std::int32_t, std::unique_ptr<Channel>> channels_;  // by pid
-  std::vector<std::unique_ptr<Channel>> dropped_;                        // until the round ends
+  std::vector<std::unique_ptr<Channel>> retired_;  // their children have ended
+  std::vector<std::unique_ptr<Channel>> dropped_;  // until the round ends
+  std::vector<std::int32_t> resumed_;  // descriptors: what was kept of them is taken first
   std::unordered_map<std::int32_t, std::vector<std::unique_ptr<Session>>> early_;  // before a child
   std::map<std::uint64_t, Session*> sessions_;                                     // by id
   std::vector<std::unique_ptr<Session>> graveyard_;  // until the batch ends
   std::vector<Session*> closing_;                    // to be hung up on at the round's end
-  std::vector<Announcement> unopened_;  // children whose pipes found no descriptor
+  std::vector<Announcement> unopened_;               // children whose pipes found no descriptor
   std::vector<Channel*> dirty_;
   ReplyGate gate_;
   std::vector<char> arena_;  // what was read this batch; arguments point into it

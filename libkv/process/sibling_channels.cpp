@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <new>
 
 #include "libkv/base/log.hpp"
 #include "libkv/base/text.hpp"
@@ -52,8 +53,8 @@ void Sibling::read_announcements() {
         case AnnouncementKind::segment: {
           const auto channel = channels_.find(batch[i].pid);
           auto segment = BulkSegment::open(setup_.folder.segment_name(batch[i].pid));
-          if (channel != channels_.end() && segment.ok())
-            channel->second->bulk = *std::move(segment);
+          if (!segment.ok()) log::warn(segment.status().message());
+          else if (channel != channels_.end()) channel->second->bulk_to_be = *std::move(segment);
           break;
         }
       }
@@ -75,6 +76,7 @@ void Sibling::announced_child(const Announcement& announcement) {
   ::unlink(request_path.c_str());
   ::unlink(reply_path.c_str());
   if (!requests.ok() || !replies.ok()) return;  // it has died already
+  retire(pid);  // one that had the same pid and whose last frames are not read yet
   auto channel = std::make_unique<Channel>(pid, *std::move(requests), *std::move(replies));
   epoll_event event{};
   event.events = EPOLLIN;
@@ -108,6 +110,7 @@ void Sibling::announced_connection(const Announcement& announcement) {
   session->created_ms = session->last_ms = wall_ms();
   sessions_[session->id] = session.get();
   if (const auto channel = channels_.find(announcement.pid); channel != channels_.end()) {
+    close_connection(*channel->second, session->number);  // never there; never freed under a name
     channel->second->add(std::move(session));
   } else {
     early_[announcement.pid].push_back(std::move(session));
@@ -118,13 +121,38 @@ void Sibling::announced_gone(std::int32_t pid) {
   if (auto early = early_.extract(pid); !early.empty()) {
     for (auto& session : early.mapped()) forget(std::move(session));
   }
-  // What it sent before it went is still in its pipe; the end of that closes the channel.
+  retire(pid);
+}
+
+/// The child has ended and its pid may be another's soon. What it sent before is still in its pipe;
+/// the end of that closes the channel.
+void Sibling::retire(std::int32_t pid) {
+  if (auto channel = channels_.extract(pid); !channel.empty()) {
+    retired_.push_back(std::move(channel.mapped()));
+  }
 }
 
 // --- frames ---
 
-void Sibling::read_channel(Channel& channel) {
-  if (channel.unsent() > unsent_pause_bytes) return;
+/// Until the child has read what waits for it nothing is read from it, nor even looked at: a pipe
+/// that is left in the loop would wake it for ever.
+void Sibling::pause(Channel& channel) {
+  if (channel.paused) return;
+  channel.paused = true;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel.request_fd(), nullptr);
+}
+
+void Sibling::resume(Channel& channel) {
+  channel.paused = false;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = channel.request_fd();
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, event.data.fd, &event);
+  resumed_.push_back(event.data.fd);
+}
+
+void Sibling::read_channel(Channel& channel, bool from_pipe) {
+  if (channel.unsent() > unsent_pause_bytes) return pause(channel);
   const std::size_t keep = channel.leftover.size();
   if (arena_used_ + keep + limits::read_bytes > arena_.size()) {
     engine_.finish();
@@ -133,7 +161,8 @@ void Sibling::read_channel(Channel& channel) {
   char* const start = arena_.data() + arena_used_;
   std::copy(channel.leftover.begin(), channel.leftover.end(), start);
   std::size_t got = 0;
-  const Io io = read_some(channel.request_fd(), start + keep, limits::read_bytes, got);
+  const Io io =
+      from_pipe ? read_some(channel.request_fd(), start + keep, limits::read_bytes, got) : Io::done;
   if (io == Io::again) return;
   if (io == Io::closed) return drop_channel(channel, {});
   arena_used_ += keep + got;
@@ -141,6 +170,15 @@ void Sibling::read_channel(Channel& channel) {
   const std::string_view bytes(start, keep + got);
   const std::size_t taken = take_frames(channel, bytes);
   if (taken < bytes.size()) channel.leftover.assign(bytes.substr(taken));
+}
+
+/// Where memory ends and no request can be told, its child pays, not everybody.
+void Sibling::read_or_drop(Channel& channel, bool from_pipe) {
+  try {
+    read_channel(channel, from_pipe);
+  } catch (const std::bad_alloc&) {
+    drop_channel(channel, "asked for more memory than there is");
+  }
 }
 
 /// Has the memory of the next requests' keys loaded while the ones before are worked on.
@@ -183,7 +221,11 @@ std::size_t Sibling::take_frames(Channel& channel, std::string_view bytes) {
   bool bad = false;
   while (take_frame(bytes, header, payload, bad)) {
     look_ahead.step();
-    if (handle_frame(channel, header, payload)) continue;
+    if (handle_frame(channel, header, payload)) {
+      if (channel.unsent() <= unsent_pause_bytes) continue;
+      pause(channel);
+      return whole - bytes.size();
+    }
     drop_channel(channel, "sent a frame that no honest child sends");
     return whole;
   }
@@ -207,6 +249,7 @@ bool Sibling::handle_frame(Channel& channel, const FrameHeader& header, std::str
     std::memcpy(&offset, payload.data(), sizeof offset);
     return channel.bulk->give_back(offset);
   }
+  if (header.kind == FrameKind::mapped) return use_segment(channel);
   Session* session = session_of(channel, header.connection);
   if (session == nullptr) return false;
   switch (header.kind) {
@@ -218,6 +261,16 @@ bool Sibling::handle_frame(Channel& channel, const FrameHeader& header, std::str
     case FrameKind::closed: close_connection(channel, header.connection); return true;
     default: return false;
   }
+}
+
+bool Sibling::use_segment(Channel& channel) {
+  if (channel.bulk != nullptr) return false;
+  read_announcements();  // it may be announced there
+  channel.bulk = std::move(channel.bulk_to_be);
+  if (channel.bulk == nullptr) return true;  // we could not map it: the pipe goes on
+  if (!channel.dirty) dirty_.push_back(&channel);
+  channel.append_plain(FrameKind::usable, {});
+  return true;
 }
 
 bool Sibling::open_connection(Session& session, std::string_view payload) {
@@ -233,17 +286,22 @@ bool Sibling::take_piece(Channel& channel, Session& session, std::string_view pa
                                : limits::guest_bulk_bytes_max * (limits::guest_args_max + 1);
   std::string& assembly = channel.assembly(session.number);
   if (assembly.size() + payload.size() > most) return false;
-  if (assembly.capacity() < assembly.size() + payload.size()) {
-    assembly.reserve(2 * (assembly.size() + payload.size()));
+  if (session.no_room) return true;
+  try {
+    if (assembly.capacity() < assembly.size() + payload.size()) {
+      assembly.reserve(2 * (assembly.size() + payload.size()));
+    }
+    assembly.append(payload);
+  } catch (const std::bad_alloc&) {
+    session.no_room = true;  // the rest is read and forgotten; then it is told
+    std::string().swap(assembly);
   }
-  assembly.append(payload);
   return true;
 }
 
 bool Sibling::take_bulk(Channel& channel, Session& session, std::string_view payload) {
   std::uint64_t offset = 0;
   std::uint32_t bytes = 0;
-  if (channel.bulk == nullptr) read_announcements();  // its segment may be announced there
   if (channel.bulk == nullptr || !read_bulk_reference(payload, offset, bytes)) return false;
   const auto view = channel.bulk->view(offset, bytes);
   if (!view || !take_piece(channel, session, *view)) return false;
@@ -257,6 +315,11 @@ bool Sibling::take_request(Channel& channel, Session& session, std::string_view 
   const bool assembled = channel.has_assembly(session.number);
   if (assembled) {
     if (!take_piece(channel, session, payload)) return false;
+    if (std::exchange(session.no_room, false)) {
+      channel.drop_assembly(session.number);
+      engine_.finish();
+      return engine_.refuse_for_memory(session), true;
+    }
     payload = channel.assembly(session.number);
   }
   args_.clear();
@@ -382,10 +445,17 @@ void Sibling::drop_channel(Channel& channel, std::string_view why) {
   for (const std::uint32_t number : numbers) close_connection(channel, number);
   std::erase(dirty_, &channel);
   gate_.forget(&channel);
-  const auto found = channels_.find(channel.pid());
-  if (found == channels_.end()) return;
-  dropped_.push_back(std::move(found->second));
-  channels_.erase(found);
+  if (const auto found = channels_.find(channel.pid());
+      found != channels_.end() && found->second.get() == &channel) {
+    dropped_.push_back(std::move(found->second));
+    channels_.erase(found);
+    return;
+  }
+  const auto old = std::find_if(retired_.begin(), retired_.end(),
+                                [&channel](const auto& one) { return one.get() == &channel; });
+  if (old == retired_.end()) return;
+  dropped_.push_back(std::move(*old));
+  retired_.erase(old);
 }
 
 // --- replies ---
@@ -433,6 +503,7 @@ void Sibling::send(Channel& channel) {
     drop_channel(channel, "does not read its replies");
   } else {
     watch_for_room(channel);
+    if (channel.paused && channel.unsent() <= unsent_pause_bytes / 2) resume(channel);
   }
 }
 

@@ -1,8 +1,10 @@
 // What commands may ask of the sibling: the Services part of sibling.hpp.
+#include <poll.h>
+
 #include <algorithm>
 #include <chrono>
-#include <thread>
 
+#include "libkv/base/fd.hpp"
 #include "libkv/base/log.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/process/sibling.hpp"
@@ -28,7 +30,7 @@ Status yes_or_no(std::string_view text, bool& value) {
 const PersistenceState& Sibling::persistence() const {
   state_.loading = loading_;
   state_.aof_enabled = setup_.options.persist;
-  state_.binary = setup_.options.binary;
+  state_.binary = setup_.binary;
   if (store_ == nullptr || saver_ == nullptr) return state_;
   saver_->fill(state_);
   state_.binary = store_->format() == SnapshotFormat::binary;
@@ -36,6 +38,7 @@ const PersistenceState& Sibling::persistence() const {
   state_.aof_bytes = store_->log_bytes();
   state_.aof_base_bytes = store_->log_base_bytes();
   state_.aof_synced = state_.aof_enabled && store_->synced_ns() >= store_->written_ns();
+  state_.aof_delayed = store_->delayed_syncs();
   const Status status = store_->log_status();
   state_.aof_status = status.ok() ? "ok" : status.message();
   return state_;
@@ -87,7 +90,17 @@ Status Sibling::convert_format() {
     return {Code::busy, "a background save is in progress"};
   const bool binary = store_->format() == SnapshotFormat::binary;
   store_->set_format(binary ? SnapshotFormat::text : SnapshotFormat::binary);
-  return saver_->start(databases_);
+  if (Status started = saver_->start(databases_); !started.ok()) {
+    store_->set_format(binary ? SnapshotFormat::binary : SnapshotFormat::text);
+    return started;
+  }
+  tell_parent(binary ? 't' : 'b');
+  return {};
+}
+
+void Sibling::tell_parent(char word) {
+  std::size_t put = 0;
+  (void)write_some(setup_.parent.get(), {&word, 1}, put);
 }
 
 Status Sibling::reload() {
@@ -110,8 +123,15 @@ void Sibling::shutdown(bool save) {
 }
 
 void Sibling::sleep_ms(std::int64_t ms) {
-  std::this_thread::sleep_for(
-      std::chrono::milliseconds(std::clamp<std::int64_t>(ms, 0, 3'600'000)));
+  // Nothing else happens meanwhile, but the parent's death or its order to end is heard.
+  const auto end =
+      Clock::now() + std::chrono::milliseconds(std::clamp<std::int64_t>(ms, 0, 3'600'000));
+  while (!ending_) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
+    if (left <= 0) return;
+    pollfd signals{signals_.get(), POLLIN, 0};
+    if (::poll(&signals, 1, static_cast<int>(left)) > 0) handle_signals();
+  }
 }
 
 void Sibling::make_settings() {
@@ -139,6 +159,7 @@ void Sibling::make_settings() {
                            return {Code::usage, "argument must be always, everysec or no"};
                          }
                          store_->set_fsync(policy);
+                         tell_parent(static_cast<char>('0' + static_cast<int>(policy)));
                          return {};
                        }});
   settings_.push_back({"verbose", [] { return std::string(log::verbose() ? "yes" : "no"); },

@@ -5,6 +5,7 @@
 
 #include "libkv/base/clock.hpp"
 #include "libkv/base/env.hpp"
+#include "libkv/base/limits.hpp"
 #include "libkv/base/log.hpp"
 #include "libkv/engine/offline.hpp"
 #include "persistence/tool.hpp"
@@ -49,7 +50,8 @@ int run_tool(const Options& options) {
     if (!until.ok()) return misuse(until.status().message());
     tool.until_ns = *until;
   }
-  Offline offline(options.databases);
+  // As many as there can be: a tool must not find a file damaged because --databases was not said.
+  Offline offline(limits::databases_max);
   Replay replay;
   replay.database = [&offline](unsigned number) -> Keyspace* {
     return number < offline.databases() ? &offline.database(number) : nullptr;

@@ -8,6 +8,7 @@ namespace kv {
 
 void Reply::error(std::string_view text) {
   failed_ = true;
+  if (!fits(text.size())) return;
   out_->push_back('-');
   for (const char c : text) out_->push_back(c == '\r' || c == '\n' ? ' ' : c);
   out_->append("\r\n", 2);
@@ -21,7 +22,7 @@ void Reply::decimal(double d) {
 void Reply::verbatim(std::string_view text) {
   special();
   number('=', static_cast<std::int64_t>(text.size() + 4));
-  out_->append("txt:").append(text).append("\r\n", 2);
+  if (fits(text.size() + 4)) out_->append("txt:").append(text).append("\r\n", 2);
 }
 
 void Reply::scalar(const Scalar& s) {
@@ -34,6 +35,7 @@ void Reply::scalar(const Scalar& s) {
     default: break;
   }
   number('=', static_cast<std::int64_t>(s.bytes.size() + 4));
+  if (!fits(s.bytes.size() + 4)) return;
   out_->append(s.kind == Kind::list ? "pli:" : "sym:").append(s.bytes).append("\r\n", 2);
 }
 

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 
+#include "libkv/base/limits.hpp"
 #include "libkv/value/scalar.hpp"
 
 namespace kv {
@@ -25,7 +26,8 @@ enum class Dialect : std::uint8_t { resp, plio };
 class Reply {
  public:
   /// Appends to out, which the caller owns and keeps.
-  Reply(std::string& out, Dialect dialect) noexcept : out_(&out), dialect_(dialect) {}
+  Reply(std::string& out, Dialect dialect) noexcept
+      : out_(&out), start_(out.size()), dialect_(dialect) {}
 
   void simple(std::string_view text) { line('+', text); }
   void ok() { simple("OK"); }
@@ -34,11 +36,14 @@ class Reply {
   void integer(std::int64_t n) { number(':', n); }
   void boolean(bool b) { special(), out_->append(b ? "#t\r\n" : "#f\r\n", 4); }
   void decimal(double d);
-  void nil() { special(), out_->append("_\r\n", 3); }
+  void nil() {
+    special();
+    if (fits(3)) out_->append("_\r\n", 3);
+  }
   void nil_array() { special(), out_->append("*-1\r\n", 5); }
   void bulk(std::string_view bytes) {
     number('$', static_cast<std::int64_t>(bytes.size()));
-    out_->append(bytes).append("\r\n", 2);
+    if (fits(bytes.size())) out_->append(bytes).append("\r\n", 2);
   }
   /// Text for people: RESP3 verbatim (=), RESP2 bulk. INFO, CLIENT LIST, LOLWUT.
   void verbatim(std::string_view text);
@@ -58,9 +63,25 @@ class Reply {
   bool failed() const noexcept { return failed_; }  ///< error() was called
   std::string& out() noexcept { return *out_; }
 
+  /// More than limits::reply_bytes_max was to be said: nothing of it is there, and nothing of what
+  /// follows will be.
+  bool too_large() const noexcept { return too_large_; }
+  /// Forgets what was said, for an error instead.
+  void start_over() noexcept {
+    out_->resize(start_);
+    special_ = failed_ = too_large_ = false;
+  }
+
  private:
   void special() noexcept { special_ = true; }
+  bool fits(std::size_t bytes) noexcept {
+    if (out_->size() - start_ + bytes <= limits::reply_bytes_max && !too_large_) return true;
+    too_large_ = true;
+    out_->resize(start_);
+    return false;
+  }
   void line(char sigil, std::string_view text) {
+    if (!fits(text.size())) return;
     out_->push_back(sigil);
     out_->append(text).append("\r\n", 2);
   }
@@ -69,13 +90,16 @@ class Reply {
     text[0] = sigil;
     char* end = std::to_chars(text + 1, text + 22, n).ptr;
     *end++ = '\r', *end++ = '\n';
+    if (!fits(0)) return;
     out_->append(text, static_cast<std::size_t>(end - text));
   }
 
   std::string* out_;
+  std::size_t start_;
   Dialect dialect_;
   bool special_ = false;
   bool failed_ = false;
+  bool too_large_ = false;
 };
 
 }  // namespace kv

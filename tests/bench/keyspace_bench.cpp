@@ -3,7 +3,7 @@
 //
 //   keyspace_bench [--no-redis] [case ...]     cases: strings hashes list hash growth expiry
 //
-// Build: g++ -std=c++20 -O2 -I. tests/bench/keyspace_bench.cpp LIBKV.a -o keyspace_bench
+// Build: g++ -std=c++20 -O2 -I. tests/bench/keyspace_bench.cpp LIBKV.a -lz -o keyspace_bench
 // Starts redis-server on a free loopback port, without files, and ends it by its pid.
 #include <arpa/inet.h>
 #include <signal.h>
@@ -172,6 +172,15 @@ void list(std::size_t n) {
   timed("LINDEX, random", 100'000, [&](std::size_t i) {
     if (all.at(scattered(i, n)).bytes.empty()) std::abort();
   });
+  std::size_t bytes = 0;
+  const auto add = [&bytes](const Scalar& element) {
+    bytes += element.bytes.size();
+    return true;
+  };
+  timed("LRANGE of 100, random", 20'000,
+        [&](std::size_t i) { all.visit(scattered(i, n), 100, add); });
+  timed("LRANGE of all", 5, [&](std::size_t) { all.visit(0, n, add); });
+  if (bytes == 0) std::abort();
   timed("LINSERT at a random index", 100'000,
         [&](std::size_t i) { all.insert(scattered(i, n), Scalar("inserted")); });
   timed("LPUSH + RPOP", n, [&](std::size_t) {

@@ -4,6 +4,10 @@
 
 start_server --pipe "$SCRATCH/pipe"
 is "F1: the pipe is private" "$(stat -c %a "$SCRATCH/pipe")" 600
+mkdir -m 700 "$SCRATCH/second"
+exits "a second server on the same pipe is refused" 1 \
+  timeout 20 "$KV_SERVER" --pass x --port 0 --dir "$SCRATCH/second" --pipe "$SCRATCH/pipe"
+like "and told why" "$(cat "$SCRATCH/err")" 'is served by another server'
 echo 'RPUSH jobs a "b c"' >"$SCRATCH/pipe"
 two_jobs() { [ "$(redis LLEN jobs)" = 2 ]; }
 passes "a line is a request" wait_for 5 two_jobs

@@ -65,6 +65,9 @@ like "Tab completes a command" "$shown" $'HGETALL +.*\n1# "f" => "v"'
 like "the arguments still to come are shown" "$shown" 'GET *key'
 like "^C forgets a line, the session goes on" "$shown" $'\^C.*PING.*\nPONG'
 
+shown=$(at_terminal 'SET ' $'\x03')
+like "as many of them as fit on the line" "$shown" 'SET *key value .*\.\.\.'
+
 kv SET a-long-key-name 1 >"$SCRATCH/out"
 shown=$(at_terminal $'GET a-lo\t\r')
 like "Tab completes a key" "$shown" $'\n"1"\n'

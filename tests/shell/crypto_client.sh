@@ -34,6 +34,19 @@ is "./client --pass x --decrypt GET k" \
 is "gpg alone opens it, as FORMAT.md says" "$(client GET k | gpg --quiet --decrypt | tail -n +2)" v
 is "sealed for one" "$(sealed_for k)" 1
 
+# --- the list of recipients in other forms, and no gpg ---
+client DEL secrets/gpg-id >"$SCRATCH/out"
+client RPUSH secrets/gpg-id alice@kv.test bob@kv.test >"$SCRATCH/out"
+is "a list names them, too" "$(client --keys 2>&1 | grep -c 'usable: ')" 2
+client DEL secrets/gpg-id >"$SCRATCH/out"
+client HSET secrets/gpg-id f v >"$SCRATCH/out"
+refused "a hash does not, and the key is named" 1 'recipients at secrets/gpg-id: WRONGTYPE' client --encrypt SET k2 v
+client SET secrets/gpg-id alice@kv.test >"$SCRATCH/out"
+mkdir "$SCRATCH/empty"
+refused "no gpg to seal" 5 "gpg can't be run" env PATH="$SCRATCH/empty" "$KV_CLIENT" --pass x --encrypt SET k2 v
+refused "no gpg to open" 5 "gpg can't be run" env PATH="$SCRATCH/empty" "$KV_CLIENT" --pass x --decrypt GET k
+is "and nothing was sent" "$(client EXISTS k2)" 0
+
 # --- every kind of value ---
 is "MSET" "$(client --encrypt MSET m1 one m2 two)" OK
 client SET m3 three >"$SCRATCH/out"
@@ -53,6 +66,12 @@ is "and the new one" "$(client --decrypt GET k)" w
 # --- refused before anything is sent ---
 refused "a command without a value" 5 'GET' client --encrypt GET k
 refused "APPEND" 5 'APPEND' client --encrypt APPEND k v
+refused "a key was forgotten" 5 'wrong number of arguments' client --encrypt MSET new one two
+refused "a value was forgotten" 5 'wrong number of arguments' client --encrypt HSET new f v g
+is "and nothing was sent" "$(client EXISTS new)" 0
+refused "--encrypt was forgotten" 2 'nothing without --encrypt' client --recipient alice@kv.test SET new v
+refused "a recipient that is empty" 2 'wants a key' client --encrypt --recipient '' SET new v
+is "and nothing was stored" "$(client EXISTS new)" 0
 for who in mallory@kv.test nobody@kv.test kv.test; do
   refused "G1: $who" 5 'gpg --|fingerprint' client --encrypt --recipient "$who" SET new v
   is "G1: $who: nothing was stored" "$(client EXISTS new)" 0
@@ -79,6 +98,18 @@ is "G3: --allow-moved opens it" "$(client --decrypt --allow-moved GET a 2>"$SCRA
 client HSET h f "$(client HGET h g)" >"$SCRATCH/out"
 refused "G3: a swapped field" 5 'field "f".*field "g"' client --decrypt HGET h f
 refused "G3: one bad element spoils the list" 5 'field "f"' client --decrypt HGETALL h
+refused "G3: a swapped field in a walk" 5 'field "f".*field "g"' client --decrypt HSCAN h 0
+refused "G3: a swapped field by chance" 5 'field "f".*field "g"' client --decrypt HRANDFIELD h 9 WITHVALUES
+is "the values of one hash, without their fields" "$(client --decrypt --lines HVALS h)" $'2\n2'
+client HSET h f "$(client GET a)" >"$SCRATCH/out"
+refused "G3: a value of another key among them" 5 'field of the key "h".*key "b"' client --decrypt HVALS h
+client --encrypt HSET h2 f 1 >"$SCRATCH/out"
+is "fields and values of a walk" "$(client --decrypt --require-sealed --json HSCAN h2 0)" '["0",["f","1"]]'
+is "names of fields are not values" "$(client --decrypt --require-sealed HFIND h2 f)" f
+client RPUSH q3 "$(client GET a)" >"$SCRATCH/out"
+refused "G3: a value of a key in a list" 5 'list "q3".*key "b"' client --decrypt LMPOP 1 q3 LEFT
+client --encrypt RPUSH q3 x >"$SCRATCH/out"
+is "LMPOP" "$(client --decrypt --require-sealed --json LMPOP 1 q3 LEFT)" '["q3",["x"]]'
 client SET cut "$(client GET k | head -n 4)" >"$SCRATCH/out"
 refused "G3: a cut value" 5 'cut' client --decrypt GET cut
 client SET flip "$(client GET k | sed '4s/[A-M]/Z/;4s/[a-m]/z/')" >"$SCRATCH/out"
@@ -93,6 +124,12 @@ client --encrypt --sign --recipient bob@kv.test SET tobob v >"$SCRATCH/out"
 is "a stranger's signature opens" "$(as_bob client --decrypt GET tobob 2>"$SCRATCH/err")" v
 like "with a note" "$(cat "$SCRATCH/err")" 'not in your keyring'
 
+is "--require-signed opens what is signed" "$(client --decrypt --require-signed GET signed)" v
+refused "--require-signed: a stranger's signature" 5 'not in your keyring' \
+  as_bob "$KV_CLIENT" --pass x --decrypt --require-signed GET tobob
+refused "--require-signed: sealed and not signed" 5 'it is not signed' client --decrypt --require-signed GET k
+refused "--require-signed: not even sealed" 5 'not sealed' client --decrypt --require-signed GET m3
+
 # --- what picolisp-kv stored ---
 old=$(echo -n 'old value' | gpg -v --output - --yes -a --encrypt -r alice@kv.test 2>/dev/null)
 client SET old "$old" >"$SCRATCH/out"
@@ -101,7 +138,8 @@ is "picolisp-kv's sealed value opens" "$(client --decrypt GET old)" 'old value'
 # --- G4: strace sees everything the client and gpg write, open and send ---
 MARK=Plain7Text3Mark
 CALLS=write,writev,pwrite64,sendto,sendmsg,sendmmsg,open,openat,creat,execve
-traced() { strace -f -yy -s 1000000 -o "$SCRATCH/trace" -e "trace=$CALLS" "$@"; }
+# The sanitizers' search for leaks cannot attach to what strace is attached to.
+traced() { ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 strace -f -yy -s 1000000 -o "$SCRATCH/trace" -e "trace=$CALLS" "$@"; }
 trace_count() { grep -Ec "$1" "$SCRATCH/trace"; }
 seal_traced() { traced "$KV_CLIENT" --pass x --encrypt SET g4 -- <(echo "$MARK"); }
 passes "G4: a value is sealed under strace" seal_traced
@@ -127,4 +165,16 @@ traced "$KV_CLIENT" --pass x GET m3 >"$SCRATCH/out"
 is "a plain command works" "$(cat "$SCRATCH/out")" three
 is "and loads no libgpgme" "$(grep -c 'libgpgme' "$SCRATCH/trace")" 0
 is "and runs no other program" "$(grep -c 'execve(' "$SCRATCH/trace")" 1
+
+# --- sealing again where a value may be seen but not read: said, and not passed over ---
+redis_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+redis-server --port "$redis_port" --bind 127.0.0.1 --save '' --dir "$SCRATCH" >"$SCRATCH/redis.out" 2>&1 &
+SERVERS+=($!)
+wait_for 20 redis-cli -p "$redis_port" PING
+"$KV_CLIENT" --port "$redis_port" --encrypt --recipient alice@kv.test SET locked/a v >"$SCRATCH/out"
+redis-cli -p "$redis_port" ACL SETUSER default -get >"$SCRATCH/out"
+exits "a value that cannot be read is a failure" 5 \
+  "$KV_CLIENT" --port "$redis_port" --recipient alice@kv.test --reencrypt locked/
+like "which is counted" "$(cat "$SCRATCH/out")" ' 1 failed$'
+like "and explained" "$(cat "$SCRATCH/err")" 'locked/a: NOPERM'
 done_testing

@@ -13,10 +13,13 @@ PASS=secret
 TESTS=0 FAILURES=0 SERVERS=()
 umask 022
 
+# A number of a process that has ended may be another's by now, also one of another suite.
+is_ours() { [ "$(ps -o ppid= -p "$1" | tr -d ' ')" = "$$" ]; }
 cleanup() {
-  local pid
-  for pid in "${SERVERS[@]}"; do kill -TERM "$pid" 2>/dev/null; done
-  for pid in "${SERVERS[@]}"; do wait_gone "$pid" 50 || kill -KILL "$pid" 2>/dev/null; done
+  local pid ours=()
+  [ "$BASHPID" = "$$" ] || return  # a subshell that was ended must not take all this away
+  for pid in "${SERVERS[@]}"; do is_ours "$pid" && ours+=("$pid") && kill -TERM "$pid"; done 2>/dev/null
+  for pid in "${ours[@]}"; do wait_gone "$pid" 50 || kill -KILL "$pid" 2>/dev/null; done
   rm -rf "$SCRATCH"
 }
 trap cleanup EXIT

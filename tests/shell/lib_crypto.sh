@@ -9,6 +9,7 @@ unset DISPLAY WAYLAND_DISPLAY GPG_TTY KV_RECIPIENTS KV_PASS KV_URL KV_SOCKET
 
 end_keyrings() {
   local home
+  [ "$BASHPID" = "$$" ] || return
   for home in "$GNUPGHOME" "$OTHERS"; do gpgconf --homedir "$home" --kill all 2>/dev/null; done
   cleanup
 }

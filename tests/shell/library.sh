@@ -56,6 +56,15 @@ KV_URL=redis://127.0.0.1:$start_redis_port examples_run redis
 example hello.c >"$SCRATCH/hello.c"
 passes "a static program, with the flags of pkg-config --static alone" \
   gcc -std=c11 -static "$SCRATCH/hello.c" -o "$SCRATCH/hello-static" "${static_flags[@]}"
+example sealed.cpp >"$SCRATCH/sealed.cpp"
+passes "a static program that seals compiles" \
+  g++ -std=c++20 -static "$SCRATCH/sealed.cpp" -o "$SCRATCH/sealed-static" "${static_flags[@]}"
+exits "but it cannot load GPGME, and does not crash" 1 "$SCRATCH/sealed-static"
+like "it says what to do" "$(cat "$SCRATCH/err")" 'without -static$'
+passes "the library itself may be linked statically" \
+  g++ -std=c++20 "$SCRATCH/sealed.cpp" -o "$SCRATCH/sealed-archive" -Wl,-Bstatic "${static_flags[@]}" -Wl,-Bdynamic
+is "and then seals" "$("$SCRATCH/sealed-archive" 2>&1)" $'-----BEGIN PGP MESSAGE-----\nfor my eyes'
+unlike "nobody links GPGME" "${static_flags[*]}" 'gpgme'
 KV_URL=kv://127.0.0.1:1 exits "nobody listens: said, not crashed" 1 "$SCRATCH/hello"
 like "with the reason" "$(cat "$SCRATCH/err")" 'cannot connect to 127.0.0.1:1'
 

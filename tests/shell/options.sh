@@ -10,6 +10,10 @@ for wrong in "--bogus" "--port abc" "--port 70000" "--persist" "--persist 0" "--
   exits "$wrong: status 2" 2 "$KV_SERVER" --pass x $wrong
   is "$wrong: one line on stderr" "$(wc -l <"$SCRATCH/err")" 1
 done
+for wrong in "--persist:wants SECONDS" "--dir:wants FOLDER" "--dir a --dir b:given only once" "--into x:with --until" "--json:with --check"; do
+  exits "refused: ${wrong%%:*}" 2 timeout 5 "$KV_SERVER" --pass x --port 0 ${wrong%%:*}
+  like "and it says so: ${wrong##*:}" "$(cat "$SCRATCH/err")" "${wrong##*:} "
+done
 exits "--help: status 0" 0 "$KV_SERVER" --help
 like "--help: on stdout" "$(cat "$SCRATCH/out")" "--persist SECONDS"
 exits "--version: status 0" 0 "$KV_SERVER" --version

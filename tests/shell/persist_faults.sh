@@ -108,22 +108,26 @@ if [ "$can_trace" = yes ]; then
   like "D9 everysec: and is not asked again" "$(redis set probe 1 2>&1)" 'MISCONF'
   kill_server
 
-  # --- D9 under always: the server ends ---
-  rm -rf "$DIR"
-  start_server --persist 3600 --fsync always
-  redis set before 1 >/dev/null
-  inject -P "$DIR/kv.aof" -e trace=fdatasync -e inject=fdatasync:error=EIO
-  isnt "D9 always: a write whose sync failed is not acknowledged" "$(redis set lost 1 2>&1)" OK
-  if wait_gone "$SERVER_PID" 50; then ok "D9 always: the server ends"; else not_ok "D9 always: the server ends"; fi
-  kill -KILL "$SERVER_PID" 2>/dev/null
-  wait "$SERVER_PID"
-  is "D9 always: with status 1" "$?" 1
-  like "D9 always: and says why" "$(cat "$SCRATCH/server.err")" 'could not be forced to the disk'
-  heal
-  start_server --persist 3600 --fsync always
-  is "D9 always: what was acknowledged is there" "$(redis get before)" 1
-  is "D9 always: WAITAOF is content" "$(redis waitaof 1 0 0 | tr '\n' ' ')" "1 0 "
-  stop_server
+  # --- D9 under always: the server ends; with another client there, syncs are in the background ---
+  for others in no yes; do
+    rm -rf "$DIR"
+    start_server --persist 3600 --fsync always
+    [ $others = yes ] && exec 7<>"/dev/tcp/127.0.0.1/$PORT" && printf 'PING\r\n' >&7 && read -r -t 20 <&7
+    redis set before 1 >/dev/null
+    inject -P "$DIR/kv.aof" -e trace=fdatasync -e inject=fdatasync:error=EIO
+    isnt "D9 always, $others others: a write whose sync failed is not acknowledged" "$(redis set lost 1 2>&1)" OK
+    passes "D9 always, $others others: the server ends" wait_gone "$SERVER_PID" 50
+    kill -KILL "$SERVER_PID" 2>/dev/null
+    wait "$SERVER_PID"
+    is "D9 always, $others others: with status 1" "$?" 1
+    like "D9 always, $others others: and says why" "$(cat "$SCRATCH/server.err")" 'could not be forced to the disk'
+    heal
+    start_server --persist 3600 --fsync always
+    is "D9 always, $others others: what was acknowledged is there" "$(redis get before)" 1
+    is "D9 always, $others others: WAITAOF is content" "$(redis waitaof 1 0 0 | tr '\n' ' ')" "1 0 "
+    stop_server
+  done
+  exec 7>&-
 fi
 
 # --- another server starts while this one's sibling is away ---
@@ -146,26 +150,48 @@ stop_server
 rm -rf "$DIR"
 start_server --persist 3600 --fsync no
 python3 -c '
-for i in range(400000): print(f"SET key:{i} {i:0100d}")' | redis --pipe >/dev/null 2>&1
+for i in range(1000000): print(f"SET key:{i} {i:0100d}")' | redis --pipe >/dev/null 2>&1
 size=$(redis dbsize)
-is "a log worth waiting for" "$size" 400000
+is "a log worth waiting for" "$size" 1000000
 kill_server
 PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 script -qfec "'$KV_SERVER' --pass '$PASS' --port $PORT --dir '$DIR' --persist 3600" "$SCRATCH/terminal" >/dev/null 2>&1 </dev/null &
 SCRIPT=$!
-is_loading() { redis get key:1 2>&1 | grep -q LOADING; }
+# Both questions at once: it may be done a moment later.
+is_loading() {
+  printf 'GET key:1\nINFO persistence\n' | redis 2>&1 | tr -d '\r' >"$SCRATCH/loading"
+  grep -q LOADING "$SCRATCH/loading" && grep -q loading:1 "$SCRATCH/loading"
+}
 passes "a client is told LOADING meanwhile" wait_for 10 is_loading
-redis info persistence | tr -d '\r' >"$SCRATCH/loading"
 like "INFO says that it loads" "$(cat "$SCRATCH/loading")" 'loading:1'
 like "and how far it is" "$(cat "$SCRATCH/loading")" 'loading_total_bytes:[1-9].*loading_loaded_bytes:[1-9].*loading_eta_seconds:'
-passes "then it serves" wait_for 60 eval '[ "$(redis dbsize)" = 400000 ]'
+passes "then it serves" wait_for 60 eval '[ "$(redis dbsize)" = 1000000 ]'
 like "a terminal shows a bar with percent" "$(tr '\r' '\n' <"$SCRATCH/terminal")" 'loading kv.aof  \[#*\.*\] [0-9]+ %'
 parent=$(ps -o ppid= -p "$(redis info server | tr -d '\r' | sed -n 's/^process_id://p')" | tr -d ' ')
+# A save that lasts shows one as well; here each piece written lasts a tenth of a second.
+if [ "$can_trace" = yes ]; then
+  SERVER_PID=$parent
+  : >"$SCRATCH/terminal"
+  inject -P "$DIR/kv.db.tmp" -e trace=write -e inject=write:delay_enter=100000
+  redis bgsave >/dev/null
+  passes "INFO says how far a save is" wait_for 20 eval 'redis info persistence | grep -q "current_save_keys_processed:[1-9]"'
+  is "and how far it goes" "$(redis info persistence | tr -d '\r' | sed -n 's/^current_save_keys_total://p')" 1000000
+  passes "a terminal shows a bar for a save that lasts" \
+    wait_for 20 eval 'tr "\r" "\n" <"$SCRATCH/terminal" | grep -aqE "saving kv.db  \[#*\.*\] [0-9]+ %, "'
+  passes "the save ends" wait_for 60 eval '[ "$(info rdb_bgsave_in_progress)" = 0 ]'
+  heal
+  is "well" "$(info rdb_last_bgsave_status)" ok
+fi
 kill -TERM "$parent"
 passes "SIGTERM ends that one too" wait_gone "$parent" 300
 wait "$SCRIPT" 2>/dev/null
 start_server --persist 3600
-unlike "nothing of it goes into a file" "$(cat "$SCRATCH/server.err")" 'loading'
+if [ "$can_trace" = yes ]; then
+  inject -P "$DIR/kv.db.tmp" -e trace=write -e inject=write:delay_enter=20000
+  redis save >/dev/null
+  heal
+fi
+unlike "nothing of it goes into a file" "$(cat "$SCRATCH/server.err")" 'loading|saving'
 stop_server
 
 done_testing

@@ -73,6 +73,7 @@ stop_server
 
 # --- a full disk (D11): the log may not grow over a limit ---
 rm -rf "$DIR"
+: >"$SCRATCH/server.out"  # the last server's ready line is not this one's
 (ulimit -f 16; trap '' XFSZ; exec "$KV_SERVER" --pass "$PASS" --port 0 --dir "$DIR" --persist 3600 --fsync always) \
   >"$SCRATCH/server.out" 2>"$SCRATCH/server.err" &
 SERVER_PID=$!

@@ -28,6 +28,10 @@ wait_for 10 saved
 is "CONVERT's format is INFO's" "$(info db_format)" binary
 redis incr n >/dev/null
 redis rpush l a b >/dev/null
+redis config set appendfsync always >/dev/null
+kill -KILL "$(sibling)"
+passes "a sibling started again still knows of CONVERT" wait_for 20 eval '[ "$(info db_format)" = binary ]'
+is "and of CONFIG SET appendfsync" "$(redis config get appendfsync | tail -n 1)" always
 kill_server
 start_server --persist 3600
 is "after CONVERT and kill -9: all is there, once" "$(redis get n) $(redis lrange l 0 -1 | tr '\n' ' ')" "3 a b "
@@ -40,6 +44,8 @@ is "SIGTERM saves" "$(grep -c '^("n" "4")' "$DIR/kv.db")" 1
 start_server --persist 3600 --binary
 is "text is read by a server of --binary" "$(redis get n)" 4
 redis incr n >/dev/null
+kill -KILL "$(sibling)"
+passes "a sibling started again still knows of --binary" wait_for 20 eval '[ "$(info db_format)" = binary ]'
 kill_server
 exits "check" 0 "$KV_SERVER" --check --dir "$DIR"
 
@@ -88,6 +94,23 @@ start_server --persist 3600
 is "a server goes on from there" "$(redis get moment)" before
 stop_server
 DIR=$KV_OLD
+
+# --- fewer databases than the files need: nothing is damaged, and nobody is told to repair it ---
+for form in "" --binary; do
+  rm -rf "$DIR"
+  start_server --persist 3600 --databases 40 $form
+  redis -n 30 set x 1 >/dev/null
+  redis save >/dev/null
+  redis -n 31 set y 1 >/dev/null
+  kill_server
+  exits "a start with too few databases is refused $form" 1 timeout 20 "$KV_SERVER" --pass "$PASS" --port 0 --dir "$DIR" --persist 60
+  like "with what it needs" "$(cat "$SCRATCH/err")" 'database 30: start with --databases 31'
+  exits "of the log too" 1 timeout 20 "$KV_SERVER" --pass "$PASS" --port 0 --dir "$DIR" --persist 60 --databases 31
+  like "by line" "$(cat "$SCRATCH/err")" 'kv.aof line 2: .*database 31: start with --databases 32'
+  unlike "and without a word of repair" "$(cat "$SCRATCH/err")" 'repair'
+  exits "check finds all well" 0 "$KV_SERVER" --check --dir "$DIR"
+  like "with every key" "$(cat "$SCRATCH/out")" 'with 2 keys'
+done
 
 # --- mending with an editor, as kv.aof(5) says ---
 rm -rf "$DIR"

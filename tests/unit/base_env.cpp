@@ -134,6 +134,14 @@ TEST_CASE("base/checksum: CRC-32's check value, and continuing at any place") {
   CHECK(crc32("") == 0);
   std::string text;
   for (int i = 0; i < 3000; ++i) text.push_back(static_cast<char>(i * 7 + i / 13));
+  CHECK_FALSE(changed_byte(0, text.size()));
+  for (std::size_t at = 0; at < text.size(); at += 7) {
+    std::string changed = text;
+    changed[at] = static_cast<char>(changed[at] ^ static_cast<char>(1 + at % 255));
+    CHECK(changed_byte(crc32(text) ^ crc32(changed), text.size()) == text.size() - 1 - at);
+    changed[(at + 20) % text.size()] ^= 1;
+    CHECK_FALSE(changed_byte(crc32(text) ^ crc32(changed), text.size()));
+  }
   const std::uint32_t whole = crc32(text);
   for (std::size_t at = 0; at <= text.size(); ++at) {
     const std::string_view view = text;

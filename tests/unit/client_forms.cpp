@@ -55,7 +55,7 @@ TEST_CASE("client/options: what follows the command word is data, whatever it lo
 
 TEST_CASE("client/options: --name=value and --name value are the same") {
   CommandLine line{
-      "--host=example.org", "--timeout=1.5", "--recipient=a", "--recipient", "b", "GET"};
+      "--host=example.org", "--timeout=1.5", "--recipient=a", "--recipient", "b", "--keys"};
   const auto arguments = line.parse();
   REQUIRE(arguments.ok());
   CHECK(arguments->connection.host == "example.org");
@@ -83,6 +83,13 @@ TEST_CASE("client/options: mistakes are named, and never run as something else")
   refused({"--keys", "GET", "k"}, "cannot go together");
   refused({"--name", "two words", "GET"}, "without blanks");
   refused({"", "k"}, "the command is empty");
+  // Forgotten --encrypt would store what everybody can read.
+  refused({"--recipient", "a", "SET", "k", "v"}, "--recipient does nothing without --encrypt");
+  refused({"--sign", "SET", "k", "v"}, "--sign does nothing without --encrypt");
+  refused({"--require-sealed", "GET", "k"}, "without --decrypt");
+  refused({"--require-signed", "GET", "k"}, "without --decrypt");
+  refused({"--allow-moved", "--encrypt", "SET", "k", "v"}, "without --decrypt");
+  refused({"--encrypt", "--recipient", "", "SET", "k", "v"}, "--recipient wants a key");
   refused({"SET", "k", "--", "/nonexistent/file"}, "/nonexistent/file");
 }
 
@@ -125,6 +132,8 @@ TEST_CASE("client/address: URLs") {
   CHECK(six->host == "::1");
   CHECK(six->port == 6380);
   CHECK(kv::client::endpoint_text(*six) == "[::1]:6380");
+  CHECK(Options::from_url("redis://h")->port == 6379);
+  CHECK(Options::from_url("kv://h")->port == 6378);
   const auto path = Options::from_url("unix:///run/kv.sock");
   REQUIRE(path.ok());
   CHECK(path->socket == "/run/kv.sock");
@@ -174,6 +183,12 @@ TEST_CASE("client/output: the console shows replies as redis-cli does") {
   CHECK(in_console(Value::boolean_of(false)) == "(false)\n");
   CHECK(in_console(Value(Value::List{})) == "(empty array)\n");
   CHECK(in_console(Value(Value::Map{})) == "(empty hash)\n");
+  // As redis-cli: in a map, a value of several lines begins on a line of its own.
+  const Value two(Value::List{Value("a"), Value("b")});
+  CHECK(in_console(Value(Value::Map{{Value("k"), Value(Value::List{Value("a")})}, {"m", two}})) ==
+        "1# \"k\" => 1) \"a\"\n2# \"m\" => \n   1) \"a\"\n   2) \"b\"\n");
+  CHECK(in_console(Value(Value::Map{{"k", Value(Value::Map{{"l", two}})}})) ==
+        "1# \"k\" => \n   1# \"l\" => \n      1) \"a\"\n      2) \"b\"\n");
   CHECK(in_console(Value::List{"a", Value::List{"b", "c"}, "d"}) ==
         "1) \"a\"\n2) 1) \"b\"\n   2) \"c\"\n3) \"d\"\n");
   CHECK(in_console(Value::Map{{"k", std::int64_t{1}}}) == "1# \"k\" => (integer) 1\n");

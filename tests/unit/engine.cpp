@@ -42,6 +42,10 @@ class FakeLog final : public WriteLog {
     waiting.clear();
     return {};
   }
+  Status take_back(std::size_t count) override {
+    lines.resize(lines.size() - count);
+    return {};
+  }
   bool pending() const override { return !waiting.empty(); }
 
   std::vector<Line> waiting, lines;
@@ -174,6 +178,11 @@ TEST_CASE("engine: errors of dispatch have Redis's words") {
   Bench b;
   b.submit({"nosuch", "a", "b"});
   CHECK(b.take() == "-ERR unknown command 'nosuch', with args beginning with: 'a' 'b' \r\n");
+  b.submit({std::string("no\0such", 7), std::string("a\0b", 3)});
+  CHECK(b.take() == "-ERR unknown command 'no', with args beginning with: 'a' \r\n");
+  b.submit({"nosuch", "a", std::string(200, 'x')});
+  CHECK(b.take() == "-ERR unknown command 'nosuch', with args beginning with: 'a' '" +
+                        std::string(124, 'x') + "' \r\n");
   b.submit({"GET"});
   CHECK(b.take() == "-ERR wrong number of arguments for 'get' command\r\n");
   b.engine.set_loading(true);

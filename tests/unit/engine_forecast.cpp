@@ -31,6 +31,10 @@ class WordLog final : public WriteLog {
     waiting_.clear();
     return next_status;
   }
+  Status take_back(std::size_t count) override {
+    lines.resize(lines.size() - count);
+    return {};
+  }
   bool pending() const override { return !waiting_.empty(); }
 
   std::vector<std::string> lines;

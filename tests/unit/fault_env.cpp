@@ -2,6 +2,7 @@
 #include "tests/unit/fault_env.hpp"
 
 #include <algorithm>
+#include <thread>
 
 namespace kv::test {
 
@@ -50,6 +51,7 @@ class FaultFile final : public File {
     return static_cast<std::int64_t>(n);
   }
   int sync_data() noexcept override {
+    while (env_.sync_hangs.load()) std::this_thread::yield();
     const std::lock_guard<std::recursive_mutex> lock(env_.mutex_);
     bool half = false;
     if (const int error = env_.count("sync", path(), half); error != 0) return error;
@@ -113,6 +115,12 @@ std::string& FaultEnv::contents(const std::string& path) {
   const auto node = find(path);
   if (node == nullptr) put(path, {});
   return find(path)->data;
+}
+
+std::string FaultEnv::on_disk(const std::string& path) {
+  const std::lock_guard<std::recursive_mutex> lock(mutex_);
+  const auto node = find(path);
+  return node == nullptr ? std::string() : node->on_disk;
 }
 
 void FaultEnv::settle() {

@@ -5,6 +5,7 @@
 // fires. It never touches the real disk.
 #pragma once
 
+#include <atomic>
 #include <cerrno>
 #include <map>
 #include <memory>
@@ -43,11 +44,12 @@ class FaultEnv final : public Env {
   bool fault_stays = false;    // error: also every later call of the same kind
   int error_number = EIO;
   std::string only;  // if not empty: only calls of this name count ("write", "sync" ...)
-  std::size_t write_max = SIZE_MAX;  // bytes the disk takes at a time
-  bool interrupts = false;           // every other write is interrupted first
-  bool sync_lies = false;            // says yes, keeps nothing
-  std::uint64_t room = UINT64_MAX;   // bytes of all files together; more is ENOSPC
-  std::uint64_t calls = 0;           // counted so far
+  std::size_t write_max = SIZE_MAX;     // bytes the disk takes at a time
+  bool interrupts = false;              // every other write is interrupted first
+  bool sync_lies = false;               // says yes, keeps nothing
+  std::atomic<bool> sync_hangs{false};  // a sync does not return until this is false again
+  std::uint64_t room = UINT64_MAX;      // bytes of all files together; more is ENOSPC
+  std::uint64_t calls = 0;              // counted so far
   bool dead = false;
   std::vector<std::string> trace;  // "write kv.aof", "sync kv.db.tmp" ... of counted calls
 
@@ -60,6 +62,7 @@ class FaultEnv final : public Env {
 
   // --- looking and damaging from outside ---
   std::string& contents(const std::string& path);  ///< of data/path; changes count as synced
+  std::string on_disk(const std::string& path);    ///< what a power failure would leave of it
   bool has(const std::string& path) const { return entries_.contains(path); }
   Entries& entries() { return entries_; }
   void put(const std::string& path, std::string bytes);

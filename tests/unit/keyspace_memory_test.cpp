@@ -189,6 +189,34 @@ TEST_CASE("keyspace/memory: E1 adding to lists") {
   }
 }
 
+TEST_CASE("keyspace/memory: E1 changing lists whose inside is deflated") {
+  const Step full = list_of(12'000, 12);
+  {
+    Keyspace db;
+    full(db);
+    REQUIRE(db.memory_usage(at(db, "k")) < 12'000 * 14 / 2);
+  }
+  for (const std::size_t bytes : {12u, 900u, 20'000u}) {
+    const std::string element(bytes, 'e');
+    check("front", full, on_list([&](List l) { l.push_front(Scalar(element)); }));
+    check("middle", full, on_list([&](List l) { l.insert(5000, Scalar(element)); }));
+    check("set", full, on_list([&](List l) { l.set(5000, Scalar(element)); }));
+    check("own element", full, on_list([&](List l) { l.insert(5000, l.at(7000)); }));
+    // The ends have come near cold chunks, or are full so that the next inner one becomes cold.
+    for (const std::size_t popped : {0u, 100u, 2000u, 2600u}) {
+      const Step shorter = then(full, on_list([&](List l) {
+                                  for (std::size_t i = 0; i < popped; ++i) l.pop_front();
+                                  for (std::size_t i = 0; i < popped; ++i) l.pop_back();
+                                }));
+      check("shorter, front", shorter, on_list([&](List l) { l.push_front(Scalar(element)); }));
+      check("shorter, back", shorter, on_list([&](List l) { l.push_back(Scalar(element)); }));
+    }
+    const Step marked = then(full, on_list([&](List l) { l.erase(6000, 20); }));
+    check("marked, middle", marked, on_list([&](List l) { l.insert(6000, Scalar(element)); }));
+    check("marked, set", marked, on_list([&](List l) { l.set(6001, Scalar(element)); }));
+  }
+}
+
 TEST_CASE("keyspace/memory: E1 adding to hashes") {
   for (const std::size_t count : {0u, 5u, 127u, 128u, 600u}) {
     for (const std::string& value : {small, medium, large}) {

@@ -7,6 +7,7 @@
 
 #include "persistence/binary_form.hpp"
 #include "persistence/check.hpp"
+#include "persistence/repair.hpp"
 #include "persistence/snapshot.hpp"
 #include "tests/unit/persistence_fixture.hpp"
 
@@ -149,6 +150,33 @@ TEST_CASE("persistence: S4 a snapshot cut at every byte is refused") {
   }
 }
 
+TEST_CASE("persistence: S4 an empty file is refused where a snapshot of kv was, and told by name") {
+  for (const SnapshotFormat form : forms) {
+    const std::string name = "data/" + std::string(snapshot_name(form));
+    for (const bool with_log : {true, false}) {
+      FaultEnv env;
+      TestServer server(env, with(Fsync::no, form));
+      REQUIRE(server.start().ok());
+      REQUIRE(server.write({"INCR", "counter"}).ok());
+      REQUIRE(server.save().ok());
+      env.restart();
+      env.contents(name).clear();
+      if (!with_log) {
+        for (const auto& [path, node] : FaultEnv::Entries(env.entries())) {
+          if (path.starts_with("data/kv.aof")) REQUIRE(env.remove(path).ok());
+        }
+      }
+      const Start start = start_from(env, with(Fsync::no, form));
+      INFO(start.status.message());
+      CHECK(start.status.message().find(name + " is empty") == 0);
+    }
+    // picolisp-kv's empty database is such a file.
+    FaultEnv env;
+    env.put(name, "");
+    CHECK(start_from(env, with(Fsync::no, form)).status.ok());
+  }
+}
+
 TEST_CASE("persistence: S4 every bit of a snapshot flipped is refused") {
   for (const SnapshotFormat form : forms) {
     const std::string bytes = snapshot_of(small_data(), form);
@@ -171,6 +199,42 @@ TEST_CASE("persistence: S4 every bit of a snapshot flipped is refused") {
   }
 }
 
+TEST_CASE("persistence: S4 a damaged kv.db names the line, where it can be known") {
+  const std::string good = snapshot_of(small_data(), SnapshotFormat::text);
+  const auto why = [](const std::string& bytes) {
+    FaultEnv env;
+    std::string log;
+    append_sealed(log, 0, log_header_text({}));
+    env.put("data/kv.aof", log);
+    env.put("data/kv.db", bytes);
+    const Start start = start_from(env, with(Fsync::no));
+    CHECK(start.status.code() == Code::corrupt);
+    CHECK(start.status.message().find("would be lost; run: ./server --repair --dir data") !=
+          std::string::npos);
+    return start.status.message();
+  };
+  std::vector<std::size_t> starts = {0};
+  while (starts.back() < good.size()) starts.push_back(good.find('\n', starts.back()) + 1);
+  for (std::size_t line = 2; line < starts.size() - 1; ++line) {
+    // Any one byte of a line of data changed: this line is named.
+    for (std::size_t at = starts[line - 1]; at < starts[line] - 1; ++at) {
+      std::string damaged = good;
+      damaged[at] = static_cast<char>(damaged[at] ^ 0x15);
+      const std::string message = why(damaged);
+      INFO(message);
+      CHECK(message.starts_with("data/kv.db line " + std::to_string(line) + " (byte " +
+                                std::to_string(starts[line - 1]) + "): "));
+    }
+    const std::string lost = why(good.substr(0, starts[line - 1]) + good.substr(starts[line]));
+    CHECK(lost.find("the trailer counts 5 keys and the file holds 4") != std::string::npos);
+  }
+  std::string swapped = good.substr(0, starts[1]) + good.substr(starts[2], starts[3] - starts[2]) +
+                        good.substr(starts[1], starts[2] - starts[1]) + good.substr(starts[3]);
+  CHECK(why(swapped).find("though every line can be read") != std::string::npos);
+  CHECK(why(good.substr(0, starts[3])).find("data/kv.db line 3 ") == 0);
+  CHECK(why("# kv snapshot 9" + good.substr(15)).find("data/kv.db line 1: ") == 0);
+}
+
 TEST_CASE("persistence: S4 other content under the name, and a newer version") {
   for (const SnapshotFormat form : forms) {
     for (const std::string& bytes :
@@ -185,6 +249,13 @@ TEST_CASE("persistence: S4 other content under the name, and a newer version") {
   append_sealed(newer, 0, "snapshot 2, as of nothing");
   const Result<SnapshotHeader> header = read_snapshot_header(newer, SnapshotFormat::text, "kv.db");
   CHECK(header.status().code() == Code::unsupported);
+  // A newer kv can read it, so nobody is told to repair it.
+  FaultEnv env;
+  env.put("data/kv.db", newer);
+  const Start start = start_from(env, with(Fsync::no));
+  CHECK(start.status.code() == Code::unsupported);
+  CHECK(start.status.message().find("data/kv.db has version 2") == 0);
+  CHECK(start.status.message().find("--repair") == std::string::npos);
 }
 
 namespace {
@@ -311,6 +382,21 @@ TEST_CASE("persistence: a lost snapshot is made up for by the one before and the
   INFO(start.status.message());
   REQUIRE(start.status.ok());
   CHECK(start.digest == server.digest());
+}
+
+TEST_CASE("persistence: S6 an old snapshot alone is no first start, and repair takes it") {
+  for (const SnapshotFormat form : forms) {
+    const std::string name = "data/" + std::string(snapshot_name(form));
+    FaultEnv env;
+    env.put(name + ".old", snapshot_of(small_data(), form));
+    const Start start = start_from(env, with(Fsync::no, form));
+    INFO(start.status.message());
+    CHECK(start.status.code() == Code::corrupt);
+    CHECK(start.status.message().find(name + " is missing, only ") == 0);
+    TestData repaired;
+    REQUIRE(repair_folder(env, "data", form, repaired.replay(), 16).ok());
+    CHECK(start_from(env, with(Fsync::no, form)).digest == small_data().digest());
+  }
 }
 
 TEST_CASE("persistence: CONVERT: the newer of two snapshots counts, the other becomes .old") {

@@ -145,6 +145,23 @@ TEST_CASE("persistence/tool: repair keeps every whole line and the old files") {
   CHECK(run_tool(env, {.verb = Verb::check}).exit_code == 0);
 }
 
+TEST_CASE("persistence/tool: repair without the log says what is gone") {
+  FaultEnv env;
+  {
+    TestServer server(env, with(Fsync::no));
+    REQUIRE(server.start().ok());
+    REQUIRE(server.write({"SET", "kept", "1"}).ok());
+    REQUIRE(server.save().ok());
+    REQUIRE(server.write({"SET", "gone", "1"}).ok());
+  }
+  REQUIRE(env.remove("data/kv.aof").ok());
+  const Output repaired = run_tool(env, {.verb = Verb::repair});
+  INFO(repaired.out << repaired.err);
+  CHECK(repaired.exit_code == 0);
+  CHECK(repaired.out.find("kv.aof is missing: what was written after 2") != std::string::npos);
+  CHECK(run_tool(env, {.verb = Verb::check}).exit_code == 0);
+}
+
 TEST_CASE("persistence/tool: repair of a damaged snapshot uses the one before and its log") {
   FaultEnv env;
   const std::string expected = make_folder(env);

@@ -1,6 +1,7 @@
-// The line a terminal shows while the data is restored.
+// The line a terminal shows while the data is restored or saved.
 #include <catch2/catch.hpp>
 
+#include "libkv/base/text.hpp"
 #include "libkv/process/loading_bar.hpp"
 
 using namespace kv;
@@ -13,6 +14,13 @@ TEST_CASE("process/loading: the bar shows the file, a share, and the time left o
         "loading kv.db  [##############################] 100 %, 0 s left");
   CHECK(loading_line("kv.db", 0.1, 600) ==
         "loading kv.db  [###...........................] 10 %, 10 min left");
+}
+
+TEST_CASE("process/loading: a save's bar shows the file, a share, and the bytes written") {
+  CHECK(saving_line("kv.db", 0.5, 3 << 20) ==
+        "saving kv.db  [###############...............] 50 %, " + human_bytes(3 << 20));
+  CHECK(saving_line("kv.bin", 0, 0) == "saving kv.bin  [..............................] 0 %");
+  CHECK(saving_line(std::string(500, 'x'), 7, UINT64_MAX).size() <= 79);
 }
 
 TEST_CASE("process/loading: a share out of range and a long name stay within a terminal's line") {

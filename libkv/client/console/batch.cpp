@@ -26,6 +26,10 @@ using client::Connection;
 using client::Value;
 using Flow = Access::Impl::Flow;
 
+int exit_code_of(const Status& status) {
+  return client::exit_code_of(client::error_of(status).code);
+}
+
 std::uint64_t input_size() {
   struct stat info {};
   if (fstat(STDIN_FILENO, &info) != 0 || !S_ISREG(info.st_mode)) return 0;
@@ -127,7 +131,7 @@ void Batch::report_unsent() {
   while (!under_way_.empty() && !under_way_.front().failure) {
     const UnderWay item = std::move(under_way_.front());
     under_way_.pop_front();
-    fail(item.line, item.failure.message(), exit_code(item.failure.code()));
+    fail(item.line, item.failure.message(), exit_code_of(item.failure));
   }
 }
 
@@ -150,7 +154,7 @@ void Batch::show(const UnderWay& item, Value&& reply) {
     auto sealing = client::sealing_of(*inside_, arguments_.seal);
     const Status status = sealing ? (*sealing)->open(views_of(item.request), reply)
                                   : Status(Code::crypto, sealing.error().message);
-    if (!status) return fail(item.line, status.message(), exit_code(status.code()));
+    if (!status) return fail(item.line, status.message(), exit_code_of(status));
   }
   output_.reply(reply);
 }

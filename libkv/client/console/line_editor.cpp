@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <histedit.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,6 +57,14 @@ const Libedit* libedit() {
 
 constexpr int history_lines_max = 1000;
 constexpr std::size_t listed_words_max = 200;
+constexpr std::size_t hint_margin = 2;        // that libedit wants between a line and its hint
+constexpr std::size_t hint_columns_min = 10;  // less says nothing
+
+std::size_t terminal_columns() {
+  constexpr std::size_t usual = 80;  // where the terminal does not say, as libedit has it
+  struct winsize size {};
+  return ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : usual;
+}
 
 }  // namespace
 
@@ -88,6 +97,16 @@ char* LineEditor::Impl::prompt_text(EditLine*) { return current->prompt.data(); 
 char* LineEditor::Impl::hint_text(EditLine*) {
   Impl* self = current;
   self->hint = self->hooks.hint(self->left_of_cursor());
+  // libedit leaves out what does not fit between the line and the edge, so a part is more.
+  const LineInfo* info = self->lib->el_line(self->editor);
+  const std::size_t used =
+      self->prompt.size() + static_cast<std::size_t>(info->lastchar - info->buffer) + hint_margin;
+  const std::size_t columns = terminal_columns();
+  const std::size_t room = columns > used ? columns - used : 0;
+  if (self->hint.size() > room) {
+    self->hint.resize(room > hint_columns_min ? room - 3 : 0);
+    if (!self->hint.empty()) self->hint += "...";
+  }
   return self->hint.data();
 }
 

@@ -43,6 +43,7 @@ class Reencryption {
   void replace(const std::vector<std::string>& read, const std::string& before,
                const std::vector<std::string>& write);
   void fail(const std::string& sentence);
+  void fail_at(const std::string& key, const client::Error& error);
   int finish();
 
   ClientArguments& arguments_;
@@ -68,9 +69,17 @@ void Reencryption::fail(const std::string& sentence) {
   ++failed_;
 }
 
+/// What the server said, or that it is gone, which ends the walk.
+void Reencryption::fail_at(const std::string& key, const client::Error& error) {
+  if (client::exit_code_of(error.code) == exit_lost) lost_ = exit_lost;
+  fail(shown(key, 200) + ": " + error.message);
+}
+
 std::string Reencryption::sealed_again(const std::string& stored, const Place& place) {
   if (!crypto::is_sealed(stored)) return ++plain_, std::string();
-  auto opened = sealer_.open(stored, place, {.allow_moved = arguments_.seal.allow_moved});
+  auto opened = sealer_.open(stored, place,
+                             {.require_signed = arguments_.seal.require_signed,
+                              .allow_moved = arguments_.seal.allow_moved});
   if (!opened) return fail(opened.status().message()), std::string();
   if (sealer_.is_current(*opened)) return ++current_, std::string();
   auto sealed = sealer_.seal(opened->plaintext.view(), place);
@@ -86,15 +95,13 @@ void Reencryption::replace(const std::vector<std::string>& read, const std::stri
   const auto now = connection_.call(views_of(read));
   if (!now || now->text() != before) {
     if (watched) (void)connection_.call({"UNWATCH"});
+    if (!now) return fail_at(read[1], now.error());
     return fail(shown(read[1], 200) + " changed meanwhile; it was left as it is");
   }
   if (watched) (void)connection_.call({"MULTI"});
   auto written = connection_.call(views_of(write));
   if (watched && written) written = connection_.call({"EXEC"});
-  if (!written) {
-    if (client::exit_code_of(written.error().code) == exit_lost) lost_ = exit_lost;
-    return fail(shown(read[1], 200) + ": " + written.error().message);
-  }
+  if (!written) return fail_at(read[1], written.error());
   if (watched && written->is_nil()) {
     return fail(shown(read[1], 200) + " changed meanwhile; it was left as it is");
   }
@@ -103,7 +110,8 @@ void Reencryption::replace(const std::vector<std::string>& read, const std::stri
 
 void Reencryption::take_string(const std::string& key) {
   const auto value = connection_.call({"GET", key});
-  if (!value || value->kind() != Kind::text) return;
+  if (!value) return fail_at(key, value.error());
+  if (value->kind() != Kind::text) return;  // deleted meanwhile
   const std::string sealed = sealed_again(value->text(), Place::value(key));
   if (!sealed.empty()) {
     replace({"GET", key}, value->text(), {"SET", key, sealed, "KEEPTTL"});
@@ -112,7 +120,7 @@ void Reencryption::take_string(const std::string& key) {
 
 void Reencryption::take_hash(const std::string& key) {
   const auto fields = connection_.call({"HGETALL", key});
-  if (!fields) return fail(shown(key, 200) + ": " + fields.error().message);
+  if (!fields) return fail_at(key, fields.error());
   for (const auto& [field, value] : fields->map()) {
     const std::string& name = field.text();
     const std::string sealed = sealed_again(value.text(), Place::hash_field(key, name));
@@ -124,7 +132,7 @@ void Reencryption::take_hash(const std::string& key) {
 
 void Reencryption::take_list(const std::string& key) {
   const auto elements = connection_.call({"LRANGE", key, "0", "-1"});
-  if (!elements) return fail(shown(key, 200) + ": " + elements.error().message);
+  if (!elements) return fail_at(key, elements.error());
   for (std::size_t i = 0; i < elements->list().size(); ++i) {
     const std::string& element = elements->list()[i].text();
     const std::string sealed = sealed_again(element, Place::element(key));
@@ -135,10 +143,7 @@ void Reencryption::take_list(const std::string& key) {
 
 void Reencryption::take_key(const std::string& key) {
   const auto type = connection_.call({"TYPE", key});
-  if (!type) {
-    if (client::exit_code_of(type.error().code) == exit_lost) lost_ = exit_lost;
-    return fail(shown(key, 200) + ": " + type.error().message);
-  }
+  if (!type) return fail_at(key, type.error());
   if (type->text() == "string") return take_string(key);
   if (type->text() == "hash") return take_hash(key);
   if (type->text() == "list") return take_list(key);

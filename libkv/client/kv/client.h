@@ -63,8 +63,8 @@ typedef struct kv_pool kv_pool;
 KV_API kv_options* kv_options_new(void);
 /* name is one of: url host port socket user password name database timeout-ms connect-timeout-ms
  * reconnect (0 or 1) reply-bytes-max, and for sealing: recipients (separated by blanks or commas)
- * sign require-sealed allow-moved (0 or 1). KV_USAGE if there is no such name or the value does
- * not fit. */
+ * sign require-sealed require-signed allow-moved (0 or 1). KV_USAGE if there is no such name or the
+ * value does not fit. */
 KV_API kv_code kv_options_set(kv_options* options, const char* name, const char* value);
 /* Why the last kv_options_ call failed. */
 KV_API const char* kv_options_error(const kv_options* options);

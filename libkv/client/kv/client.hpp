@@ -177,7 +177,8 @@ struct KV_API Options {
 
   /// KV_URL, then what KV_SOCKET or KV_HOST and KV_PORT, KV_PASS say; else the values above.
   static Result<Options> from_environment();
-  /// kv://[[user]:password@]host[:port][/database], also redis://; unix:///path/of/socket.
+  /// kv://[[user]:password@]host[:port][/database]; redis:// alike, its port being 6379
+  /// unless said; unix:///path/of/socket.
   /// Percent escapes are undone in user, password and path.
   static Result<Options> from_url(std::string_view url);
 };
@@ -190,6 +191,7 @@ struct KV_API SealOptions {
   std::vector<std::string> recipients;  // key ids; empty: key secrets/gpg-id, then KV_RECIPIENTS
   bool sign = false;                    // add the sender's signature
   bool require_sealed = false;          // opening: an element that is not sealed is an error
+  bool require_signed = false;          // opening: only with a good signature by a trusted key
   bool allow_moved = false;             // opening: accept a value found under another name
   /// Told what the caller should know of a value that was opened nevertheless: a signature that
   /// could not be checked, another name it was sealed for. One sentence.

@@ -1,0 +1,317 @@
+"""A machine that is short of something: shared memory, memory, a reader. One client may be told so; the rest is served."""
+import glob
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+from lib_kv import Raw, SERVER, Server, main, request
+
+MIB = 1 << 20
+
+
+def until(seconds, condition):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def pids(server, name):
+    """The processes of a server by what they are called: "kv sibling", "kv child"."""
+    found = subprocess.run(["pgrep", "-P", str(server.process.pid), "-f", f"^{name}"], capture_output=True, text=True)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+def sibling_of(server):
+    return pids(server, "kv sibling")[0]
+
+
+class Wrapped(Server):
+    """A server started by a shell line that ends in: exec "$@"."""
+
+    def __init__(self, shell, *options):
+        super().__init__(*options)
+        self.shell = shell
+
+    def start(self):
+        program = os.path.join(self.folder, "start")
+        with open(program, "w") as f:
+            f.write(f'#!/bin/sh\n{self.shell}\nexec "{SERVER}" "$@"\n')
+        os.chmod(program, 0o700)
+        import lib_kv
+        lib_kv.SERVER = program
+        try:
+            super().start()
+        finally:
+            lib_kv.SERVER = SERVER
+
+
+def large_values(tap, server, what):
+    """Two clients and values larger than a segment, there and back."""
+    value = os.urandom(3 * MIB)
+    other, raw = Raw(server.port), Raw(server.port, timeout=60)
+    before = sibling_of(server)
+    for i in range(4):
+        tap.equal(f"{what}: SET of 3 MiB, number {i}", raw.call("SET", f"big{i}", value), b"+OK\r\n")
+        got = raw.call("GET", f"big{i}")
+        tap.ok(got == b"$%d\r\n%s\r\n" % (len(value), value), f"{what}: GET gives the same", f"{len(got)} bytes came")
+    tap.equal(f"{what}: the other client is served", other.call("PING"), b"+PONG\r\n")
+    tap.equal(f"{what}: it is still the same sibling", sibling_of(server), before)
+
+
+def test_no_shared_memory(tap):
+    if os.geteuid() != 0:  # a mount namespace needs a user namespace then, which many machines forbid
+        inside = "unshare -rm"
+    else:
+        inside = "unshare -m"
+    # The shell runs again inside the namespace, with a /dev/shm that has no room for one segment.
+    again = f'[ -n "$KV_INSIDE" ] || KV_INSIDE=1 exec {inside} "$0" "$@"\n'
+    for size in ("64k", "1m"):
+        with Wrapped(again + f"mount -t tmpfs -o size={size} none /dev/shm", "--persist", "60") as server:
+            large_values(tap, server, f"/dev/shm of {size}")
+            tap.ok("no room for shared memory" in server.text(), f"/dev/shm of {size}: stderr says so", server.text()[-500:])
+    with Wrapped("ulimit -f 100") as server:  # blocks of 512 or 1024 bytes: a segment is larger
+        large_values(tap, server, "files of 100 KiB at most")
+
+
+class FakeChild:
+    """Announces itself on the sibling's pipe as a child does, with trusted connections: 1, 2, ..."""
+    header = struct.Struct("<IIBBH")
+
+    def __init__(self, server, pid, connections=1, after_another=False):
+        sibling = sibling_of(server)
+        links = [os.readlink(path) for path in glob.glob(f"/proc/{sibling}/fd/*") if os.path.islink(path)]
+        folder = next(os.path.dirname(link) for link in links if link.endswith("/pipe_sibling"))
+        names = [f"{folder}/pipe_child_{pid}_{what}" for what in ("request", "reply")]
+        for name in names:
+            os.mkfifo(name, 0o600)
+        self.replies = os.open(names[1], os.O_RDONLY | os.O_NONBLOCK)
+        placeholder = os.open(names[0], os.O_RDONLY | os.O_NONBLOCK)
+        self.requests = os.open(names[0], os.O_WRONLY | os.O_NONBLOCK)
+        with open(f"{folder}/pipe_sibling", "wb", buffering=0) as announce:
+            if after_another:
+                announce.write(struct.pack("<Ii", 3, pid).ljust(128, b"\0"))
+            for number in range(1, connections + 1):
+                announce.write(struct.pack("<IiIBB", 2, pid, number, 1, 1).ljust(128, b"\0"))
+            announce.write(struct.pack("<Ii", 1, pid).ljust(128, b"\0"))
+        until(20, lambda: not os.path.exists(names[1]))
+        os.close(placeholder)
+
+    def send(self, *args, connection=1):
+        payload = struct.pack("<I", len(args)) + b"".join(struct.pack("<IB", len(a), 0) + a for a in args)
+        return os.write(self.requests, self.header.pack(len(payload), connection, 2, 0, 0) + payload)
+
+    def reads(self, what):
+        """Until these bytes have come."""
+        got = b""
+
+        def come():
+            nonlocal got
+            try:
+                got += os.read(self.replies, 1 << 16)
+            except BlockingIOError:
+                pass
+            return what in got
+        return until(20, come)
+
+    def close(self):
+        os.close(self.requests)
+        os.close(self.replies)
+
+
+def cpu_seconds(pids_):
+    total = 0
+    for pid in pids_:
+        with open(f"/proc/{pid}/stat") as f:
+            total += sum(int(n) for n in f.read().rsplit(")", 1)[1].split()[11:13])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def is_quiet(tap, name, pids_, seconds=1.0):
+    """These processes use next to no processor for a while; one that spins uses all it gets."""
+    before = cpu_seconds(pids_)
+    time.sleep(seconds)
+    used = cpu_seconds(pids_) - before
+    tap.ok(used < 0.15 * seconds, name, f"{used:.2f} s of processor time in {seconds} s")
+
+
+def everybody(server):
+    return [server.process.pid] + pids(server, "kv ")
+
+
+def test_waiting_is_free(tap):
+    with Server("--children", "2") as server:
+        raws = [Raw(server.port) for _ in range(6)]
+        is_quiet(tap, "P12: idle processes cost no processor time", everybody(server))
+        sleeper, flooder, gone = raws[:3]
+        gone.send(request("PING"))
+        gone.reply()
+        sleeper.send(request("DEBUG", "SLEEP", "8"))
+        time.sleep(0.2)  # no proof: only so that the sibling sleeps when the rest comes
+        flooder.socket.setblocking(False)
+        try:
+            while True:
+                flooder.socket.send(b"PING\r\n" * 10_000)
+        except BlockingIOError:
+            pass
+        gone.send(request("PING"))
+        gone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.close()  # a reset
+        time.sleep(0.5)
+        is_quiet(tap, "nor do they while the sibling sleeps, a client floods and one has gone", everybody(server), 2.0)
+        tap.equal("afterwards all is answered", sleeper.reply() + raws[4].call("PING"), b"+OK\r\n+PONG\r\n")
+        flooder.socket.settimeout(20)
+        tap.equal("the flood as well", flooder.reply(), b"+PONG\r\n")
+
+
+def test_child_that_does_not_read(tap):
+    with Server() as server:
+        raw = Raw(server.port)
+        raw.call("SET", "big", b"x" * (3 * MIB))
+        fake = FakeChild(server, 900_000, connections=5)
+        for number in range(1, 6):
+            fake.send(b"GET", b"big", connection=number)
+
+        def full():
+            """The sibling has stopped reading: the pipe stays full."""
+            try:
+                fake.send(b"PING", b"p" * 1000, connection=5)
+                return False
+            except BlockingIOError:
+                time.sleep(0.2)
+                return not select.select([], [fake.requests], [], 0)[1]
+        tap.ok(until(20, full), "a child that does not read its replies is not read from")
+        is_quiet(tap, "P12: a child that sends and does not read does not keep the sibling busy", [sibling_of(server)])
+        tap.equal("others are served meanwhile", raw.call("PING"), b"+PONG\r\n")
+        fake.close()
+        tap.ok(until(20, lambda: b"connected_clients:1\r\n" in raw.call("INFO", "clients")), "and it is dropped when it goes")
+
+
+def test_pid_used_again(tap):
+    with Server("--persist", "60") as server:
+        raw = Raw(server.port)
+        first = FakeChild(server, 900_001)
+        first.send(b"SET", b"first", b"1")
+        tap.ok(first.reads(b"+OK"), "a child's connection is served")
+        second = FakeChild(server, 900_001, after_another=True)
+        second.send(b"SET", b"second", b"2")
+        tap.ok(second.reads(b"+OK"), "another child with the same pid is served")
+        first.send(b"GET", b"second")
+        tap.ok(first.reads(b"$1\r\n2\r\n"), "what the first one still sends is answered to the first one")
+        tap.equal("all three are connected", raw.call("CLIENT", "LIST").count(b" addr="), 3)
+        first.close()
+        tap.ok(until(20, lambda: raw.call("CLIENT", "LIST").count(b" addr=") == 2), "its end is its own")
+        second.send(b"GET", b"first")
+        tap.ok(second.reads(b"$1\r\n1\r\n"), "the second one is served on")
+        second.close()
+        tap.ok(until(20, lambda: raw.call("CLIENT", "LIST").count(b" addr=") == 1), "until it ends")
+
+
+def test_sleep_ends_with_the_parent(tap):
+    for how, name in ((signal.SIGKILL, "is killed"), (signal.SIGTERM, "is told to end")):
+        with Server("--persist", "60") as server:
+            raw = Raw(server.port)
+            raw.send(request("DEBUG", "SLEEP", "500"))
+            time.sleep(0.2)
+            sibling = sibling_of(server)
+            server.process.send_signal(how)
+            ended = lambda: not os.path.exists(f"/proc/{sibling}") or open(f"/proc/{sibling}/stat").read().split()[2] == "Z"
+            tap.ok(until(20, ended), f"a sibling that sleeps ends when the parent {name}")
+            if os.path.exists(f"/proc/{sibling}"):
+                os.kill(sibling, signal.SIGKILL)
+
+
+def test_replies_are_bounded(tap):
+    size = 120 * MIB
+    big = b"x" * size
+    too_large = b"-ERR the reply would be larger than 1073741824 bytes\r\n"
+    with Server() as server:
+        raw, other = Raw(server.port, timeout=60), Raw(server.port)
+        sibling = sibling_of(server)
+        tap.equal("N5: a large value is set", raw.call("SET", "big", big), b"+OK\r\n")
+        tap.equal("N5: a reply over the limit is an error", raw.call("MGET", *["big"] * 10), too_large)
+        tap.equal("N5: so is one far over it", raw.call("MGET", *["big"] * 100_000), too_large)
+        tap.equal("N5: the others are served", other.call("PING"), b"+PONG\r\n")
+        for _ in range(9):
+            raw.call("RPUSH", "list", big)
+        tap.equal("N5: LRANGE as well", raw.call("LRANGE", "list", "0", "-1"), too_large)
+        got = raw.call("LPOP", "list", "9")
+        tap.ok(got.startswith(b"-ERR the elements are too many bytes"), "N5: what no reply could hold is not popped", repr(got[:100]))
+        tap.equal("N5: it is all there", raw.call("LLEN", "list"), b":9\r\n")
+        tap.equal("N5: it is still the same sibling", sibling_of(server), sibling)
+    with Server("--persist", "3600") as server:
+        raw = Raw(server.port, timeout=60)
+        raw.call("SET", "big", big)
+        raw.call("PING")
+        sibling = sibling_of(server)
+        raw.send(request("SET", "k", "v") + request("GET", "big") * 30 + request("SET", "k", "w") + request("GET", "k"))
+        tap.equal("N5: a write with many large reads behind it is done", raw.reply(), b"+OK\r\n")
+        kinds = set()
+        for _ in range(30):
+            got = raw.reply()
+            kinds.add("the value" if got[:-2].endswith(big[-100:]) and len(got) > size else got[:22])
+        tap.equal("N5: each read is answered with the value or told to ask again", kinds - {"the value", b"-ERR too many bytes of"}, set())
+        tap.equal("N5: the write behind them is done", raw.reply(), b"+OK\r\n")
+        raw.reply()
+        tap.equal("N5: and seen", raw.call("GET", "k"), b"$1\r\nw\r\n")
+        tap.equal("N5: by the same sibling", sibling_of(server), sibling)
+
+
+def test_memory_ends(tap):
+    """Address space for so much and no more, for every process of the server."""
+    with Wrapped("ulimit -v 500000", "--persist", "3600", "--children", "1") as server:
+        raw, other = Raw(server.port, timeout=60), Raw(server.port)
+        sibling = sibling_of(server)
+        value, told, sizes = b"x" * (20 * MIB), 0, {}
+        for i in range(30):
+            got = raw.call("SET", f"k{i % 40}", value)
+            got_small = raw.call("APPEND", "grows", value[: 5 * MIB])
+            told += got.startswith(b"-OOM") + got_small.startswith(b"-OOM")
+            if got == b"+OK\r\n":
+                sizes[f"k{i % 40}"] = len(value)
+            if got_small.startswith(b":"):
+                sizes["grows"] = int(got_small[1:-2])
+            if not (got == b"+OK\r\n" or got.startswith(b"-OOM")):
+                tap.ok(False, "SET is done or refused for memory", repr(got[:100]))
+        tap.ok(told > 0, "writes that find no memory are told so", f"{told} of 60")
+        tap.equal("another client is served", other.call("PING"), b"+PONG\r\n")
+        tap.equal("reading goes on", [raw.call("STRLEN", k) for k in sizes], [b":%d\r\n" % n for n in sizes.values()])
+        pairs = [x for i in range(30) for x in (f"m{i}", value[: 8 * MIB])]
+        try:
+            got = raw.call("MSET", *pairs)
+        except (EOFError, OSError):  # no memory for it in its child: that costs this client its connection
+            got = b"closed"
+        raw = Raw(server.port, timeout=60)
+        tap.equal("a client in the same child is served after a request that found no memory", other.call("PING"), b"+PONG\r\n")
+        there = raw.call("EXISTS", *[f"m{i}" for i in range(30)])
+        tap.ok((got == b"+OK\r\n") == (there == b":30\r\n") and there in (b":0\r\n", b":30\r\n"),
+               "a write of many keys is done whole or not at all", repr(got[:80]), repr(there))
+        size = raw.call("DBSIZE")
+        tap.equal("deleting goes on", raw.call("DEL", "k0"), b":1\r\n")
+        sizes.pop("k0")
+        tap.equal("it is still the same sibling", sibling_of(server), sibling)
+        tap.ok(until(20, lambda: raw.call("SET", "small", "v") == b"+OK\r\n"), "and with room again writes go on")
+        server.stop(signal.SIGKILL)
+        until(20, lambda: not os.path.exists(f"/proc/{sibling}"))
+        restarted = Server("--persist", "3600")
+        restarted.folder = server.folder
+        restarted.start()
+        try:
+            again = Raw(restarted.port, timeout=60)
+            tap.equal("after a restart exactly what was acknowledged is there", [again.call("STRLEN", k) for k in sizes],
+                      [b":%d\r\n" % n for n in sizes.values()])
+            tap.ok(again.call("DBSIZE") == size or there == b":30\r\n", "and nothing else", size)
+        finally:
+            restarted.stop()
+            restarted.log.close()
+
+
+if __name__ == "__main__":
+    main(test_no_shared_memory, test_waiting_is_free, test_child_that_does_not_read, test_pid_used_again,
+         test_sleep_ends_with_the_parent, test_replies_are_bounded, test_memory_ends)
