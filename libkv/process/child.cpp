@@ -101,7 +101,8 @@ void Child::round() {
   // A sibling that is out of descriptors cannot open our pipes: better hang up than never answer.
   if (placeholder_ && timeout_ms < 0) timeout_ms = 1000;
   if (placeholder_ && Clock::now() > give_up_at_) give_up("the sibling does not open our pipes");
-  const int count = patience_.wait(epoll_.get(), events, events_max, timeout_ms);
+  const int count =
+      patience_.wait(epoll_.get(), events, events_max, timeout_ms, connections_.size() == 1);
   for (int i = 0; i < count; ++i) {
     const int fd = events[i].data.fd;
     if (fd == replies_.get()) {

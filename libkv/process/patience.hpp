@@ -2,9 +2,10 @@
 //
 // To put a process to sleep and wake it again costs more than most requests here (on a virtual
 // machine, where waking an idle processor leaves the guest, up to twenty times more). Whoever has
-// just worked will mostly have work again in a moment: it looks, lets others run, looks again, and
-// sleeps only when that has lasted some microseconds. It must never keep a processor from others:
-// every look but the first comes after giving it away.
+// just worked will mostly have work again in a moment: it looks, lets others run, and looks again
+// before it sleeps. With a single client it goes on looking for some microseconds, as long as
+// nobody else wants the processor. It must never keep a processor from others: every look but the
+// first comes after giving it away.
 #pragma once
 
 #include <sys/epoll.h>
@@ -15,12 +16,12 @@ namespace kv {
 
 class Patience {
  public:
-  /// epoll_wait(2), after looking for up to spin_ns if the last call brought events. -1 and errno
-  /// as epoll_wait gives them.
-  int wait(int epoll, epoll_event* events, int most, int timeout_ms) noexcept;
+  /// epoll_wait(2), after looking again if the last call brought events. lone: there is but one
+  /// client, whose next request is worth waiting for awake. -1 and errno as epoll_wait gives them.
+  int wait(int epoll, epoll_event* events, int most, int timeout_ms, bool lone) noexcept;
 
  private:
-  int look(int epoll, epoll_event* events, int most) noexcept;
+  int look(int epoll, epoll_event* events, int most, bool lone) noexcept;
 
   bool worked_ = false;
   std::int64_t asleep_until_ns_ = 0;  // the processor is wanted elsewhere: no looking before that
