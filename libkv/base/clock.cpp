@@ -113,6 +113,7 @@ bool parse_seconds(std::string_view text, std::int64_t& ns) {
 }  // namespace
 
 std::int64_t wall_ns() noexcept { return read_clock(CLOCK_REALTIME); }
+std::int64_t wall_ms() noexcept { return wall_ns() / 1'000'000; }
 std::int64_t monotonic_ns() noexcept { return read_clock(CLOCK_MONOTONIC); }
 
 std::string format_utc(std::int64_t ns) {

@@ -15,6 +15,7 @@ namespace kv {
 inline constexpr std::int64_t ns_per_second = 1'000'000'000;
 
 std::int64_t wall_ns() noexcept;       ///< nanoseconds since 1970, UTC; may step
+std::int64_t wall_ms() noexcept;       ///< the same in milliseconds
 std::int64_t monotonic_ns() noexcept;  ///< nanoseconds since some start; never steps
 
 /// "2026-11-20T10:00:00.123456789Z"; the fraction is left out when it is 0.

@@ -2,6 +2,7 @@
 #include "libkv/base/fd.hpp"
 
 #include <fcntl.h>
+#include <sys/epoll.h>
 
 #include <cerrno>
 
@@ -45,5 +46,14 @@ Io write_some(int fd, std::string_view bytes, std::size_t& put) noexcept {
     return errno == EAGAIN || errno == EWOULDBLOCK ? Io::again : Io::closed;
   }
 }
+
+void watch(int epoll, int fd, std::uint32_t events) noexcept {
+  epoll_event event{};
+  event.events = events;
+  event.data.fd = fd;
+  ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+void unwatch(int epoll, int fd) noexcept { ::epoll_ctl(epoll, EPOLL_CTL_DEL, fd, nullptr); }
 
 }  // namespace kv

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 #include <utility>
 
@@ -49,5 +50,9 @@ Io read_some(int fd, char* to, std::size_t size, std::size_t& got) noexcept;
 /// Writes at most all of bytes; put is what went. Repeats on EINTR. Never raises SIGPIPE on
 /// sockets.
 Io write_some(int fd, std::string_view bytes, std::size_t& put) noexcept;
+
+/// Has an epoll instance report these events of fd, or nothing of it any more.
+void watch(int epoll, int fd, std::uint32_t events) noexcept;
+void unwatch(int epoll, int fd) noexcept;
 
 }  // namespace kv

@@ -2,21 +2,16 @@
 #include "libkv/engine/engine.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <ctime>
 #include <new>
 
+#include "libkv/base/clock.hpp"
 #include "libkv/base/limits.hpp"
 #include "libkv/base/memory.hpp"
 #include "libkv/base/text.hpp"
 
 namespace kv {
 namespace {
-
-std::int64_t wall_ns() noexcept {
-  using namespace std::chrono;
-  return duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
-}
 
 // A note in TouchedKeys with this bit is an index into foreseen_, otherwise one into items_.
 constexpr std::uint32_t foreseen_mark = std::uint32_t{1} << 31;

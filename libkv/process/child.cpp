@@ -28,13 +28,6 @@ constexpr int memory_kept_bytes = 8 << 20;
 // With this much waiting for the sibling, clients are not read from.
 constexpr std::size_t unsent_pause_bytes = std::size_t{1} << 20;
 
-void watch(int epoll, int operation, int fd, std::uint32_t events) noexcept {
-  epoll_event event{};
-  event.events = events;
-  event.data.fd = fd;
-  ::epoll_ctl(epoll, operation, fd, &event);
-}
-
 }  // namespace
 
 Status Child::open_pipes() {
@@ -81,8 +74,8 @@ void Child::run() {
     ::_exit(1);
   }
   epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
-  watch(epoll_.get(), EPOLL_CTL_ADD, control_.get(), EPOLLIN);
-  watch(epoll_.get(), EPOLL_CTL_ADD, replies_.get(), EPOLLIN);
+  watch(epoll_.get(), control_.get(), EPOLLIN);
+  watch(epoll_.get(), replies_.get(), EPOLLIN);
   client_buffer_.resize(limits::read_bytes);
   reply_buffer_.resize(limits::frame_bytes_max + sizeof(FrameHeader) + limits::read_bytes);
   if (const Status status = enter_sandbox(); !status.ok()) {
@@ -226,7 +219,7 @@ void Child::take_over(const HandOver& hand_over, Fd descriptor) {
   }
   auto connection =
       std::make_unique<Connection>(std::move(descriptor), hand_over.number, hand_over.trusted != 0);
-  watch(epoll_.get(), EPOLL_CTL_ADD, connection->fd(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+  watch(epoll_.get(), connection->fd(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
   by_fd_[connection->fd()] = connection.get();
   if (connections_.empty()) first_address_ = hand_over.address;
   connections_[hand_over.number] = std::move(connection);
@@ -316,13 +309,13 @@ void Child::write_requests() {
     const Io io = write_some(requests_.get(), std::string_view(out_.bytes).substr(sent_), put);
     if (io == Io::closed) give_up("the sibling is gone");
     if (io == Io::again) {
-      if (!watching_requests_) watch(epoll_.get(), EPOLL_CTL_ADD, requests_.get(), EPOLLOUT);
+      if (!watching_requests_) watch(epoll_.get(), requests_.get(), EPOLLOUT);
       watching_requests_ = true;
       return;
     }
     sent_ += put;
   }
-  if (watching_requests_) watch(epoll_.get(), EPOLL_CTL_DEL, requests_.get(), 0);
+  if (watching_requests_) unwatch(epoll_.get(), requests_.get());
   watching_requests_ = false;
   out_.bytes.clear();
   sent_ = 0;

@@ -21,13 +21,6 @@ namespace {
 
 constexpr int events_max = 64;
 
-void watch(int epoll, int fd) noexcept {
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.fd = fd;
-  ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
-}
-
 Fd signal_descriptor() {
   sigset_t set;
   sigemptyset(&set);
@@ -82,10 +75,10 @@ Status Parent::start() {
   signals_ = signal_descriptor();
   if (!epoll_ || !signals_) return Status::from_errno(errno, "cannot make the parent's loop");
   if (Status status = prepare_sandbox(); !status.ok()) return status;
-  watch(epoll_.get(), signals_.get());
+  watch(epoll_.get(), signals_.get(), EPOLLIN);
   log::note("Parent PID: " + std::to_string(::getpid()));
   if (Status status = start_sibling(); !status.ok()) return status;
-  watch(epoll_.get(), sibling_status_.get());
+  watch(epoll_.get(), sibling_status_.get(), EPOLLIN);
   return {};
 }
 
@@ -120,7 +113,7 @@ void Parent::round() {
   keep_command_pipe();
   if (sibling_ < 0 && !stopping_ && exit_status_ < 0 && Clock::now() >= fork_pause_) {
     if (const Status status = start_sibling(); !status.ok()) log::warn(status.message());
-    else watch(epoll_.get(), sibling_status_.get());
+    else watch(epoll_.get(), sibling_status_.get(), EPOLLIN);
   }
 }
 

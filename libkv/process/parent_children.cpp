@@ -144,11 +144,8 @@ Parent::ChildProcess* Parent::fork_child() {
   auto child = std::make_unique<ChildProcess>();
   child->pid = pid;
   child->control = std::move(ours);
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.fd = child->control.get();
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, event.data.fd, &event);
-  by_control_[event.data.fd] = child.get();
+  watch(epoll_.get(), child->control.get(), EPOLLIN);
+  by_control_[child->control.get()] = child.get();
   log::note("[child]=" + std::to_string(pid) + " [parent]=" + std::to_string(::getpid()));
   return (children_[pid] = std::move(child)).get();
 }
@@ -160,7 +157,7 @@ void Parent::hear_child(ChildProcess& child) {
     const ssize_t n = ::recv(child.control.get(), &word, 1, MSG_DONTWAIT);
     if (n == 0) {
       // It is ending; SIGCHLD tells the rest.
-      ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, child.control.get(), nullptr);
+      unwatch(epoll_.get(), child.control.get());
       return;
     }
     if (n < 0) return;

@@ -99,10 +99,8 @@ void Parent::hear_sibling() {
 /// loop is not woken for it again and again.
 void Parent::listen_if(bool open) {
   for (const Listener& listener : listeners_) {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.fd = listener.fd.get();
-    ::epoll_ctl(epoll_.get(), open ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, event.data.fd, &event);
+    if (open) watch(epoll_.get(), listener.fd.get(), EPOLLIN);
+    else unwatch(epoll_.get(), listener.fd.get());
   }
 }
 

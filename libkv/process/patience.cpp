@@ -2,7 +2,8 @@
 #include "libkv/process/patience.hpp"
 
 #include <sched.h>
-#include <time.h>
+
+#include "libkv/base/clock.hpp"
 
 namespace kv {
 namespace {
@@ -16,23 +17,17 @@ constexpr std::int64_t others_ran_ns = 3'000;
 constexpr std::int64_t away_too_long_ns = 1'000'000;
 constexpr std::int64_t rest_ns = 5'000'000;
 
-std::int64_t now_ns() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
 }  // namespace
 
 int Patience::look(int epoll, epoll_event* events, int most, bool lone) noexcept {
   int count = ::epoll_wait(epoll, events, most, 0);
   if (count != 0) return count;
-  const std::int64_t start = now_ns();
+  const std::int64_t start = monotonic_ns();
   if (start < asleep_until_ns_) return 0;
   for (std::int64_t before = start, now = start; now - start <= looking_ns; before = now) {
     ::sched_yield();
     count = ::epoll_wait(epoll, events, most, 0);
-    now = now_ns();
+    now = monotonic_ns();
     if (now - before > away_too_long_ns) asleep_until_ns_ = now + rest_ns;
     // Others ran meanwhile: the processor is theirs.
     if (count != 0 || !lone || now - before > others_ran_ns) break;

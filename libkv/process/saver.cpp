@@ -9,10 +9,10 @@
 
 #include <algorithm>
 #include <boost/interprocess/anonymous_shared_memory.hpp>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 
+#include "libkv/base/clock.hpp"
 #include "libkv/base/fd.hpp"
 #include "libkv/base/log.hpp"
 #include "libkv/base/text.hpp"
@@ -23,11 +23,6 @@ namespace {
 
 constexpr std::int64_t backoff_first_ms = 1'000, backoff_most_ms = 60'000;
 constexpr std::size_t sentence_bytes_max = 500;
-
-std::int64_t now_ms() {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
 
 std::vector<Keyspace*> pointers(const std::vector<std::unique_ptr<Keyspace>>& databases) {
   std::vector<Keyspace*> all;
@@ -68,7 +63,7 @@ Saver::Saver(Env& env, Persistence& store, Counters& counters, std::function<voi
       counters_(counters),
       after_fork_(std::move(after_fork)),
       shared_(boost::interprocess::anonymous_shared_memory(sizeof(std::atomic<std::uint64_t>))),
-      last_end_ms_(now_ms()) {
+      last_end_ms_(wall_ms()) {
   new (shared_.get_address()) std::atomic<std::uint64_t>(0);
 }
 
@@ -82,7 +77,7 @@ ProgressFunction Saver::progress(SavingBar& bar) {
   return [this, &bar, last = std::int64_t{0}](const Progress& progress) mutable {
     keys_saved().store(progress.items);
     bar.step(progress);
-    const std::int64_t now = now_ms() / 1000;
+    const std::int64_t now = wall_ms() / 1000;
     if (now == last) return;
     if (last != 0) {
       log::note("saving " + std::string(progress.what) + ": " + std::to_string(progress.items) +
@@ -114,14 +109,14 @@ Status Saver::start(const std::vector<std::unique_ptr<Keyspace>>& databases) {
   if (running()) return {Code::busy, "a background save is already in progress"};
   Result<SaveJob> job = store_.begin_save();
   if (!job.ok()) {
-    note_result(job.status(), now_ms());
+    note_result(job.status(), wall_ms());
     return job.status();
   }
   int ends[2] = {-1, -1};
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
     const Status status = Status::from_errno(errno, "cannot save: no pipe");
     store_.save_finished(status);
-    return note_result(status, now_ms()), status;
+    return note_result(status, wall_ms()), status;
   }
   for (const auto& database : databases) database->set_access_tracking(false);
   keys_to_save_ = count_keys(databases);
@@ -130,7 +125,7 @@ Status Saver::start(const std::vector<std::unique_ptr<Keyspace>>& databases) {
   if (pid == 0) be_writer(*job, pointers(databases), ends[1]);
   const int error = errno;
   ::close(ends[1]);
-  started_ms_ = now_ms();
+  started_ms_ = wall_ms();
   if (pid < 0) {
     ::close(ends[0]);
     for (const auto& database : databases) database->set_access_tracking(true);
@@ -147,15 +142,15 @@ Status Saver::start(const std::vector<std::unique_ptr<Keyspace>>& databases) {
 
 Status Saver::save_here(const std::vector<std::unique_ptr<Keyspace>>& databases) {
   if (running()) return {Code::busy, "a background save is in progress"};
-  started_ms_ = now_ms();
+  started_ms_ = wall_ms();
   changes_at_start_ = counters_.changes_since_save;
   Result<SaveJob> job = store_.begin_save();
-  if (!job.ok()) return note_result(job.status(), now_ms()), job.status();
+  if (!job.ok()) return note_result(job.status(), wall_ms()), job.status();
   SavingBar bar(count_keys(databases));
   const Status status = job->run(env_, pointers(databases), progress(bar));
   bar.done();
   store_.save_finished(status);
-  note_result(status, now_ms());
+  note_result(status, wall_ms());
   return status;
 }
 
@@ -180,7 +175,7 @@ bool Saver::reaped(pid_t pid, int wait_status) {
     cow_bytes_ = result.cow_bytes;
   }
   store_.save_finished(status);
-  note_result(status, now_ms());
+  note_result(status, wall_ms());
   return true;
 }
 
@@ -225,7 +220,7 @@ void Saver::fill(PersistenceState& state) const {
   state.last_save_s = last_save_s_;
   state.last_save_status = last_error_.empty() ? "ok" : "err";
   state.last_save_duration_s = last_duration_s_;
-  state.current_save_s = running() ? (now_ms() - started_ms_) / 1000 : -1;
+  state.current_save_s = running() ? (wall_ms() - started_ms_) / 1000 : -1;
   state.saves = saves_;
   state.save_keys = running() ? keys_saved().load() : 0;
   state.save_keys_total = running() ? keys_to_save_ : 0;

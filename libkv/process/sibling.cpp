@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "libkv/base/clock.hpp"
 #include "libkv/base/limits.hpp"
 #include "libkv/base/log.hpp"
 #include "libkv/base/machine.hpp"
@@ -30,18 +31,6 @@ constexpr int memory_kept_bytes = 32 << 20;
 constexpr int events_max = 128;
 constexpr std::chrono::milliseconds expire_interval{100};
 constexpr int idle_timeout_ms = 100;
-
-std::int64_t wall_ms() {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
-
-bool watch(int epoll, int fd, std::uint32_t events) noexcept {
-  epoll_event event{};
-  event.events = events;
-  event.data.fd = fd;
-  return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
-}
 
 /// SIGTERM and SIGUSR1 (the parent has died) and SIGCHLD arrive as descriptors; SIGINT is for the
 /// parent, which the terminal tells as well.

@@ -3,10 +3,10 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <new>
 
+#include "libkv/base/clock.hpp"
 #include "libkv/base/log.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/process/sibling.hpp"
@@ -17,11 +17,6 @@ namespace {
 // A child with this much unread is not asked for more requests until it has read.
 constexpr std::size_t unsent_pause_bytes = std::size_t{8} << 20;
 constexpr std::size_t deferred_bytes_max = 64 * 1024;
-
-std::int64_t wall_ms() {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
 
 bool out_of_descriptors(const Result<Fd>& opened) noexcept {
   return !opened.ok() && opened.status().code() == Code::limit;
@@ -78,10 +73,7 @@ void Sibling::announced_child(const Announcement& announcement) {
   if (!requests.ok() || !replies.ok()) return;  // it has died already
   retire(pid);  // one that had the same pid and whose last frames are not read yet
   auto channel = std::make_unique<Channel>(pid, *std::move(requests), *std::move(replies));
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.fd = channel->request_fd();
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, event.data.fd, &event);
+  watch(epoll_.get(), channel->request_fd(), EPOLLIN);
   by_request_fd_[channel->request_fd()] = channel.get();
   by_reply_fd_[channel->reply_fd()] = channel.get();
   channel->append_plain(FrameKind::attached, {});
@@ -139,16 +131,13 @@ void Sibling::retire(std::int32_t pid) {
 void Sibling::pause(Channel& channel) {
   if (channel.paused) return;
   channel.paused = true;
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel.request_fd(), nullptr);
+  unwatch(epoll_.get(), channel.request_fd());
 }
 
 void Sibling::resume(Channel& channel) {
   channel.paused = false;
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.fd = channel.request_fd();
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, event.data.fd, &event);
-  resumed_.push_back(event.data.fd);
+  watch(epoll_.get(), channel.request_fd(), EPOLLIN);
+  resumed_.push_back(channel.request_fd());
 }
 
 void Sibling::read_channel(Channel& channel, bool from_pipe) {
@@ -438,8 +427,8 @@ void Sibling::drop_channel(Channel& channel, std::string_view why) {
   }
   by_request_fd_.erase(channel.request_fd());
   by_reply_fd_.erase(channel.reply_fd());
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel.request_fd(), nullptr);
-  if (channel.watched) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel.reply_fd(), nullptr);
+  unwatch(epoll_.get(), channel.request_fd());
+  if (channel.watched) unwatch(epoll_.get(), channel.reply_fd());
   std::vector<std::uint32_t> numbers;
   for (const auto& [number, session] : channel.sessions()) numbers.push_back(number);
   for (const std::uint32_t number : numbers) close_connection(channel, number);
@@ -509,11 +498,8 @@ void Sibling::send(Channel& channel) {
 
 void Sibling::watch_for_room(Channel& channel) {
   if (channel.wants_write == channel.watched) return;
-  epoll_event event{};
-  event.events = EPOLLOUT;
-  event.data.fd = channel.reply_fd();
-  ::epoll_ctl(epoll_.get(), channel.wants_write ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, event.data.fd,
-              &event);
+  if (channel.wants_write) watch(epoll_.get(), channel.reply_fd(), EPOLLOUT);
+  else unwatch(epoll_.get(), channel.reply_fd());
   channel.watched = channel.wants_write;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "libkv/base/clock.hpp"
 #include "libkv/base/fd.hpp"
 #include "libkv/base/log.hpp"
 #include "libkv/base/text.hpp"
@@ -13,11 +14,6 @@ namespace kv {
 namespace {
 
 constexpr unsigned failed_logins_max = 10;  // then the connection is closed
-
-std::int64_t wall_ms() {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
 
 Status yes_or_no(std::string_view text, bool& value) {
   if (equals_ignoring_case(text, "yes")) return value = true, Status{};
