@@ -17,6 +17,7 @@ inline constexpr std::int64_t ns_per_second = 1'000'000'000;
 std::int64_t wall_ns() noexcept;       ///< nanoseconds since 1970, UTC; may step
 std::int64_t wall_ms() noexcept;       ///< the same in milliseconds
 std::int64_t monotonic_ns() noexcept;  ///< nanoseconds since some start; never steps
+inline std::int64_t monotonic_ms() noexcept { return monotonic_ns() / 1'000'000; }
 
 /// "2026-11-20T10:00:00.123456789Z"; the fraction is left out when it is 0.
 std::string format_utc(std::int64_t ns);

@@ -53,17 +53,56 @@ void Gatekeeper::note_failure(std::string_view address, std::int64_t now_ms) {
   source.last_failure_ms = now_ms;
 }
 
-std::int64_t Gatekeeper::delay_ms(std::string_view address, std::int64_t now_ms) {
-  const auto found = sources_.find(std::string(host_of(address)));
-  if (found == sources_.end()) return 0;
-  Source& source = found->second;
-  if (now_ms - source.last_failure_ms > memory_ms) {
+bool Gatekeeper::slowed(const std::string& host, std::int64_t now_ms) {
+  const auto found = sources_.find(host);
+  if (found == sources_.end()) return false;
+  if (now_ms - found->second.last_failure_ms > memory_ms) {
     sources_.erase(found);
-    return 0;
+    return false;
   }
-  if (source.failures < free_failures) return 0;
-  source.next_turn_ms = std::max(source.next_turn_ms, now_ms) + step_ms;
-  return source.next_turn_ms - now_ms;
+  return found->second.failures >= free_failures;
+}
+
+bool Gatekeeper::must_queue(std::string_view address, std::uint64_t connection,
+                            std::int64_t now_ms) {
+  const std::string host(host_of(address));
+  if (!slowed(host, now_ms)) return false;
+  const auto [line, is_new] = lines_.try_emplace(host);
+  if (is_new) line->second.next_turn_ms = now_ms + step_ms;
+  line->second.connections.push_back(connection);
+  return true;
+}
+
+void Gatekeeper::step_back(std::string_view address, std::uint64_t connection) {
+  const auto found = lines_.find(std::string(host_of(address)));
+  if (found == lines_.end() || std::erase(found->second.connections, connection) == 0) return;
+  found->second.ended.push_back(connection);
+}
+
+std::vector<std::uint64_t> Gatekeeper::turns(std::int64_t now_ms) {
+  std::vector<std::uint64_t> due;
+  for (auto entry = lines_.begin(); entry != lines_.end();) {
+    Line& line = entry->second;
+    const bool slow = slowed(entry->first, now_ms);
+    for (auto* waiting : {&line.connections, &line.ended}) {
+      while (!waiting->empty() && (!slow || line.next_turn_ms <= now_ms)) {
+        due.push_back(waiting->front());
+        waiting->pop_front();
+        line.next_turn_ms = now_ms + step_ms;
+      }
+    }
+    entry = line.connections.empty() && line.ended.empty() ? lines_.erase(entry) : std::next(entry);
+  }
+  return due;
+}
+
+void Gatekeeper::leave(std::string_view address, std::uint64_t connection) {
+  const auto found = lines_.find(std::string(host_of(address)));
+  if (found == lines_.end()) return;
+  Line& line = found->second;
+  std::erase(line.connections, connection);
+  std::erase(line.ended, connection);
+  if (line.connections.empty() && line.ended.empty()) lines_.erase(found);
 }
 
 void Gatekeeper::forget_old(std::int64_t now_ms) {

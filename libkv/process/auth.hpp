@@ -5,9 +5,11 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace kv {
 
@@ -22,17 +24,28 @@ class Gatekeeper {
 
   /// A login from this address failed or succeeded.
   void note_failure(std::string_view address, std::int64_t now_ms);
-  /// How long the next login from this address waits before it is looked at, in milliseconds. 0
-  /// until several failed within a minute; then logins of one address pass one at a time.
-  std::int64_t delay_ms(std::string_view address, std::int64_t now_ms);
+  /// Does a login from this address have to wait? Not until several failed within a minute; then
+  /// logins of one host pass one at a time, and this connection is put in its host's line.
+  bool must_queue(std::string_view address, std::uint64_t connection, std::int64_t now_ms);
+  /// Its client will send no more, and may have hung up: all that have not go before it.
+  void step_back(std::string_view address, std::uint64_t connection);
+  /// The connections whose turn has come: the first of each host's line, which leaves it.
+  std::vector<std::uint64_t> turns(std::int64_t now_ms);
+  /// A connection has gone. What it waited for is the next one's: who guesses and hangs up must not
+  /// keep the owner out.
+  void leave(std::string_view address, std::uint64_t connection);
 
  private:
   using Digest = std::array<std::uint32_t, 5>;
   struct Source {
     unsigned failures = 0;
     std::int64_t last_failure_ms = 0;
-    std::int64_t next_turn_ms = 0;
   };
+  struct Line {
+    std::int64_t next_turn_ms = 0;
+    std::deque<std::uint64_t> connections, ended;  // in the order they asked; never both empty
+  };
+  bool slowed(const std::string& host, std::int64_t now_ms);
   Digest digest(std::string_view password) const;
   void forget_old(std::int64_t now_ms);
 
@@ -40,6 +53,7 @@ class Gatekeeper {
   Digest digest_{};
   std::uint32_t plio_hash_;
   std::unordered_map<std::string, Source> sources_;
+  std::unordered_map<std::string, Line> lines_;
 };
 
 /// Overwrites the bytes so that they are in no memory dump, then empties the text.

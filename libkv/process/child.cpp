@@ -183,7 +183,7 @@ void Child::read_client(Connection& connection) {
   else if (io == Io::done) connection.take({client_buffer_.data(), got}, out_);
   // Less than there was room for was all there was, unless its end has been announced.
   connection.readable = io == Io::done && (got == room || connection.hung_up);
-  if (io == Io::closed) connection.end_of_input();
+  if (io == Io::closed) connection.end_of_input(out_);
   if (!connection.wants_input() || connection.finished()) mark_dirty(connection);
 }
 

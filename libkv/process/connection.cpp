@@ -182,6 +182,11 @@ void Connection::send_large(std::span<const Scalar> args, FrameWriter& out) {
   slots.finish();
 }
 
+void Connection::end_of_input(FrameWriter& out) {
+  input_ended_ = true;
+  if (held()) append_header(out.bytes, {0, number_, FrameKind::ended, 0, 0});
+}
+
 void Connection::fail(std::string_view error) {
   last_words_ = error;
   input_ended_ = true;

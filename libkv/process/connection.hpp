@@ -45,8 +45,8 @@ class Connection {
   void took_in_place(std::size_t room, std::size_t got, FrameWriter& out);
   /// Goes on with what was held back until a login was answered.
   void resume(FrameWriter& out);
-  /// The client will send no more.
-  void end_of_input() noexcept { input_ended_ = true; }
+  /// The client will send no more. A guest's waiting login then lets others go first.
+  void end_of_input(FrameWriter& out);
 
   /// A frame of replies from the sibling.
   void reply(const FrameHeader& header, std::string_view payload);

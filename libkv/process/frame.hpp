@@ -33,6 +33,7 @@ enum class FrameKind : std::uint8_t {
   bulk = 5,     // a piece that lies in the child's segment: payload u64 offset, u32 length
   taken = 6,    // the client has taken so many more bytes of replies: payload u64
   mapped = 7,   // the child has mapped its segment
+  ended = 8,    // the client of a login that is not answered yet will send no more
   // sibling to child
   attached = 16,    // the sibling has opened both pipes
   reply = 17,       // payload: replies

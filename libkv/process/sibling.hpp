@@ -169,9 +169,9 @@ class Sibling : public Services, public ReplySink {
   std::vector<Scalar> args_;
 
   /// Requests of a connection that have to wait: for its login's turn, or until its client has
-  /// taken the replies it already has (due_ms is never then).
+  /// taken the replies it already has.
   struct Deferred {
-    std::int64_t due_ms = INT64_MAX;
+    bool for_turn = false;
     std::deque<std::string> requests;
     std::size_t bytes = 0;
   };

@@ -247,6 +247,7 @@ bool Sibling::handle_frame(Channel& channel, const FrameHeader& header, std::str
     case FrameKind::bulk: return take_bulk(channel, *session, payload);
     case FrameKind::taken: return note_taken(*session, payload);
     case FrameKind::request: return take_request(channel, *session, payload);
+    case FrameKind::ended: gatekeeper_.step_back(session->address, session->id); return true;
     case FrameKind::closed: close_connection(channel, header.connection); return true;
     default: return false;
   }
@@ -345,7 +346,7 @@ bool Sibling::note_taken(Session& session, std::string_view payload) {
 
 void Sibling::run_backlog(Session& session) {
   const auto found = deferred_.find(session.id);
-  if (found == deferred_.end() || found->second.due_ms != INT64_MAX) return;
+  if (found == deferred_.end() || found->second.for_turn) return;
   engine_.finish();
   std::deque<std::string>& requests = found->second.requests;
   while (!requests.empty() && session.unread <= limits::unread_bytes_max && !session.dead &&
@@ -367,9 +368,9 @@ bool Sibling::must_wait(Session& session, std::span<const Scalar> args) {
   if (waiting == deferred_.end()) {
     const bool unread = session.unread > limits::unread_bytes_max;
     if (!unread && (session.authenticated || !asks_to_log_in(args[0].bytes))) return false;
-    const std::int64_t delay = unread ? 0 : gatekeeper_.delay_ms(session.address, wall_ms());
-    if (!unread && delay <= 0) return false;
-    deferred_[session.id].due_ms = unread ? INT64_MAX : wall_ms() + delay;
+    if (!unread && !gatekeeper_.must_queue(session.address, session.id, monotonic_ms()))
+      return false;
+    deferred_[session.id].for_turn = !unread;
   }
   Deferred& deferred = deferred_[session.id];
   std::string request;
@@ -381,15 +382,11 @@ bool Sibling::must_wait(Session& session, std::span<const Scalar> args) {
 }
 
 void Sibling::run_deferred() {
-  const std::int64_t now = wall_ms();
-  std::vector<std::uint64_t> due;
-  for (const auto& [id, deferred] : deferred_) {
-    if (deferred.due_ms <= now) due.push_back(id);
-  }
+  const std::vector<std::uint64_t> due = gatekeeper_.turns(monotonic_ms());
   for (const std::uint64_t id : due) {
     auto node = deferred_.extract(id);
     const auto found = sessions_.find(id);
-    if (found == sessions_.end()) continue;
+    if (found == sessions_.end() || node.empty()) continue;
     Session& session = *found->second;
     bool turn_used = false;
     for (const std::string& request : node.mapped().requests) {
@@ -413,7 +410,11 @@ void Sibling::close_connection(Channel& channel, std::uint32_t number) {
 
 void Sibling::forget(std::unique_ptr<Session> session) {
   sessions_.erase(session->id);
-  deferred_.erase(session->id);
+  const auto waiting = deferred_.find(session->id);
+  if (waiting != deferred_.end()) {
+    if (waiting->second.for_turn) gatekeeper_.leave(session->address, session->id);
+    deferred_.erase(waiting);
+  }
   session->dead = true;
   session->channel = nullptr;
   graveyard_.push_back(std::move(session));  // the batch may still name it

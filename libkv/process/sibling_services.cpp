@@ -43,7 +43,7 @@ const PersistenceState& Sibling::persistence() const {
 bool Sibling::check_password(Session& session, std::string_view password) {
   if (gatekeeper_.password_fits(password)) return true;
   ++counters_.connections_rejected;
-  gatekeeper_.note_failure(session.address, wall_ms());
+  gatekeeper_.note_failure(session.address, monotonic_ms());
   if (++session.failed_logins >= failed_logins_max) {
     session.close_after_reply = true;
     session.dead = true;  // what it has already sent is not run
@@ -54,7 +54,7 @@ bool Sibling::check_password(Session& session, std::string_view password) {
 bool Sibling::check_password_hash(Session& session, std::uint32_t hash) {
   if (gatekeeper_.plio_hash_fits(hash)) return true;
   ++counters_.connections_rejected;
-  gatekeeper_.note_failure(session.address, wall_ms());
+  gatekeeper_.note_failure(session.address, monotonic_ms());
   return false;
 }
 

@@ -98,8 +98,17 @@ def test_passwords(tap):
         raw = Raw(server.port, password=None, timeout=60)
         raw.send(request("AUTH", "guess") * 30)
         tap.ok(raw.closed() and raw.buffer.count(b"WRONGPASS") <= 10, "A1: ten failures end a connection", repr(raw.buffer[-200:]))
+        guessers = [Raw(server.port, password=None) for _ in range(80)]
+        for guesser in guessers:
+            guesser.send(request("AUTH", "guess"))
+        time.sleep(0.1)
+        for guesser in guessers:
+            guesser.close()
+        started = time.monotonic()
         raw = Raw(server.port, password=None, timeout=60)
         tap.equal("A1: the right password still works", raw.call("AUTH", PASSWORD), b"+OK\r\n")
+        took = time.monotonic() - started
+        tap.ok(took < 10, "A1: guessers who hang up leave the line", f"{took:.2f} s behind 80 of them")
         for odd in (b"", b"\x00", PASSWORD.encode() + b"\x00", b"x" * 16000):
             raw = Raw(server.port, password=None, timeout=60)
             got = raw.call("AUTH", odd)

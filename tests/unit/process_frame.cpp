@@ -263,19 +263,63 @@ TEST_CASE("process/auth: passwords of any length are compared whole (A3)") {
   CHECK_FALSE(keeper.plio_hash_fits(62012));
 }
 
-TEST_CASE("process/auth: guessing slows down its own address, and is forgiven (A1)") {
+Gatekeeper after_five_failures(std::int64_t now) {
   Gatekeeper keeper("secret");
-  std::int64_t now = 1'000'000;
-  for (int i = 0; i < 5; ++i) {
-    CHECK(keeper.delay_ms("10.0.0.1:1000", now) == 0);
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    CHECK_FALSE(keeper.must_queue("10.0.0.1:1000", i, now));
     keeper.note_failure("10.0.0.1:1000", now);
   }
-  const std::int64_t first = keeper.delay_ms("10.0.0.1:1001", now);
-  const std::int64_t second = keeper.delay_ms("10.0.0.1:1002", now);
-  CHECK(first > 0);
-  CHECK(second > first);
-  CHECK(keeper.delay_ms("10.0.0.2:1000", now) == 0);
-  CHECK(keeper.delay_ms("10.0.0.1:1003", now + 61'000) == 0);
+  return keeper;
+}
+
+using Turns = std::vector<std::uint64_t>;
+
+TEST_CASE("process/auth: guessing slows down its own address, and is forgiven (A1)") {
+  const std::int64_t now = 1'000'000;
+  Gatekeeper keeper = after_five_failures(now);
+  CHECK(keeper.must_queue("10.0.0.1:1001", 7, now));
+  CHECK(keeper.must_queue("10.0.0.1:1002", 6, now));
+  CHECK_FALSE(keeper.must_queue("10.0.0.2:1000", 8, now));
+  CHECK(keeper.turns(now).empty());
+  CHECK(keeper.turns(now + 250) == Turns{7});  // in the order they asked
+  CHECK(keeper.turns(now + 251).empty());
+  CHECK(keeper.turns(now + 500) == Turns{6});
+  CHECK(keeper.turns(now + 10'000).empty());
+  CHECK_FALSE(keeper.must_queue("10.0.0.1:1003", 9, now + 61'000));
+}
+
+TEST_CASE("process/auth: who guesses and hangs up gives the turn back (A1)") {
+  const std::int64_t now = 1'000'000;
+  Gatekeeper keeper = after_five_failures(now);
+  for (std::uint64_t id = 100; id < 200; ++id) CHECK(keeper.must_queue("10.0.0.1:1", id, now));
+  CHECK(keeper.must_queue("10.0.0.1:2", 200, now));
+  for (std::uint64_t id = 100; id < 200; ++id) keeper.leave("10.0.0.1:1", id);
+  CHECK(keeper.turns(now + 250) == Turns{200});
+  // An empty line starts anew: hanging up does not buy a faster guess.
+  CHECK(keeper.must_queue("10.0.0.1:3", 201, now + 250));
+  keeper.leave("10.0.0.1:3", 201);
+  CHECK(keeper.must_queue("10.0.0.1:4", 202, now + 260));
+  CHECK(keeper.turns(now + 500).empty());
+  CHECK(keeper.turns(now + 510) == Turns{202});
+}
+
+TEST_CASE("process/auth: who still listens goes before who may have hung up (A1)") {
+  const std::int64_t now = 1'000'000;
+  Gatekeeper keeper = after_five_failures(now);
+  for (std::uint64_t id = 1; id < 4; ++id) CHECK(keeper.must_queue("10.0.0.1:1", id, now));
+  keeper.step_back("10.0.0.1:1", 1);
+  keeper.step_back("10.0.0.1:1", 2);
+  CHECK(keeper.turns(now + 250) == Turns{3});
+  CHECK(keeper.turns(now + 500) == Turns{1});
+  keeper.leave("10.0.0.1:1", 2);
+  CHECK(keeper.turns(now + 750).empty());
+}
+
+TEST_CASE("process/auth: when failures are forgiven nobody waits on (A1)") {
+  const std::int64_t now = 1'000'000;
+  Gatekeeper keeper = after_five_failures(now);
+  for (std::uint64_t id = 1; id < 4; ++id) CHECK(keeper.must_queue("10.0.0.1:1", id, now));
+  CHECK(keeper.turns(now + 61'000) == Turns{1, 2, 3});
 }
 
 }  // namespace
