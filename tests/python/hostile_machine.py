@@ -313,5 +313,10 @@ def test_memory_ends(tap):
 
 
 if __name__ == "__main__":
-    main(test_no_shared_memory, test_waiting_is_free, test_child_that_does_not_read, test_pid_used_again,
-         test_sleep_ends_with_the_parent, test_replies_are_bounded, test_memory_ends)
+    tests = [test_no_shared_memory, test_waiting_is_free, test_child_that_does_not_read, test_pid_used_again,
+             test_sleep_ends_with_the_parent, test_replies_are_bounded]
+    # AddressSanitizer reserves 15 TiB of addresses for itself, so under a limit no program of its
+    # starts. There the ends of memory are those of the unit tests, which make allocations fail.
+    if "address" not in os.environ.get("SAN", ""):
+        tests.append(test_memory_ends)
+    main(*tests)
