@@ -4,6 +4,7 @@
 //   load closed resp|memcached PORT PASS get|set CLIENTS DEPTH REQUESTS KEYS BYTES
 //   load paced PORT PASS RATE SECONDS KEYS BYTES       SETs at a fixed rate, open loop
 //   load reader PORT PASS SECONDS                      GETs one at a time: percentiles, the longest
+//   load sleeper SECONDS                               sleeps of 100 us: how much longer each took
 //   load connects PORT PASS COUNT                      connect, AUTH, PING, close
 //   load idle PORT PASS COUNT                          connections that wait until stdin ends
 //   load fill PORT PASS strings|hashes|list|hash COUNT [FIRST]
@@ -238,6 +239,21 @@ void reader(const Target& target, double seconds) {
               latencies.at(0.5), latencies.at(0.99), latencies.at(1));
 }
 
+/// What the machine alone does to a program that waits: the share of reader()'s times that no
+/// server can help. Until the time is over or stdin ends.
+void sleeper(double seconds) {
+  constexpr std::int64_t nap_ns = 100'000;
+  Latencies latencies;
+  const std::int64_t end = now_ns() + static_cast<std::int64_t>(seconds * 1e9);
+  pollfd input{0, POLLIN, 0};
+  for (std::int64_t start = now_ns(); start < end && ::poll(&input, 1, 0) == 0; start = now_ns()) {
+    ::usleep(nap_ns / 1000);
+    latencies.add(now_ns() - start - nap_ns);
+  }
+  std::printf("count=%zu p50_us=%.1f p99_us=%.1f max_us=%.1f\n", latencies.count(),
+              latencies.at(0.5), latencies.at(0.99), latencies.at(1));
+}
+
 // --- connections and processes ---
 
 void connects(const Target& target, std::size_t count) {
@@ -347,6 +363,8 @@ int run(int argc, char** argv) {
     paced(target(2), std::atof(argv[4]), std::atof(argv[5]), number(argv[6]), number(argv[7]));
   } else if (mode == "reader" && argc == 5) {
     reader(target(2), std::atof(argv[4]));
+  } else if (mode == "sleeper" && argc == 3) {
+    sleeper(std::atof(argv[2]));
   } else if (mode == "connects" && argc == 5) {
     connects(target(2), number(argv[4]));
   } else if (mode == "idle" && argc == 5) {

@@ -69,8 +69,9 @@ class Background:
     """A generator that runs beside a measurement until it is told to end."""
 
     def __init__(self, mode, server, *args):
+        target = [] if server is None else [str(server.port), server.password]
         self.process = subprocess.Popen(
-            [LOAD, mode, str(server.port), server.password, *map(str, args)],
+            [LOAD, mode, *target, *map(str, args)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def first_line(self):
