@@ -74,12 +74,7 @@ class Table {
   /// Loads the line of slots that find() would look at first.
   void prefetch(std::uint64_t hash) const noexcept;
   /// Loads the entry that find() would compare with first. Wants the slots loaded.
-  void prefetch_entry(std::uint64_t hash) const noexcept {
-    find_if(hash, [](const Entry& e) {
-      __builtin_prefetch(&e);
-      return true;
-    });
-  }
+  void prefetch_entry(std::uint64_t hash) const noexcept;
 
   /// The key must be absent. Throws std::bad_alloc, with the content unchanged.
   Slot* insert(std::uint64_t hash, Entry* entry);
