@@ -1,6 +1,7 @@
 // See record.hpp: writing a line, and reading one.
 #include "persistence/record.hpp"
 
+#include <array>
 #include <cstring>
 
 #include "libkv/base/checksum.hpp"
@@ -16,8 +17,23 @@ constexpr std::size_t seconds_digits = 10;
 constexpr std::size_t nanoseconds_digits = 9;
 static_assert(record_head_bytes == 2 + seconds_digits + 1 + nanoseconds_digits + 2);
 
+constexpr std::array<char, 200> make_pairs() {
+  std::array<char, 200> pairs{};
+  for (std::size_t i = 0; i < 100; ++i) {
+    pairs[2 * i] = static_cast<char>('0' + i / 10);
+    pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
+  }
+  return pairs;
+}
+constexpr std::array<char, 200> pairs = make_pairs();
+
+/// Two at a time: every line has twenty-nine of them.
 void put_digits(char* to, std::size_t count, std::uint64_t n) noexcept {
-  for (char* p = to + count; p > to; n /= 10) *--p = static_cast<char>('0' + n % 10);
+  for (; count >= 2; n /= 100) {
+    count -= 2;
+    std::memcpy(to + count, &pairs[2 * (n % 100)], 2);
+  }
+  if (count == 1) *to = static_cast<char>('0' + n % 10);
 }
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }

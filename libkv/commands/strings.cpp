@@ -102,23 +102,28 @@ void assign(Call& call, Place& place, std::size_t value_at, bool keep_ttl, std::
   else if (kept) keys.set_expiry(place, kept);
 }
 
+/// NX, XX and GET: whether to set, and if so committed; if not, answered.
+bool conditions_hold(Call& call, Place& place, const Options& options) {
+  if (options.get && !answerable(call, place)) return false;
+  const bool found = place.found();
+  const bool applies = found ? !options.nx : !options.xx;
+  if (!applies && !options.get) return call.reply.nil(), false;
+  if (applies && !call.commit()) return false;
+  if (options.get) count_lookup(call, found), reply_old(call, place);
+  return applies;
+}
+
 void set(Call& call) {
   if (!enough(call, 3) || !writable(call, 1) || !storable(call, 2)) return;
   Options options;  // picolisp-kv ignores what follows the value
   if (!call.plio() && !read_options(call, 3, take_set_word, options)) return;
   std::int64_t at_ms = 0;
   if (options.time_at != 0 && !expire_time(call, options.time_at, options.form, at_ms)) return;
+  // Without conditions it changes something whatever is there: a trial need not look.
+  const bool conditional = options.get || options.nx || options.xx;
+  if (!conditional && !call.commit()) return;
   Place place = call.locate(1);
-  if (options.get && !answerable(call, place)) return;
-  const bool found = place.found();
-  const bool applies = found ? !options.nx : !options.xx;
-  if (!applies) {
-    if (!options.get) return call.reply.nil();
-    count_lookup(call, found);
-    return reply_old(call, place);
-  }
-  if (!call.commit()) return;
-  if (options.get) count_lookup(call, found), reply_old(call, place);
+  if (conditional && !conditions_hold(call, place, options)) return;
   assign(call, place, 2, options.keep_ttl, at_ms);
   if (!options.get) call.reply.ok();
 }
