@@ -1,7 +1,7 @@
-// The load that redis-benchmark cannot make: other protocols, a fixed rate, connections, pauses.
+// The load: requests in a closed loop, at a fixed rate, connections, pauses, whole processes.
 //
 //   load values resp|memcached PORT PASS KEYS BYTES    a value of so many bytes for every key
-//   load closed resp|memcached PORT PASS get|set CLIENTS DEPTH REQUESTS KEYS BYTES
+//   load closed resp|memcached PORT PASS VERB CLIENTS DEPTH REQUESTS KEYS BYTES
 //   load paced PORT PASS RATE SECONDS KEYS BYTES       SETs at a fixed rate, open loop
 //   load reader PORT PASS SECONDS                      GETs one at a time: percentiles, the longest
 //   load sleeper SECONDS                               sleeps of 100 us: how much longer each took
@@ -11,149 +11,34 @@
 //   load spawn COUNT COMMAND...                        a whole process, from fork to its end
 //
 // Each prints one line of name=value words. "-" as PASS: none. Build: g++ -std=c++20 -O2 load.cpp
-#include "tests/bench/load.hpp"
-
-#include <fcntl.h>
 #include <spawn.h>
-#include <sys/epoll.h>
 #include <sys/wait.h>
+
+#include "tests/bench/closed_loop.hpp"
 
 namespace bench {
 namespace {
 
-// --- closed loop: so many clients, so many requests under way on each ---
-
-struct Closed {
-  Target target;
-  bool set = false;
-  std::size_t clients = 1, depth = 1, requests = 1, keys = 1, bytes = 32;
-};
-
-/// One request; every key has 16 bytes and every value the same size, so every reply is as long.
-std::string request_of(const Closed& c, std::uint64_t key, const std::string& value) {
-  if (c.target.memcached) {
-    if (!c.set) return "get " + key_of(key) + "\r\n";
-    return "set " + key_of(key) + " 0 0 " + std::to_string(value.size()) + "\r\n" + value + "\r\n";
-  }
-  return c.set ? resp({"SET", key_of(key), value}) : resp({"GET", key_of(key)});
-}
-
 /// Every key gets a value, so that every GET is answered with one.
 void values(Closed c) {
   Link link(c.target);
-  c.set = true;
-  const std::string value(c.bytes, 'x');
+  c.verb = "set";
+  Template one = Template::of(c);
   const std::size_t reply_bytes = c.target.memcached ? 8 : 5;  // STORED or +OK, and the line end
   const std::size_t batch = std::clamp<std::size_t>(65536 / (c.bytes + 64), 1, 200);
   for (std::size_t done = 0; done < c.keys;) {
     const std::size_t n = std::min(batch, c.keys - done);
     std::string out;
-    for (std::size_t i = 0; i < n; ++i) out += request_of(c, done + i, value);
+    for (std::size_t i = 0; i < n; ++i) {
+      one.request.replace(one.digits - 4, 16, key_of(done + i));
+      out += one.request;
+    }
     link.send(out);
     link.receive_exactly(n * reply_bytes);
     done += n;
   }
   std::printf("keys=%zu\n", c.keys);
 }
-
-struct Client {
-  Link link;
-  std::string out;          // the batch under way
-  std::size_t unsent = 0;   // bytes of out still to send
-  std::size_t missing = 0;  // bytes of replies still to come
-  std::size_t batch = 0;    // requests under way
-  std::int64_t started = 0;
-};
-
-class ClosedLoop {
- public:
-  explicit ClosedLoop(const Closed& c)
-      : c_(c), value_(c.bytes, 'x'), epoll_(::epoll_create1(EPOLL_CLOEXEC)), left_(c.requests) {
-    Link first(c.target);
-    reply_bytes_ = first.ask(request_of(c_, 0, value_)).size();
-    for (std::size_t i = 0; i < c.clients; ++i) {
-      clients_.push_back({Link(c.target), {}, 0, 0, 0, 0});
-      ::fcntl(clients_.back().link.fd(), F_SETFL, O_NONBLOCK);
-    }
-  }
-
-  void run() {
-    const std::int64_t start = now_ns();
-    for (std::size_t i = 0; i < clients_.size(); ++i) {
-      epoll_event event{};
-      event.events = EPOLLIN;
-      event.data.u64 = i;
-      ::epoll_ctl(epoll_, EPOLL_CTL_ADD, clients_[i].link.fd(), &event);
-      next_batch(clients_[i], i);
-    }
-    epoll_event events[256];
-    while (busy_ > 0) {
-      const int count = ::epoll_wait(epoll_, events, 256, 30'000);
-      if (count == 0) fail("no reply within thirty seconds");
-      for (int e = 0; e < count; ++e) {
-        const std::size_t i = events[e].data.u64;
-        if ((events[e].events & EPOLLOUT) != 0) push(clients_[i], i);
-        if ((events[e].events & ~std::uint32_t{EPOLLOUT}) != 0) take(clients_[i], i);
-      }
-    }
-    const double seconds = static_cast<double>(now_ns() - start) / 1e9;
-    std::printf("rps=%.1f p50_us=%.1f p99_us=%.1f max_us=%.1f\n",
-                static_cast<double>(c_.requests) / seconds, latencies_.at(0.5), latencies_.at(0.99),
-                latencies_.at(1));
-  }
-
- private:
-  void next_batch(Client& client, std::size_t i) {
-    client.batch = std::min(c_.depth, left_);
-    if (client.batch == 0) return;
-    left_ -= client.batch;
-    ++busy_;
-    client.out.clear();
-    for (std::size_t n = 0; n < client.batch; ++n)
-      client.out += request_of(c_, random_.below(c_.keys), value_);
-    client.unsent = client.out.size();
-    client.missing = client.batch * reply_bytes_;
-    client.started = now_ns();
-    push(client, i);
-  }
-
-  void push(Client& client, std::size_t i) {
-    const bool was_waiting = client.unsent < client.out.size();
-    while (client.unsent > 0) {
-      const char* from = client.out.data() + client.out.size() - client.unsent;
-      const ssize_t n = ::send(client.link.fd(), from, client.unsent, MSG_NOSIGNAL);
-      if (n > 0) client.unsent -= static_cast<std::size_t>(n);
-      else if (errno == EAGAIN) break;
-      else if (errno != EINTR) fail(std::string("cannot send: ") + std::strerror(errno));
-    }
-    if (client.unsent == 0 && !was_waiting) return;
-    epoll_event event{};
-    event.events = EPOLLIN | (client.unsent > 0 ? std::uint32_t{EPOLLOUT} : 0);
-    event.data.u64 = i;
-    ::epoll_ctl(epoll_, EPOLL_CTL_MOD, client.link.fd(), &event);
-  }
-
-  void take(Client& client, std::size_t i) {
-    const ssize_t n = ::recv(client.link.fd(), buffer_, sizeof buffer_, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (n <= 0) fail("the server hung up");
-    if (static_cast<std::size_t>(n) > client.missing) fail("more bytes than were asked for");
-    client.missing -= static_cast<std::size_t>(n);
-    if (client.missing > 0) return;
-    latencies_.add(now_ns() - client.started);
-    --busy_;
-    next_batch(client, i);
-  }
-
-  Closed c_;
-  std::string value_;
-  int epoll_;
-  std::size_t left_, reply_bytes_ = 0, busy_ = 0;
-  std::vector<Client> clients_;
-  Latencies latencies_;
-  Random random_;
-  char buffer_[256 * 1024];
-};
 
 // --- open loop: SETs at a fixed rate, whatever the server does ---
 
@@ -349,14 +234,12 @@ int run(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "";
   const auto target = [&](int at) { return Target{std::atoi(argv[at]), argv[at + 1], false}; };
   if (mode == "closed" && argc == 11) {
-    Closed c{target(3),       argv[5] == std::string("set"),
-             number(argv[6]), number(argv[7]),
-             number(argv[8]), number(argv[9]),
-             number(argv[10])};
+    Closed c{target(3),       argv[5],         number(argv[6]), number(argv[7]),
+             number(argv[8]), number(argv[9]), number(argv[10])};
     c.target.memcached = argv[2] == std::string("memcached");
     ClosedLoop(c).run();
   } else if (mode == "values" && argc == 7) {
-    Closed c{target(3), true, 1, 1, 1, number(argv[5]), number(argv[6])};
+    Closed c{target(3), "set", 1, 1, 1, number(argv[5]), number(argv[6])};
     c.target.memcached = argv[2] == std::string("memcached");
     values(c);
   } else if (mode == "paced" && argc == 8) {

@@ -1,4 +1,4 @@
-"""Runs the load generators (redis-benchmark, and load.cpp for the rest) and reads what they say."""
+"""Runs the load generators (load.cpp, and redis-benchmark as a check) and reads what they say."""
 import csv
 import os
 import subprocess
@@ -42,7 +42,7 @@ def values(server, keys, value_bytes=32):
 
 
 def closed(server, verb, clients, depth, requests, value_bytes=32, keys=100_000):
-    """The same by our own generator, which also speaks memcached's protocol."""
+    """One test by our own generator, which also speaks memcached's protocol."""
     return words(_run([LOAD, 'closed', protocol(server), str(server.port), server.password, verb,
                        str(clients), str(depth), str(requests), str(keys), str(value_bytes)]))
 
