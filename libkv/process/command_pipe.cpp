@@ -11,10 +11,12 @@
 #include <cerrno>
 #include <chrono>
 #include <deque>
+#include <utility>
 #include <vector>
 
 #include "libkv/base/limits.hpp"
 #include "libkv/base/log.hpp"
+#include "libkv/base/text.hpp"
 #include "libkv/process/run_folder.hpp"
 #include "libkv/process/sandbox.hpp"
 #include "libkv/process/title.hpp"
@@ -30,6 +32,7 @@ constexpr std::chrono::seconds answer_wait{10};
 constexpr int retry_ms = 20;
 constexpr std::size_t answers_max = 1000;  // waiting for a reader at a time
 constexpr std::size_t requests_under_way_max = 256;
+constexpr std::chrono::seconds complaint_interval{1};
 
 struct Answer {
   std::string name;  // of the pipe beside PATH
@@ -52,6 +55,8 @@ class CommandPipe {
  private:
   void read_lines();
   void take_line(std::string_view line);
+  void refuse(std::string_view name, std::string_view error);
+  void complain(std::string_view error);
   void read_replies();
   void deliver(const Value& value);
   void push_answers();
@@ -63,6 +68,9 @@ class CommandPipe {
   std::string lines_, replies_, requests_;
   std::deque<std::string> expected_;  // names of the pipes, one a request; empty: nobody asks
   std::vector<Answer> answers_;
+  bool skipping_ = false;     // the rest of a line that was too long
+  std::uint64_t untold_ = 0;  // refusals since the last complaint
+  Clock::time_point next_complaint_{};
   RespReplyParser parser_;
 };
 
@@ -96,10 +104,16 @@ void CommandPipe::read_lines() {
   lines_.append(buffer, got);
   std::size_t start = 0;
   for (std::size_t end = 0; (end = lines_.find('\n', start)) != lines_.npos; start = end + 1) {
-    take_line(std::string_view(lines_).substr(start, end - start));
+    if (!std::exchange(skipping_, false))
+      take_line(std::string_view(lines_).substr(start, end - start));
   }
   lines_.erase(0, start);
-  if (lines_.size() > limits::inline_bytes_max) lines_.clear();  // no line that anybody could mean
+  if (lines_.size() <= limits::inline_bytes_max) return;
+  // No line that anybody could mean; but its end must not be taken for a request of its own.
+  lines_.clear();
+  if (!std::exchange(skipping_, true)) {
+    refuse({}, "ERR a line longer than " + std::to_string(limits::inline_bytes_max) + " bytes");
+  }
 }
 
 void CommandPipe::take_line(std::string_view line) {
@@ -108,21 +122,41 @@ void CommandPipe::take_line(std::string_view line) {
     const std::size_t blank = line.find(' ');
     name = line.substr(1, blank == line.npos ? line.npos : blank - 1);
     line = blank == line.npos ? std::string_view() : line.substr(blank + 1);
-    if (name.empty() || name[0] == '.' || name.find('/') != name.npos || name.size() > 255) return;
+    if (name.empty() || name[0] == '.' || name.find('/') != name.npos || name.size() > 255)
+      return refuse({}, "ERR @" + name + " is not a name of a pipe in this folder");
   }
   RespRequestParser probe;
   const std::string request = std::string(line) + "\n";
   const ParseState state = probe.next(request);
-  if (state == ParseState::need_more) return;  // an empty line
-  if (state != ParseState::request) {
-    if (!name.empty())
-      answers_.push_back({name, "ERR " + probe.error() + "\n", Clock::now() + answer_wait, {}, 0});
+  if (state == ParseState::need_more) {
+    if (line.find_first_not_of(" \t\r") != line.npos)
+      refuse(name, "ERR a line is one request as a person types it, not RESP");
     return;
   }
+  if (state != ParseState::request) return refuse(name, "ERR " + probe.error());
   std::vector<std::string_view> args;
   for (const Scalar& arg : probe.args()) args.push_back(arg.bytes);
   append_request(requests_, args);
   expected_.push_back(std::move(name));
+}
+
+/// A line that is no request: told to who asked for an answer, otherwise to the operator.
+void CommandPipe::refuse(std::string_view name, std::string_view error) {
+  if (name.empty()) return complain(error);
+  answers_.push_back(
+      {std::string(name), std::string(error) + "\n", Clock::now() + answer_wait, {}, 0});
+}
+
+/// At most once a second: a script that is wrong is wrong in every line.
+void CommandPipe::complain(std::string_view error) {
+  ++untold_;
+  if (Clock::now() < next_complaint_) return;
+  next_complaint_ = Clock::now() + complaint_interval;
+  // Not what was given as arguments: it may be a secret.
+  std::string text = "--pipe: " + shown(error.substr(0, error.find(", with args")), 200);
+  if (untold_ > 1) text += " (" + std::to_string(untold_ - 1) + " more since the last such line)";
+  log::warn(text);
+  untold_ = 0;
 }
 
 void append_text(const Value& value, std::string& out) {
@@ -154,7 +188,7 @@ void CommandPipe::deliver(const Value& value) {
   if (expected_.empty()) return;
   std::string name = std::move(expected_.front());
   expected_.pop_front();
-  if (name.empty()) return;
+  if (name.empty()) return value.is_error() ? complain(value.text) : void();
   Answer answer{std::move(name), {}, Clock::now() + answer_wait, {}, 0};
   append_text(value, answer.text);
   answers_.push_back(std::move(answer));

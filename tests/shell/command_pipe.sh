@@ -25,6 +25,23 @@ echo '@plain GET jobs' >"$SCRATCH/pipe"
 echo '@../x GET jobs' >"$SCRATCH/pipe"
 echo '@answer PING' >"$SCRATCH/pipe"
 is "what is not a pipe is never written to" "$(timeout 5 cat "$SCRATCH/answer"; cat "$SCRATCH/plain")" $'PONG\nsecret-file'
+sleep 1.1  # complaints come once a second
+told() { grep -q "$1" "$SCRATCH/server.err"; }
+echo 'NOSUCH hidden-word' >"$SCRATCH/pipe"
+passes "an error that nobody asked for is told to the operator" wait_for 5 told "pipe: ERR unknown command"
+unlike "without what was given with it" "$(cat "$SCRATCH/server.err")" hidden-word
+sleep 1.1
+echo '*3' >"$SCRATCH/pipe"
+passes "a line that is RESP is told" wait_for 5 told "a line is one request as a person types it"
+sleep 1.1
+{ head -c 70000 /dev/zero | tr '\0' x; echo; echo 'SET after-it 1'; } >"$SCRATCH/pipe"
+after() { [ "$(redis GET after-it)" = 1 ]; }
+passes "the line after one that is too long is a request" wait_for 5 after
+passes "the long one is told" wait_for 5 told "a line longer than"
+{ head -c 69632 /dev/zero | tr '\0' ' '; echo 'SET long-tail 1'; echo 'SET after-it 2'; } >"$SCRATCH/pipe"
+after_two() { [ "$(redis GET after-it)" = 2 ]; }
+passes "and so is the one after the next" wait_for 5 after_two
+is "the end of a long line is no request" "$(redis EXISTS long-tail)" 0
 for i in $(seq 500); do echo "INCR n"; done >"$SCRATCH/pipe"
 all_counted() { [ "$(redis GET n)" = 500 ]; }
 passes "five hundred lines at once" wait_for 5 all_counted
