@@ -3,7 +3,7 @@
 // A directory, indexed by the top bits of the hash, points to segments. A segment is an array of
 // 8-byte slots that grows by itself in small steps and splits in two when it is full and has
 // segment_split_at entries; after mass deletion segments shrink and merge. No single step moves
-// more than segment_entries_max slots (tests/unit/keyspace_table_test.cpp holds it).
+// more than segment_entries_max slots (tests/unit/keyspace_parts_test.cpp holds it).
 //
 // A slot is 16 bits of tag (the lowest bits of the hash, so independent of the directory's) above
 // a 48-bit pointer. Slots of a segment are sorted by tag: an entry's home is tag * range / 65536,
