@@ -89,6 +89,13 @@ wrong_includes | holds "includes point one way"
 grep -nE '#include "persistence/' libkv/engine/*.?pp | grep -v 'persistence/write_log.hpp' |
   holds "the engine sees of persistence only its log"
 
+# --- what is written about files ---
+named='(tests|libkv|persistence|crypto|man)/[[:alnum:]_/.-]+\.(cpp|hpp|sh|py|md|h)'
+git ls-files '*.?pp' '*.h' '*.md' '*.sh' '*.py' Makefile | xargs grep -oE "$named" | sort -u |
+  while IFS=: read -r file name; do
+    [ -e "$name" ] || [ -e "libkv/$name" ] || [ -e "libkv/client/$name" ] || echo "$file: $name"
+  done | holds "files that are named are there"
+
 # --- calls that have a door of their own ---
 grep -nE '\b(strcpy|strcat|sprintf|vsprintf|gets|tmpnam|mktemp|alloca|strtok)\(' "${CODE[@]}" |
   holds "no call without bounds"

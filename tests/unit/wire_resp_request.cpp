@@ -1,6 +1,6 @@
 // The RESP request parser: what it takes, in whatever pieces, and what it refuses with which words.
 // The error texts and the skipped forms were compared with redis-server 7.0.15
-// (tests/python/wire_redis.py does it again where one is installed).
+// (tests/python/wire_protocol.py does it again).
 #include <catch2/catch.hpp>
 #include <string>
 
