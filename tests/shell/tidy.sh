@@ -118,5 +118,8 @@ if [ -x "$KV_SERVER" ] && [ -x "$KV_CLIENT" ]; then
   ldd "$KV_SERVER" | grep -E 'gpgme|libedit' | holds "the server links no GPG and no line editor"
   nm -C "$KV_SERVER" 2>/dev/null | grep -iE 'gpgme_' | holds "the server has no GPG code"
   nm -C "$KV_CLIENT" 2>/dev/null | grep -E 'kv::(Keyspace|Engine|Sibling)\b' | holds "the client holds no keyspace"
+  # A compiler once took the fetching of entries for a call without effect, and left it out.
+  look_ahead=$(nm "$KV_SERVER" | awk '/Keyspace8prefetch/ {print $3; exit}')
+  like "the look-ahead fetches entries" "$(objdump -d --disassemble="$look_ahead" "$KV_SERVER")" 'prefetch_entry'
 fi
 done_testing
