@@ -41,6 +41,11 @@ struct Template {
     return t;
   }
 
+  /// The number of a key, where the digits of a request begin.
+  static void write_key(char* digits, std::uint64_t key) {
+    for (int i = 11; i >= 0; --i, key /= 10) digits[i] = static_cast<char>('0' + key % 10);
+  }
+
  private:
   static std::vector<std::string> words(const std::string& verb, const std::string& zeros,
                                         const std::string& value) {
@@ -151,17 +156,12 @@ class ClosedLoop {
     left_ -= requests;
     ++busy_;
     for (std::size_t n = 0; one_.digits != std::string::npos && n < requests; ++n)
-      write_digits(client.out.data() + n * one_.request.size() + one_.digits);
+      Template::write_key(client.out.data() + n * one_.request.size() + one_.digits,
+                          random_.below(c_.keys));
     client.batch = client.unsent = requests * one_.request.size();
     client.missing = reply_bytes_ > 0 ? requests * reply_bytes_ : requests;
     client.started = now_ns();
     push(client, i);
-  }
-
-  void write_digits(char* to) {
-    std::uint64_t key = random_.below(c_.keys);
-    for (int digit = 11; digit >= 0; --digit, key /= 10)
-      to[digit] = static_cast<char>('0' + key % 10);
   }
 
   void push(Client& client, std::size_t i) {

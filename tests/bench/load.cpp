@@ -30,7 +30,7 @@ void values(Closed c) {
     const std::size_t n = std::min(batch, c.keys - done);
     std::string out;
     for (std::size_t i = 0; i < n; ++i) {
-      one.request.replace(one.digits - 4, 16, key_of(done + i));
+      Template::write_key(one.request.data() + one.digits, done + i);
       out += one.request;
     }
     link.send(out);

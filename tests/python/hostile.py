@@ -8,25 +8,11 @@ import struct
 import subprocess
 import time
 
-from lib_kv import Raw, Server, main, request, PASSWORD
+from lib_kv import Raw, Server, main, request, sibling_of, until, PASSWORD
 
 
 def alive(server):
     return Raw(server.port).call("PING") == b"+PONG\r\n"
-
-
-def until(seconds, condition):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def sibling_of(server):
-    found = subprocess.check_output(["pgrep", "-P", str(server.process.pid), "-f", "^kv sibling"])
-    return int(found)
 
 
 def run_folder(sibling):

@@ -8,28 +8,9 @@ import struct
 import subprocess
 import time
 
-from lib_kv import Raw, SERVER, Server, main, request
+from lib_kv import Raw, SERVER, Server, main, pids, request, sibling_of, until
 
 MIB = 1 << 20
-
-
-def until(seconds, condition):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def pids(server, name):
-    """The processes of a server by what they are called: "kv sibling", "kv child"."""
-    found = subprocess.run(["pgrep", "-P", str(server.process.pid), "-f", f"^{name}"], capture_output=True, text=True)
-    return [int(pid) for pid in found.stdout.split()]
-
-
-def sibling_of(server):
-    return pids(server, "kv sibling")[0]
 
 
 class Wrapped(Server):

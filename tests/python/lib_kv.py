@@ -17,6 +17,25 @@ SERVER = os.environ.get("KV_SERVER", os.path.join(TOP, "server"))
 PASSWORD = "secret"
 
 
+def until(seconds, condition):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def pids(server, name):
+    """The processes of a server by what they are called: "kv sibling", "kv child"."""
+    found = subprocess.run(["pgrep", "-P", str(server.process.pid), "-f", f"^{name}"], capture_output=True, text=True)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+def sibling_of(server):
+    return pids(server, "kv sibling")[0]
+
+
 class Tap:
     """Counts and prints results; done() gives the exit status."""
 

@@ -11,9 +11,12 @@
 #include "libkv/process/bulk.hpp"
 #include "libkv/process/channel.hpp"
 #include "libkv/process/frame.hpp"
+#include "tests/unit/child_pipes.hpp"
 
 namespace kv {
 namespace {
+
+using test::ChildPipes;
 
 TEST_CASE("process/frame: arguments come back as they went, kinds too") {
   const std::string any("\0\r\n\xff\"", 5);
@@ -110,32 +113,8 @@ TEST_CASE("process/frame: random payloads never read outside (P14)") {
   CHECK(accepted > 0);
 }
 
-struct Pipes {
-  Pipes() {
-    int in[2], out[2];
-    REQUIRE(::pipe2(in, O_NONBLOCK) == 0);
-    REQUIRE(::pipe2(out, O_NONBLOCK) == 0);
-    child_writes.reset(in[1]);
-    child_reads.reset(out[0]);
-    channel = std::make_unique<Channel>(1, Fd(in[0]), Fd(out[1]));
-  }
-  std::string sent() {
-    std::string all(1 << 20, '\0');
-    std::size_t got = 0;
-    all.resize(read_some(child_reads.get(), all.data(), all.size(), got) == Io::done ? got : 0);
-    return all;
-  }
-  bool send() {
-    channel->stage();
-    channel->release();
-    return channel->flush();
-  }
-  Fd child_writes, child_reads;
-  std::unique_ptr<Channel> channel;
-};
-
 TEST_CASE("process/channel: replies of one connection share a frame, others do not") {
-  Pipes p;
+  ChildPipes p;
   Session a, b;
   a.number = 1, b.number = 2;
   for (Session* session : {&a, &a, &b, &a}) {
@@ -154,7 +133,7 @@ TEST_CASE("process/channel: replies of one connection share a frame, others do n
 }
 
 TEST_CASE("process/channel: a reply that needs translation does not drag others along") {
-  Pipes p;
+  ChildPipes p;
   Session a;
   p.channel->begin_reply(a).append("+OK\r\n");
   p.channel->end_reply(a, false);
@@ -174,7 +153,7 @@ TEST_CASE("process/channel: a reply that needs translation does not drag others 
 }
 
 TEST_CASE("process/channel: a large reply comes in pieces that are the whole") {
-  Pipes p;
+  ChildPipes p;
   Session a;
   std::string value(200'000, 'x');
   for (std::size_t i = 0; i < value.size(); ++i) value[i] = static_cast<char>(i * 7);
@@ -199,7 +178,7 @@ TEST_CASE("process/channel: a large reply comes in pieces that are the whole") {
 }
 
 TEST_CASE("process/channel: what is staged goes when it is released, what comes later does not") {
-  Pipes p;
+  ChildPipes p;
   Session a;
   const auto answer = [&](std::string_view text) {
     p.channel->begin_reply(a).append(text);

@@ -8,30 +8,11 @@
 #include <thread>
 
 #include "libkv/process/reply_gate.hpp"
+#include "tests/unit/child_pipes.hpp"
 #include "tests/unit/persistence_fixture.hpp"
 
 namespace kv::test {
 namespace {
-
-/// A child's channel, of which only the reply pipe is used.
-struct Child {
-  Child() {
-    int in[2], out[2];
-    REQUIRE(::pipe2(in, O_NONBLOCK) == 0);
-    REQUIRE(::pipe2(out, O_NONBLOCK) == 0);
-    unused.reset(in[1]);
-    replies.reset(out[0]);
-    channel = std::make_unique<Channel>(1, Fd(in[0]), Fd(out[1]));
-  }
-  std::string received() {
-    std::string all(4096, '\0');
-    std::size_t got = 0;
-    all.resize(read_some(replies.get(), all.data(), all.size(), got) == Io::done ? got : 0);
-    return all;
-  }
-  Fd unused, replies;
-  std::unique_ptr<Channel> channel;
-};
 
 class Gated {
  public:
@@ -40,11 +21,11 @@ class Gated {
     server_.store().defer_syncs(true);
   }
   /// A write is logged and its answer written; the loop then ends its round.
-  void write(Child& child, std::string_view answer) {
+  void write(ChildPipes& child, std::string_view answer) {
     REQUIRE(server_.write({"SET", "key", std::string(answer)}, 0, now_ += 1000).ok());
     reply(child, answer);
   }
-  void reply(Child& child, std::string_view answer) {
+  void reply(ChildPipes& child, std::string_view answer) {
     const bool was_dirty = child.channel->dirty;
     child.channel->begin_reply(session_).append(answer);
     child.channel->end_reply(session_, false);
@@ -78,29 +59,29 @@ bool has(const std::string& text, std::string_view part) { return text.find(part
 TEST_CASE("process/gate: under always no reply passes before the sync that covers it (D9)") {
   FaultEnv env;
   Gated server(env, Fsync::always);
-  Child one, two;
+  ChildPipes one, two;
   env.sync_hangs = true;
   server.write(one, "+first\r\n");
   server.write(two, "+second\r\n");
   server.reply(one, "+read\r\n");  // it may have seen what is not on the disk
-  CHECK(one.received().empty());
-  CHECK(two.received().empty());
+  CHECK(one.sent().empty());
+  CHECK(two.sent().empty());
   env.sync_hangs = false;
   server.wait_for_sync();  // the one that covers the first; the next is under way at once
-  std::string got = one.received();
+  std::string got = one.sent();
   CHECK(has(got, "+first"));
   CHECK_FALSE(has(got, "+read"));
-  CHECK(two.received().empty());
+  CHECK(two.sent().empty());
   server.wait_for_sync();
-  CHECK(has(one.received(), "+read"));
-  CHECK(has(two.received(), "+second"));
+  CHECK(has(one.sent(), "+read"));
+  CHECK(has(two.sent(), "+second"));
   CHECK(server.store().synced_ns() == server.store().written_ns());
 }
 
 TEST_CASE("process/gate: after a failed sync nothing passes any more (D9)") {
   FaultEnv env;
   Gated server(env, Fsync::always);
-  Child child;
+  ChildPipes child;
   env.only = "sync";
   env.calls = 0;
   env.fault = Fault::error;
@@ -108,22 +89,22 @@ TEST_CASE("process/gate: after a failed sync nothing passes any more (D9)") {
   server.write(child, "+lost\r\n");
   server.wait_for_sync();
   server.reply(child, "+read\r\n");
-  CHECK(child.received().empty());
+  CHECK(child.sent().empty());
   CHECK(server.store().log_failed());
 }
 
 TEST_CASE("process/gate: other policies and reads alone never wait") {
   FaultEnv env;
   Gated everysec(env, Fsync::everysec);
-  Child child;
+  ChildPipes child;
   env.sync_hangs = true;
   everysec.write(child, "+at once\r\n");
-  CHECK(has(child.received(), "+at once"));
+  CHECK(has(child.sent(), "+at once"));
   env.sync_hangs = false;
   FaultEnv other;
   Gated always(other, Fsync::always);
   always.reply(child, "+read\r\n");
-  CHECK(has(child.received(), "+read"));
+  CHECK(has(child.sent(), "+read"));
 }
 
 }  // namespace kv::test
