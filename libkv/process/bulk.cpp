@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <boost/interprocess/shared_memory_object.hpp>
 #include <cerrno>
 #include <cstring>
@@ -85,13 +86,27 @@ Result<std::unique_ptr<BulkSegment>> BulkSegment::open(const std::string& name) 
   }
 }
 
-std::optional<std::uint64_t> BulkSegment::take() noexcept {
-  for (std::size_t i = 0; i < bulk_slots; ++i) {
-    if (taken_[i]) continue;
-    taken_[i] = true;
-    return (first_slot(child_side_) + i) * bulk_slot_bytes;
-  }
-  return std::nullopt;
+std::optional<std::uint64_t> BulkSegment::take_for(Use use) noexcept {
+  const auto found = std::find(use_.begin(), use_.end(), Use::none);
+  if (found == use_.end()) return std::nullopt;
+  *found = use;
+  const auto slot = static_cast<std::size_t>(found - use_.begin());
+  return (first_slot(child_side_) + slot) * bulk_slot_bytes;
+}
+
+std::optional<std::uint64_t> BulkSegment::take() noexcept { return take_for(Use::handed_over); }
+
+std::optional<std::uint64_t> BulkSegment::keep() noexcept {
+  const auto kept = static_cast<std::size_t>(std::count(use_.begin(), use_.end(), Use::kept));
+  return kept + 1 < bulk_slots ? take_for(Use::kept) : std::nullopt;
+}
+
+void BulkSegment::hand_over(std::uint64_t offset) noexcept {
+  use_[offset / bulk_slot_bytes - first_slot(child_side_)] = Use::handed_over;
+}
+
+bool BulkSegment::has_free() const noexcept {
+  return std::find(use_.begin(), use_.end(), Use::none) != use_.end();
 }
 
 char* BulkSegment::at(std::uint64_t offset) noexcept {
@@ -99,20 +114,19 @@ char* BulkSegment::at(std::uint64_t offset) noexcept {
 }
 
 bool BulkSegment::give_back(std::uint64_t offset) noexcept {
-  if (offset % bulk_slot_bytes != 0) return false;
   const std::size_t slot = offset / bulk_slot_bytes;
   const std::size_t first = first_slot(child_side_);
-  if (slot < first || slot >= first + bulk_slots || !taken_[slot - first]) return false;
-  taken_[slot - first] = false;
+  if (slot < first || slot >= first + bulk_slots || use_[slot - first] == Use::none) return false;
+  use_[slot - first] = Use::none;
   return true;
 }
 
 std::optional<std::string_view> BulkSegment::view(std::uint64_t offset,
                                                   std::size_t bytes) const noexcept {
   const std::size_t first = first_slot(!child_side_);
-  if (offset % bulk_slot_bytes != 0 || bytes > bulk_slot_bytes) return std::nullopt;
   const std::size_t slot = offset / bulk_slot_bytes;
   if (slot < first || slot >= first + bulk_slots) return std::nullopt;
+  if (bytes > bulk_slot_bytes - offset % bulk_slot_bytes) return std::nullopt;
   return std::string_view(static_cast<const char*>(region_.get_address()) + offset, bytes);
 }
 

@@ -7,6 +7,9 @@
 // sibling copies the bytes out before it looks at them, since the child could still change them.
 // It is used once both sides have mapped it, and all its room is taken when it is made; where there
 // is no room, payloads stay in the pipe.
+//
+// A child reads a large request straight from its client into a slot it keeps for that, for as long
+// as the client likes; so one slot is never kept, and requests that are complete always get on.
 #pragma once
 
 #include <array>
@@ -23,7 +26,8 @@
 
 namespace kv {
 
-inline constexpr std::size_t bulk_slot_bytes = std::size_t{1} << 20;
+/// A value of 1 MiB and the words around it.
+inline constexpr std::size_t bulk_slot_bytes = (std::size_t{1} << 20) + 64 * 1024;
 inline constexpr std::size_t bulk_slots = 4;  // in each direction
 inline constexpr std::size_t bulk_segment_bytes = 2 * bulk_slots * bulk_slot_bytes;
 /// Payloads below this stay in the pipe: a slot costs two extra frames (measured, tests/bench).
@@ -45,12 +49,18 @@ class BulkSegment {
   /// Opens by name (the sibling), maps, and takes the name away.
   static Result<std::unique_ptr<BulkSegment>> open(const std::string& name);
 
-  /// A slot of our own half to fill, if one is free: its offset.
+  /// A slot of our own half to fill and hand over, if one is free: its offset.
   std::optional<std::uint64_t> take() noexcept;
+  /// A slot to fill by and by, if one is free and another is not kept so.
+  std::optional<std::uint64_t> keep() noexcept;
+  /// The slot that was kept is handed over.
+  void hand_over(std::uint64_t offset) noexcept;
+  bool has_free() const noexcept;
   char* at(std::uint64_t offset) noexcept;
-  /// The other side has copied what we put there. False: it was not ours or not taken.
+  /// The other side has copied what we put there (any offset inside the slot). False: it was not
+  /// ours or not taken.
   bool give_back(std::uint64_t offset) noexcept;
-  /// Bytes the other side has put in its half. Empty optional: not a slot of its half.
+  /// Bytes the other side has put in its half. Empty optional: not inside one slot of its half.
   std::optional<std::string_view> view(std::uint64_t offset, std::size_t bytes) const noexcept;
 
  private:
@@ -59,7 +69,10 @@ class BulkSegment {
   std::size_t first_slot(bool of_child) const noexcept { return of_child ? 0 : bulk_slots; }
 
   boost::interprocess::mapped_region region_;
-  std::array<bool, bulk_slots> taken_{};
+  enum class Use : std::uint8_t { none, kept, handed_over };
+  std::optional<std::uint64_t> take_for(Use use) noexcept;
+
+  std::array<Use, bulk_slots> use_{};
   bool child_side_;
 };
 

@@ -130,7 +130,8 @@ void Child::or_lose(std::uint32_t number, Work work) {
   while (take_frame(undone, header, payload, bad)) {
     std::uint64_t offset = 0;
     std::uint32_t bytes = 0;
-    if (header.kind == FrameKind::bulk && read_bulk_reference(payload, offset, bytes))
+    if (header.kind == FrameKind::bulk && (header.flags & kMore) == 0 &&
+        read_bulk_reference(payload, offset, bytes))
       bulk_->give_back(offset);
   }
   out_.bytes.resize(std::min(before, out_.bytes.size()));
@@ -176,7 +177,7 @@ void Child::read_clients() {
 void Child::read_client(Connection& connection) {
   if (!connection.wants_input()) return;
   std::size_t room = client_buffer_.size(), got = 0;
-  char* const in_place = connection.read_room(room);
+  char* const in_place = connection.read_room(room, out_.segment);
   const Io io =
       read_some(connection.fd(), in_place != nullptr ? in_place : client_buffer_.data(), room, got);
   if (in_place != nullptr) connection.took_in_place(room, got, out_);
@@ -276,7 +277,7 @@ void Child::handle_reply(const FrameHeader& header, std::string_view payload) {
     case FrameKind::bulk_done: {
       std::uint64_t offset = 0;
       if (payload.size() == sizeof offset) std::memcpy(&offset, payload.data(), sizeof offset);
-      if (bulk_ != nullptr) bulk_->give_back(offset);
+      if (bulk_ != nullptr && bulk_->give_back(offset)) serve_queue();
       return;
     }
     default: return;
@@ -294,6 +295,22 @@ bool Child::take_bulk_reply(const FrameHeader& header, std::string_view payload)
   append_header(out_.bytes, {sizeof offset, 0, FrameKind::bulk_done, 0, 0});
   out_.bytes.append(reinterpret_cast<const char*>(&offset), sizeof offset);
   return true;
+}
+
+/// Slots are free again for those that wait for them, in their order.
+void Child::serve_queue() {
+  for (std::size_t left = out_.queue.size(); left > 0 && bulk_->has_free(); --left) {
+    const std::uint32_t number = out_.queue.front();
+    out_.queue.pop_front();
+    const auto found = connections_.find(number);
+    if (found == connections_.end()) continue;
+    Connection& connection = *found->second;
+    connection.leave_queue();
+    or_lose(number, [&] {
+      connection.resume(out_);
+      mark_dirty(connection);
+    });
+  }
 }
 
 void Child::ask_for_segment() {

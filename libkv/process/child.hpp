@@ -62,6 +62,7 @@ class Child {
   void flush_dirty();
   void close_connection(std::uint32_t number);
   void update_title();
+  void serve_queue();
   void ask_for_segment();
   bool take_bulk_reply(const FrameHeader& header, std::string_view payload);
   void give_up(const char* why);

@@ -21,38 +21,37 @@ void Connection::take(std::string_view bytes, FrameWriter& out) {
   if (!begun_) begin(bytes[0], out);
   if (!in_.empty()) {
     in_.append(bytes);
-    const std::size_t used = parse(in_, out);
-    in_.erase(0, used);
-    settle();
-    return;
+    return parse_kept(out);
   }
   const std::size_t used = parse(bytes, out);
-  if (used < bytes.size()) in_.assign(bytes.substr(used));
+  if (used < bytes.size()) in_.append(bytes.substr(used));
 }
 
-char* Connection::read_room(std::size_t& room) {
-  const std::size_t needed = std::max(resp_.needed(), plio_.needed());
-  if (in_.empty() || needed < limits::read_bytes) return nullptr;
-  // Memory grows with what has arrived, never with what was announced.
-  room = std::min({needed, std::max(in_.size(), limits::read_bytes), std::size_t{1} << 20});
-  const std::size_t before = in_.size();
-  if (in_.capacity() < before + room) in_.reserve(std::max(2 * before, before + room));
-  in_.resize(before + room);
-  return in_.data() + before;
+char* Connection::read_room(std::size_t& room, BulkSegment* segment) {
+  return in_.room_for(std::max(resp_.needed(), plio_.needed()), segment, room);
 }
 
 void Connection::took_in_place(std::size_t room, std::size_t got, FrameWriter& out) {
-  in_.resize(in_.size() - room + got);
-  const std::size_t used = parse(in_, out);
-  in_.erase(0, used);
-  settle();
+  in_.took(room, got);
+  parse_kept(out);
 }
 
 void Connection::resume(FrameWriter& out) {
-  if (in_.empty() || held()) return;
-  const std::size_t used = parse(in_, out);
-  in_.erase(0, used);
-  settle();
+  if (large_.active()) {
+    if (!large_.go_on(out)) return;
+    in_.drop(large_end_);
+  }
+  if (!in_.empty() && !held()) parse_kept(out);
+}
+
+void Connection::parse_kept(FrameWriter& out) {
+  bool again = true;
+  while (again && !in_.empty() && !held()) {
+    const bool in_slot = in_.in_slot();
+    const std::size_t used = parse(in_.bytes(), out);
+    in_.drop(used);
+    again = in_slot && used > 0;  // there a request at a time is parsed
+  }
 }
 
 void Connection::report_taken(FrameWriter& out) {
@@ -60,10 +59,6 @@ void Connection::report_taken(FrameWriter& out) {
   append_header(out.bytes, {sizeof untold_, number_, FrameKind::taken, 0, 0});
   out.bytes.append(reinterpret_cast<const char*>(&untold_), sizeof untold_);
   untold_ = 0;
-}
-
-void Connection::settle() {
-  if (in_.empty() && in_.capacity() > kept_capacity_max) std::string().swap(in_);
 }
 
 void Connection::begin(char first, FrameWriter& out) {
@@ -80,6 +75,35 @@ std::size_t Connection::parse(std::string_view bytes, FrameWriter& out) {
   return dialect_ == Dialect::plio ? parse_plio(bytes, out) : parse_resp(bytes, out);
 }
 
+/// A request must wait for slots: nothing is dropped, since its arguments lie in these bytes.
+std::size_t Connection::stay(std::size_t used) noexcept {
+  large_end_ = used;
+  return 0;
+}
+
+bool Connection::send_request(std::span<const Scalar> args, FrameWriter& out) {
+  ++under_way_;
+  if (arguments_bytes(args) < bulk_worth_bytes) {
+    append_request(out.bytes, number_, args);
+    return true;
+  }
+  out.wants_segment = true;
+  if (in_.in_slot()) {
+    send_from_slot(args, in_, out, number_);
+    return true;
+  }
+  // What is not kept cannot wait.
+  if (out.segment == nullptr || (in_.empty() && !out.segment->has_free())) {
+    std::string whole;
+    whole.reserve(arguments_bytes(args));
+    append_arguments(whole, args);
+    append_pieces(out.bytes, number_, whole);
+    return true;
+  }
+  large_.begin(args, out, number_);
+  return large_.go_on(out);
+}
+
 std::size_t Connection::parse_resp(std::string_view bytes, FrameWriter& out) {
   std::size_t used = 0;
   while (used < bytes.size() && !held()) {
@@ -87,7 +111,8 @@ std::size_t Connection::parse_resp(std::string_view bytes, FrameWriter& out) {
     used += resp_.consumed();
     if (state == ParseState::need_more) return used;
     if (state != ParseState::request) return fail("-" + resp_.error() + "\r\n"), bytes.size();
-    send_request(resp_.args(), out);
+    if (!send_request(resp_.args(), out)) return stay(used);
+    if (in_.in_slot()) return used;  // which may be the sibling's now
   }
   return used;
 }
@@ -105,81 +130,9 @@ std::size_t Connection::parse_plio(std::string_view bytes, FrameWriter& out) {
       return fail(words), bytes.size();
     }
     if (state != ParseState::request) return fail({}), bytes.size();
-    send_request(plio_.args(), out);
+    if (!send_request(plio_.args(), out)) return stay(used);
   }
   return used;
-}
-
-void Connection::send_request(std::span<const Scalar> args, FrameWriter& out) {
-  ++under_way_;
-  if (arguments_bytes(args) < bulk_worth_bytes) return append_request(out.bytes, number_, args);
-  out.wants_segment = true;
-  send_large(args, out);
-}
-
-namespace {
-
-/// Fills slots of the segment with a request's payload, piece by piece and without a copy on the
-/// way; what finds no slot is kept for the pipe.
-class SlotWriter {
- public:
-  SlotWriter(FrameWriter& out, std::uint32_t connection) : out_(out), connection_(connection) {}
-
-  void put(std::string_view bytes) {
-    while (!bytes.empty()) {
-      if (!slot_ && !full_) slot_ = out_.segment->take(), full_ = !slot_;
-      if (full_) {
-        rest_.append(bytes);
-        return;
-      }
-      const std::string_view piece = bytes.substr(0, bulk_slot_bytes - used_);
-      std::memcpy(out_.segment->at(*slot_) + used_, piece.data(), piece.size());
-      used_ += piece.size();
-      bytes.remove_prefix(piece.size());
-      if (used_ == bulk_slot_bytes) hand_over();
-    }
-  }
-  /// The request ends: its last frame carries what found no slot, mostly nothing.
-  void finish() {
-    if (used_ > 0) hand_over();
-    append_pieces(out_.bytes, connection_, rest_);
-  }
-
- private:
-  void hand_over() {
-    append_header(out_.bytes, {bulk_reference_bytes, connection_, FrameKind::bulk, 0, 0});
-    append_bulk_reference(out_.bytes, *slot_, used_);
-    slot_.reset();
-    used_ = 0;
-  }
-
-  FrameWriter& out_;
-  std::uint32_t connection_;
-  std::optional<std::uint64_t> slot_;
-  std::size_t used_ = 0;
-  bool full_ = false;
-  std::string rest_;
-};
-
-}  // namespace
-
-void Connection::send_large(std::span<const Scalar> args, FrameWriter& out) {
-  if (out.segment == nullptr) {
-    std::string whole;
-    whole.reserve(arguments_bytes(args));
-    append_arguments(whole, args);
-    return append_pieces(out.bytes, number_, whole);
-  }
-  SlotWriter slots(out, number_);
-  std::string head;
-  append_count(head, args);
-  for (const Scalar& arg : args) {
-    append_argument_head(head, arg);
-    slots.put(head);
-    slots.put(arg.bytes);
-    head.clear();
-  }
-  slots.finish();
 }
 
 void Connection::end_of_input(FrameWriter& out) {
@@ -263,8 +216,8 @@ bool Connection::flush() {
 }
 
 bool Connection::wants_input() const noexcept {
-  if (input_ended_ || closing_ || unsent() > unsent_pause_bytes) return false;
-  return under_way_ < under_way_max && !(held() && in_.size() >= limits::read_bytes);
+  if (input_ended_ || closing_ || large_.active() || unsent() > unsent_pause_bytes) return false;
+  return under_way_ < under_way_max && !(held() && in_.bytes().size() >= limits::read_bytes);
 }
 
 bool Connection::finished() const noexcept {

@@ -10,20 +10,14 @@
 
 #include "libkv/base/fd.hpp"
 #include "libkv/commands/session.hpp"
-#include "libkv/process/bulk.hpp"
 #include "libkv/process/frame.hpp"
+#include "libkv/process/input_buffer.hpp"
+#include "libkv/process/large_request.hpp"
 #include "libkv/wire/plio.hpp"
 #include "libkv/wire/plio_request.hpp"
 #include "libkv/wire/resp.hpp"
 
 namespace kv {
-
-/// Where a child's frames go: the pipe's queue, and the shared segment for what is large.
-struct FrameWriter {
-  std::string bytes;               // frames for the sibling
-  BulkSegment* segment = nullptr;  // not owned; null until there is one
-  bool wants_segment = false;      // something large has passed without one
-};
 
 class Connection {
  public:
@@ -40,11 +34,13 @@ class Connection {
   void take(std::string_view bytes, FrameWriter& out);
   /// Where to read to when a large request is half here: room behind what is kept. Null: nothing is
   /// kept, read anywhere and call take().
-  char* read_room(std::size_t& room);
+  char* read_room(std::size_t& room, BulkSegment* segment);
   /// After reading to read_room()'s place: room as it was given, and how much came.
   void took_in_place(std::size_t room, std::size_t got, FrameWriter& out);
-  /// Goes on with what was held back until a login was answered.
+  /// Goes on with what was held back until a login was answered, or for want of a slot.
   void resume(FrameWriter& out);
+  /// It was the first of out.queue and has been taken off.
+  void leave_queue() noexcept { large_.leave_queue(); }
   /// The client will send no more. A guest's waiting login then lets others go first.
   void end_of_input(FrameWriter& out);
 
@@ -77,18 +73,20 @@ class Connection {
   std::size_t parse(std::string_view bytes, FrameWriter& out);
   std::size_t parse_resp(std::string_view bytes, FrameWriter& out);
   std::size_t parse_plio(std::string_view bytes, FrameWriter& out);
-  void send_request(std::span<const Scalar> args, FrameWriter& out);
-  void send_large(std::span<const Scalar> args, FrameWriter& out);
+  void parse_kept(FrameWriter& out);
+  std::size_t stay(std::size_t used) noexcept;
+  bool send_request(std::span<const Scalar> args, FrameWriter& out);
   void begin(char first, FrameWriter& out);
   void fail(std::string_view error);
   void translate(std::string_view payload);
-  void settle();
 
   Fd socket_;
   std::uint32_t number_;
   RespRequestParser resp_;
   PlioRequestParser plio_;
-  std::string in_;  // the beginning of a request that is not all here
+  InputBuffer in_;             // the beginning of a request that is not all here
+  LargeRequest large_;         // one that is, but waits for slots; in_ must not move meanwhile
+  std::size_t large_end_ = 0;  // of in_, where that one ends
   std::string out_;
   std::size_t sent_ = 0;
   std::string pieces_;      // of a reply that comes in several frames

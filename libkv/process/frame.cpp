@@ -96,15 +96,28 @@ void append_request(std::string& out, std::uint32_t connection, std::span<const 
   append_arguments(out, args);
 }
 
-void append_pieces(std::string& out, std::uint32_t connection, std::string_view rest) {
-  while (rest.size() > limits::frame_bytes_max) {
-    append_header(out, {limits::frame_bytes_max, connection, FrameKind::part, 0, 0});
-    out.append(rest.substr(0, limits::frame_bytes_max));
-    rest.remove_prefix(limits::frame_bytes_max);
+namespace {
+
+void append_frame(std::string& out, std::uint32_t connection, FrameKind kind,
+                  std::string_view payload) {
+  append_header(out, {static_cast<std::uint32_t>(payload.size()), connection, kind, 0, 0});
+  out.append(payload);
+}
+
+}  // namespace
+
+void append_parts(std::string& out, std::uint32_t connection, std::string_view piece) {
+  while (!piece.empty()) {
+    const std::string_view payload = piece.substr(0, limits::frame_bytes_max);
+    append_frame(out, connection, FrameKind::part, payload);
+    piece.remove_prefix(payload.size());
   }
-  append_header(out,
-                {static_cast<std::uint32_t>(rest.size()), connection, FrameKind::request, 0, 0});
-  out.append(rest);
+}
+
+void append_pieces(std::string& out, std::uint32_t connection, std::string_view rest) {
+  const std::size_t last = rest.size() % limits::frame_bytes_max;
+  append_parts(out, connection, rest.substr(0, rest.size() - last));
+  append_frame(out, connection, FrameKind::request, rest.substr(rest.size() - last));
 }
 
 }  // namespace kv

@@ -30,7 +30,8 @@ enum class FrameKind : std::uint8_t {
   request = 2,  // payload: the arguments, or the last piece of them
   part = 3,     // a piece of a request's payload
   closed = 4,   // the client is gone
-  bulk = 5,     // a piece that lies in the child's segment: payload u64 offset, u32 length
+  bulk = 5,     // a piece that lies in the child's segment: payload u64 offset, u32 length; with
+                // kMore another piece of the same slot follows
   taken = 6,    // the client has taken so many more bytes of replies: payload u64
   mapped = 7,   // the child has mapped its segment
   ended = 8,    // the client of a login that is not answered yet will send no more
@@ -47,7 +48,7 @@ enum FrameFlag : std::uint8_t {
   kResp3 = 2,          // the connection speaks RESP3
   kAuthenticated = 4,  // full limits apply from now on
   kClose = 8,          // hang up when this has been sent
-  kMore = 16,          // the reply goes on in the next frame of this connection
+  kMore = 16,          // the reply goes on in the next frame of this connection; or see bulk
 };
 
 struct FrameHeader {
@@ -84,6 +85,8 @@ bool read_arguments(std::string_view payload, std::vector<Scalar>& args);
 /// hint only: the payload may still be bad.
 std::string_view likely_key(std::string_view payload) noexcept;
 
+/// Appends a piece of a request's payload: part frames.
+void append_parts(std::string& out, std::uint32_t connection, std::string_view piece);
 /// Appends the rest of a request's payload: parts and a request frame.
 void append_pieces(std::string& out, std::uint32_t connection, std::string_view rest);
 /// Appends the frame that carries these arguments, which must fit one.

@@ -244,7 +244,7 @@ bool Sibling::handle_frame(Channel& channel, const FrameHeader& header, std::str
   switch (header.kind) {
     case FrameKind::open: return open_connection(*session, payload);
     case FrameKind::part: return take_piece(channel, *session, payload);
-    case FrameKind::bulk: return take_bulk(channel, *session, payload);
+    case FrameKind::bulk: return take_bulk(channel, *session, header.flags, payload);
     case FrameKind::taken: return note_taken(*session, payload);
     case FrameKind::request: return take_request(channel, *session, payload);
     case FrameKind::ended: gatekeeper_.step_back(session->address, session->id); return true;
@@ -289,12 +289,14 @@ bool Sibling::take_piece(Channel& channel, Session& session, std::string_view pa
   return true;
 }
 
-bool Sibling::take_bulk(Channel& channel, Session& session, std::string_view payload) {
+bool Sibling::take_bulk(Channel& channel, Session& session, std::uint8_t flags,
+                        std::string_view payload) {
   std::uint64_t offset = 0;
   std::uint32_t bytes = 0;
   if (channel.bulk == nullptr || !read_bulk_reference(payload, offset, bytes)) return false;
   const auto view = channel.bulk->view(offset, bytes);
   if (!view || !take_piece(channel, session, *view)) return false;
+  if ((flags & kMore) != 0) return true;
   if (!channel.dirty) dirty_.push_back(&channel);
   channel.append_plain(FrameKind::bulk_done,
                        {reinterpret_cast<const char*>(&offset), sizeof offset});

@@ -1,0 +1,137 @@
+"""Requests of megabytes through one shared child: each arrives whole, however it is cut, and none waits for another's
+client.
+
+All run with one child, whose segment has four slots of a little more than a mebibyte: sizes around that are the ones
+that could go wrong.
+"""
+import threading
+
+from lib_kv import Raw, Server, main, request
+
+SLOT = (1 << 20) + 64 * 1024
+HEADS = len(request("SET", "k", "")) + 6  # the words around a value of seven digits, and a little
+
+
+def value_of(seed, size):
+    block = (b"%08d" % seed) * 1024
+    return (block * (size // len(block) + 1))[:size]
+
+
+def bulk(value):
+    return b"$%d\r\n%s\r\n" % (len(value), value)
+
+
+def warmed(server):
+    """A connection of a child that has its segment: the first large value asks for one."""
+    raw = Raw(server.port, timeout=60)
+    for _ in range(20):
+        raw.call("SET", "warm", "w" * 100_000)
+    return raw
+
+
+def send_cut(raw, data, cut):
+    for at in range(0, len(data), cut):
+        raw.send(data[at:at + cut])
+
+
+def test_sizes(tap):
+    with Server("--persist", "60", "--children", "1") as server:
+        raw = warmed(server)
+        sizes = [65_000, 131_072, 1 << 20, SLOT - HEADS, SLOT - HEADS + 20, SLOT, SLOT + 1, 3 * SLOT, 9 * SLOT + 7]
+        for cut in (1 << 26, 70_001):
+            wrong = []
+            for i, size in enumerate(sizes):
+                value = value_of(i, size)
+                send_cut(raw, request("SET", f"k{i}", value), cut)
+                if raw.reply() != b"+OK\r\n" or raw.call("GET", f"k{i}") != bulk(value):
+                    wrong.append(size)
+            tap.equal(f"values of 64 KiB to 10 MiB come back, sent {cut} bytes at a time", wrong, [])
+        server.stop()
+        server.start()
+        raw = Raw(server.port, timeout=60)
+        wrong = [size for i, size in enumerate(sizes) if raw.call("GET", f"k{i}") != bulk(value_of(i, size))]
+        tap.equal("and from the log after a restart", wrong, [])
+
+
+def test_shapes(tap):
+    with Server("--children", "1") as server:
+        raw = warmed(server)
+        big, other = value_of(1, 600_000), value_of(2, 400_000)
+        raw.send(request("MSET", "a", big, "b", "small", "c", other))
+        tap.equal("two large values in one request", (raw.reply(), raw.call("GET", "a"), raw.call("GET", "b"),
+                                                      raw.call("GET", "c")),
+                  (b"+OK\r\n", bulk(big), bulk(b"small"), bulk(other)))
+        raw.send(request("SET", "d", big, "EX", "100") + request("GET", "d") + request("SET", "e", other)
+                 + request("STRLEN", "e") + request("PING"))
+        got = [raw.reply() for _ in range(5)]
+        tap.equal("words behind a large value, and requests behind that", got,
+                  [b"+OK\r\n", bulk(big), b"+OK\r\n", b":400000\r\n", b"+PONG\r\n"])
+        words = [value_of(i, 1000) for i in range(3000)]
+        raw.send(request("RPUSH", "l", *words) + request("LRANGE", "l", "2999", "-1"))
+        tap.equal("three thousand words of 1,000 bytes", [raw.reply(), raw.reply()],
+                  [b":3000\r\n", b"*1\r\n" + bulk(words[-1])])
+        raw.send(b"*3\r\n$3\r\nSET\r\n$1\r\nf\r\n*2\r\n$1\r\nx\r\n$%d\r\n%s\r\n" % (len(big), big) + request("PING"))
+        tap.equal("a large string inside a list, and a request behind it", [raw.reply(), raw.reply()],
+                  [b"+OK\r\n", b"+PONG\r\n"])
+        bad = Raw(server.port)
+        bad.send(request("SET", "g", big)[:-2] + b"xx" + request("PING"))
+        tap.ok(bad.reply().startswith(b"-ERR Protocol error") and bad.closed(), "a large value without its end is refused")
+        tap.equal("and not stored", raw.call("EXISTS", "g"), b":0\r\n")
+
+
+def test_stalled_clients(tap):
+    """Clients that stop in the middle of a large value keep slots, but never the last one."""
+    with Server("--children", "1") as server:
+        raw = warmed(server)
+        value = value_of(3, 1 << 20)
+        whole = request("SET", "slow", value)
+        stalled = [Raw(server.port, timeout=60) for _ in range(8)]
+        for each in stalled:
+            each.send(whole[:500_000])
+        for size in (100_000, 1 << 20, 20 << 20):
+            mine = value_of(4, size)
+            raw.send(request("SET", "k", mine))
+            tap.equal(f"{size} bytes pass eight clients that stopped half way", (raw.reply(), raw.call("GET", "k")),
+                      (b"+OK\r\n", bulk(mine)))
+        for each in stalled[:4]:
+            each.close()
+        for each in stalled[4:]:
+            each.send(whole[500_000:])
+        tap.equal("those who go on are served", [each.reply() for each in stalled[4:]], [b"+OK\r\n"] * 4)
+        many = [Raw(server.port, timeout=60) for _ in range(12)]
+        for each in many:
+            each.send(whole[:300_000])
+            each.close()
+        tap.equal("the slots of those who hang up are used again", (raw.call("SET", "k", "v" * (1 << 20)),
+                                                                    raw.call("STRLEN", "k")), (b"+OK\r\n", b":1048576\r\n"))
+
+
+def busy(port, number, problems):
+    try:
+        raw = Raw(port, timeout=120)
+        for i in range(12):
+            values = [value_of(100 * number + i, size + number) for size in (70_000, 1 << 20, 2_500_000)]
+            raw.send(b"".join(request("SET", f"k{number}", v) + request("GET", f"k{number}") for v in values))
+            for v in values:
+                if raw.reply() != b"+OK\r\n" or raw.reply() != bulk(v):
+                    problems.append(f"client {number}, round {i}, {len(v)} bytes")
+                    return
+    except Exception as error:
+        problems.append(f"client {number}: {error!r}")
+
+
+def test_many(tap):
+    with Server("--children", "1") as server:
+        warmed(server)
+        problems = []
+        threads = [threading.Thread(target=busy, args=(server.port, n, problems)) for n in range(16)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join(240)
+        tap.equal("sixteen clients share four slots: each gets its own values back", problems, [])
+        tap.ok("no honest child" not in server.text(), "and the sibling finds no fault with the child")
+
+
+if __name__ == "__main__":
+    main(test_sizes, test_shapes, test_stalled_clients, test_many)
