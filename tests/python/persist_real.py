@@ -101,9 +101,11 @@ class Oracle:
         if whom == "sibling":
             self.killed[whom] += any([kill(p) for p in sibling])
         elif whom == "writer":
-            Raw(self.server.port).call("BGSAVE")
-            writers = [w for s in sibling for w in children(s, "kv snapshot writer")]
-            self.killed[whom] += any([kill(w) for w in writers])
+            for _ in range(50):  # it may be done before it is seen
+                Raw(self.server.port).call("BGSAVE")
+                if any([kill(w) for s in sibling for w in children(s, "kv snapshot writer")]):
+                    self.killed[whom] += 1
+                    break
         else:
             with open(f"/proc/{parent}/task/{parent}/children") as f:
                 family = f.read().split()
