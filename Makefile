@@ -35,8 +35,8 @@ FLAGS := $(OPTIMISE) $(WARNINGS) $(DEFINES) $(INCLUDES) -MMD -MP -fPIC -fvisibil
 CXXFLAGS := -std=c++20 $(FLAGS)
 CFLAGS := -std=c11 $(FLAGS)
 LDFLAGS := $(if $(SAN),-fsanitize=$(SAN)) -Wl,--as-needed
-SERVER_LIBS := -lz -lseccomp -pthread
-CLIENT_LIBS := -lz -pthread
+SERVER_LIBS := -lz -ldeflate -lseccomp -pthread
+CLIENT_LIBS := -pthread
 
 # V=1 shows the commands themselves.
 V ?=
@@ -78,8 +78,8 @@ help:
 	@echo "SAN=address,undefined in front of any of them: the same with sanitizers"
 
 # --- packages ---
-BUILD_PACKAGES := g++ gcc libboost-dev libcereal-dev libgpgme-dev zlib1g-dev libcli11-dev \
-  libseccomp-dev libedit-dev pkg-config
+BUILD_PACKAGES := g++ gcc libboost-dev libcereal-dev libgpgme-dev zlib1g-dev libdeflate-dev \
+  libcli11-dev libseccomp-dev libedit-dev pkg-config
 TEST_PACKAGES := catch2 redis-server redis-tools picolisp python3 python3-redis strace gnupg \
   clang-format procps netcat-openbsd man-db tmux
 BENCH_PACKAGES := redis-server redis-tools memcached gnuplot-nox python3

@@ -212,7 +212,7 @@ void Engine::submit_write(Session& session, const Command& command, std::span<co
     return refuse(session, &command, no_memory);
   }
   if (log_ == nullptr && refusal_.empty()) {
-    run(session, command, args, now_ns());
+    run(session, command, args, is_barrier(command) ? now_ns() : batch_ns());
     return;
   }
   const bool conflict = !items_.empty() && conflicts(command, args);

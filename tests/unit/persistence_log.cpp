@@ -71,6 +71,23 @@ TEST_CASE("persistence/record: the line is the one that FORMAT.md shows") {
   CHECK(out == "(\"1596099036.281142829\" " + std::string(10 - digits.size(), '0') + digits + rest);
 }
 
+TEST_CASE("persistence/record: every byte comes back from every place in a text") {
+  for (int c = 0; c < 256; ++c) {
+    for (std::size_t at = 0; at < 40; ++at) {
+      std::string text(40, 'a');
+      text[at] = static_cast<char>(c);
+      const Scalar args[] = {"SET", text};
+      std::string line;
+      append_record(line, 0, t0, 0, Dialect::resp, args);
+      INFO("byte " << c << " at " << at);
+      REQUIRE(std::none_of(line.begin(), line.end() - 1, [](unsigned char b) { return b < 32; }));
+      RecordReader reader;
+      REQUIRE(reader.parse(line) == LineKind::record);
+      REQUIRE(reader.record().args[1].bytes == text);
+    }
+  }
+}
+
 TEST_CASE("persistence/record: every byte and kind comes back, one line each") {
   std::vector<std::string> texts = {"",
                                     "plain",
