@@ -1,14 +1,16 @@
 // The reader of kv.bin. See snapshot.hpp and binary_form.hpp.
 //
-// The envelope is checked before zlib or cereal see a byte: cereal trusts the lengths it finds, so
-// every length is compared with what is left before it is believed. A packed block is at most
-// packed_bytes_max when unpacked, so a small file cannot ask for much memory.
-#include <zlib.h>
+// The envelope is checked before libdeflate or cereal see a byte: cereal trusts the lengths it
+// finds, so every length is compared with what is left before it is believed. A packed block is at
+// most packed_bytes_max when unpacked, so a small file cannot ask for much memory.
+#include <libdeflate.h>
 
 #include <cereal/archives/binary.hpp>
 #include <cstring>
 #include <future>
 #include <istream>
+#include <memory>
+#include <new>
 #include <streambuf>
 
 #include "libkv/base/limits.hpp"
@@ -46,11 +48,72 @@ class MemorySource final : public std::streambuf {
   }
 };
 
+/// Runs some items ahead of the reader and has the memory loaded where their keys will go, which is
+/// a third of the time of loading. Believes nothing and reports nothing: where it cannot follow, it
+/// waits for the reader to come by.
+class Scout {
+ public:
+  Scout(std::string_view raw, const Replay& replay) : raw_(raw), replay_(replay) {}
+  /// The reader is at so many bytes, at the start of an item.
+  void step(std::size_t reader_at) {
+    if (at_ < reader_at) at_ = reader_at, ahead_ = 0;
+    if (ahead_ > 0) --ahead_;
+    while (ahead_ < distance && look()) ++ahead_;
+  }
+
+ private:
+  static constexpr unsigned distance = 12;  // Keyspace::prefetch() takes four of them
+
+  bool take(std::size_t& at, std::size_t bytes) const {
+    if (bytes > raw_.size() - at) return false;
+    at += bytes;
+    return true;
+  }
+  bool take_bytes(std::size_t& at, std::string_view& bytes) const {
+    if (at == raw_.size()) return false;
+    std::uint32_t length = static_cast<std::uint8_t>(raw_[at++]);
+    if (length == 255) {
+      if (sizeof length > raw_.size() - at) return false;
+      std::memcpy(&length, raw_.data() + at, sizeof length);
+      at += sizeof length;
+    }
+    if (length > raw_.size() - at) return false;
+    bytes = raw_.substr(at, length);
+    at += length;
+    return true;
+  }
+  /// One string of database 0. False: something else, or the end.
+  bool look() {
+    if (at_ == raw_.size()) return false;
+    const auto flags = static_cast<std::uint8_t>(raw_[at_]);
+    std::size_t at = at_ + 1;
+    std::string_view key, value;
+    if ((flags & ~has_expiry) != static_cast<unsigned>(Type::string)) return false;
+    if ((flags & has_expiry) != 0 && !take(at, sizeof(std::int64_t))) return false;
+    if (!take_bytes(at, key) || !take(at, 1) || !take_bytes(at, value)) return false;
+    if (const Keyspace* database = replay_.database(0); database != nullptr)
+      database->prefetch(key);
+    at_ = at;
+    return true;
+  }
+
+  std::string_view raw_;
+  const Replay& replay_;
+  std::size_t at_ = 0;
+  unsigned ahead_ = 0;
+};
+
 /// Reads the items of one block.
 class ItemReader {
  public:
   ItemReader(std::string_view raw, const Replay& replay, bool replace)
-      : source_(raw), stream_(&source_), in_(stream_), replay_(replay), replace_(replace) {}
+      : source_(raw),
+        stream_(&source_),
+        in_(stream_),
+        scout_(raw, replay),
+        bytes_(raw.size()),
+        replay_(replay),
+        replace_(replace) {}
   bool done() const { return source_.left() == 0; }
   /// One item into its database; counts the keys that begin. False with error().
   bool load(std::uint64_t& keys);
@@ -63,6 +126,12 @@ class ItemReader {
   bool get(T& number) {
     if (source_.left() < sizeof number) return fail("the block ends within an item");
     in_(number);
+    return true;
+  }
+  /// Most of what cereal would be called for are single bytes: a tenth of the time of loading.
+  bool get(std::uint8_t& byte) {
+    if (source_.left() == 0) return fail("the block ends within an item");
+    byte = static_cast<std::uint8_t>(source_.take(1)[0]);
     return true;
   }
   bool get_bytes(std::string_view& bytes);
@@ -78,6 +147,8 @@ class ItemReader {
   MemorySource source_;
   std::istream stream_;
   cereal::BinaryInputArchive in_;
+  Scout scout_;
+  const std::size_t bytes_;
   const Replay& replay_;
   const bool replace_;
   const std::int64_t loaded_ms_ = wall_ns() / 1'000'000;  // the first access of every key
@@ -152,6 +223,7 @@ bool ItemReader::load(std::uint64_t& keys) {
   std::uint32_t number = 0;
   std::int64_t expiry_ms = 0;
   std::string_view key;
+  scout_.step(bytes_ - source_.left());
   if (!get(flags)) return false;
   if ((flags & ~known_flags) != 0) return fail("an item has flags that are not known");
   if (((flags & has_database) != 0 && !get(number)) ||
@@ -240,11 +312,12 @@ class BlockReader {
 
 bool unpack(const Block& block, std::string& raw) {
   raw.resize(block.head.raw_bytes);
-  uLongf size = raw.size();
-  return ::uncompress(reinterpret_cast<Bytef*>(raw.data()), &size,
-                      reinterpret_cast<const Bytef*>(block.bytes.data()),
-                      block.bytes.size()) == Z_OK &&
-         size == raw.size();
+  const std::unique_ptr<libdeflate_decompressor, decltype(&::libdeflate_free_decompressor)> tool(
+      ::libdeflate_alloc_decompressor(), &::libdeflate_free_decompressor);
+  if (!tool) throw std::bad_alloc();
+  // Without a place for the size found it must be exactly this one.
+  return ::libdeflate_zlib_decompress(tool.get(), block.bytes.data(), block.bytes.size(),
+                                      raw.data(), raw.size(), nullptr) == LIBDEFLATE_SUCCESS;
 }
 
 /// A block checked and unpacked; made in a second thread while the one before it is loaded.

@@ -76,7 +76,7 @@ TEST_CASE("persistence/record: every byte comes back from every place in a text"
     for (std::size_t at = 0; at < 40; ++at) {
       std::string text(40, 'a');
       text[at] = static_cast<char>(c);
-      const Scalar args[] = {"SET", text};
+      const Scalar args[] = {"SET", Scalar(text)};
       std::string line;
       append_record(line, 0, t0, 0, Dialect::resp, args);
       INFO("byte " << c << " at " << at);
