@@ -1,6 +1,9 @@
 // See channel.hpp.
 #include "libkv/process/channel.hpp"
 
+#include <cstring>
+#include <utility>
+
 #include "libkv/base/limits.hpp"
 
 namespace kv {
@@ -68,7 +71,7 @@ std::size_t Channel::end_reply(const Session& session, bool translate) {
   ++last_count_;
   const std::size_t payload = out_.size() - header_at_ - sizeof(FrameHeader);
   if (payload > limits::frame_bytes_max) {
-    split_last_frame();
+    end_large_reply();
   } else {
     const FrameHeader header{static_cast<std::uint32_t>(payload), session.number, FrameKind::reply,
                              flags, last_count_};
@@ -78,40 +81,37 @@ std::size_t Channel::end_reply(const Session& session, bool translate) {
   return bytes;
 }
 
-void Channel::split_last_frame() {
-  // Most of it goes to the segment as it lies here; only what does not is copied behind its
-  // headers.
-  std::string_view rest = out_;
-  rest.remove_prefix(header_at_ + sizeof(FrameHeader));
+/// Into the slots that are free, as long as it is warm; what finds none waits as it lies. Behind
+/// one that waits no slot is taken: it would not be given back before that one has got its own.
+void Channel::end_large_reply() {
+  std::string_view rest = std::string_view(out_).substr(header_at_ + sizeof(FrameHeader));
+  FrameHeader header{0, last_connection_, FrameKind::reply, last_flags_, last_count_};
   std::string frames;
-  rest.remove_prefix(append_bulk_pieces(frames, rest));
-  const auto more = static_cast<std::uint8_t>((last_flags_ & ~kClose) | kMore);
-  while (rest.size() > limits::frame_bytes_max) {
-    append_header(frames, {limits::frame_bytes_max, last_connection_, FrameKind::reply, more, 0});
-    frames.append(rest.substr(0, limits::frame_bytes_max));
-    rest.remove_prefix(limits::frame_bytes_max);
+  const bool first = large_out_ + large_staged_ + large_released_ == 0;
+  while (first && put_in_slot(frames, header, rest)) {
   }
-  append_header(frames, {static_cast<std::uint32_t>(rest.size()), last_connection_,
-                         FrameKind::reply, last_flags_, last_count_});
-  frames.append(rest);
-  out_.resize(header_at_);
-  out_.append(frames);
+  header.size = static_cast<std::uint32_t>(rest.size());
+  if (rest.size() > limits::frame_bytes_max) {
+    header.kind = FrameKind::large;
+    ++large_out_;
+  }
+  append_header(frames, header);
+  out_.replace(header_at_, out_.size() - rest.size() - header_at_, frames);
   frame_open_ = false;
 }
 
-std::size_t Channel::append_bulk_pieces(std::string& frames, std::string_view rest) {
-  std::size_t taken = 0;
-  while (bulk != nullptr && rest.size() - taken >= bulk_worth_bytes) {
-    const auto slot = bulk->take();
-    if (!slot) break;
-    const std::string_view piece = rest.substr(taken, bulk_slot_bytes);
-    std::memcpy(bulk->at(*slot), piece.data(), piece.size());
-    append_header(frames,
-                  {bulk_reference_bytes, last_connection_, FrameKind::bulk_reply, last_flags_, 0});
-    append_bulk_reference(frames, *slot, piece.size());
-    taken += piece.size();
-  }
-  return taken;
+/// The beginning of what is left of a reply. False: it is too little, or no slot is free.
+bool Channel::put_in_slot(std::string& frames, const FrameHeader& reply, std::string_view& rest) {
+  if (bulk == nullptr || rest.size() < bulk_worth_bytes) return false;
+  const auto slot = bulk->take();
+  if (!slot) return false;
+  const std::string_view piece = rest.substr(0, bulk_slot_bytes);
+  std::memcpy(bulk->at(*slot), piece.data(), piece.size());
+  append_header(frames,
+                {bulk_reference_bytes, reply.connection, FrameKind::bulk_reply, reply.flags, 0});
+  append_bulk_reference(frames, *slot, piece.size());
+  rest.remove_prefix(piece.size());
+  return true;
 }
 
 void Channel::append_close(const Session& session) {
@@ -146,29 +146,101 @@ void Channel::stage() {
   dirty = false;
   frame_open_ = false;  // what is staged cannot grow any more
   move_behind(out_, staged_);
+  large_staged_ += std::exchange(large_out_, 0);
 }
 
-void Channel::release() { move_behind(staged_, released_); }
+void Channel::release() {
+  move_behind(staged_, released_);
+  large_released_ += std::exchange(large_staged_, 0);
+}
+
+// What is released is sent as it lies, stretch by stretch; a large reply between two of them goes
+// in pieces, made one at a time.
 
 bool Channel::flush() {
-  to_send = false;
-  while (sent_ < released_.size()) {
-    std::size_t put = 0;
-    const Io io = write_some(reply_fd(), std::string_view(released_).substr(sent_), put);
+  to_send = wants_write = waits_for_slot = false;
+  for (;;) {
+    Io io = send(piece_, piece_sent_);
+    if (io == Io::done) io = send(std::string_view(released_).substr(0, stretch_end_), sent_);
     if (io == Io::closed) return false;
     if (io == Io::again) {
       wants_write = true;
-      // What is sent goes, now and then: one that always lags a little would grow for ever.
-      if (sent_ > released_.size() / 2) released_.erase(0, std::exchange(sent_, 0));
-      return true;
+      break;
     }
-    sent_ += put;
+    piece_.clear();
+    piece_sent_ = 0;
+    if (sent_ == released_.size()) break;
+    if (large_released_ == 0) {
+      stretch_end_ = released_.size();
+    } else if (!next_stretch()) {
+      waits_for_slot = true;
+      break;
+    }
   }
-  wants_write = false;
-  released_.clear();
-  sent_ = 0;
+  drop_sent();
+  return true;
+}
+
+/// Io::done: all of it is sent.
+Io Channel::send(std::string_view bytes, std::size_t& sent) {
+  while (sent < bytes.size()) {
+    std::size_t put = 0;
+    const Io io = write_some(reply_fd(), bytes.substr(sent), put);
+    if (io != Io::done) return io;
+    sent += put;
+  }
+  return Io::done;
+}
+
+void Channel::drop_sent() {
+  // What is sent goes, now and then: one that always lags a little would grow for ever.
+  if (sent_ < released_.size() && sent_ <= released_.size() / 2) return;
+  released_.erase(0, sent_);
+  stretch_end_ -= std::exchange(sent_, 0);
   // A burst of large replies must not be held in memory for ever.
-  if (released_.capacity() > 4 * limits::frame_bytes_max) released_.shrink_to_fit();
+  if (released_.empty() && released_.capacity() > 4 * limits::frame_bytes_max)
+    released_.shrink_to_fit();
+}
+
+FrameHeader Channel::header_at(std::size_t at) const noexcept {
+  FrameHeader header;
+  std::memcpy(&header, released_.data() + at, sizeof header);
+  return header;
+}
+
+/// Frames up to the next large reply, or a piece of that. False: it has to wait for a slot.
+bool Channel::next_stretch() {
+  FrameHeader header = header_at(sent_);
+  if (header.kind == FrameKind::large) return next_piece(header);
+  while (stretch_end_ < released_.size() && header.kind != FrameKind::large) {
+    stretch_end_ += sizeof header + header.size;
+    if (stretch_end_ < released_.size()) header = header_at(stretch_end_);
+  }
+  return true;
+}
+
+bool Channel::next_piece(const FrameHeader& large) {
+  std::string_view rest = std::string_view(released_).substr(sent_ + sizeof large, large.size);
+  rest.remove_prefix(large_done_);
+  if (put_in_slot(piece_, large, rest)) {
+    large_done_ = large.size - rest.size();
+    return true;
+  }
+  const bool worth_waiting = bulk != nullptr && rest.size() >= bulk_worth_bytes;
+  if (worth_waiting && !paused && unsent() <= unsent_pause_bytes) return false;
+  const std::string_view piece = rest.substr(0, limits::frame_bytes_max);
+  const auto bytes = static_cast<std::uint32_t>(piece.size());
+  const auto more = static_cast<std::uint8_t>((large.flags & ~kClose) | kMore);
+  if (piece.size() < rest.size()) {
+    append_header(piece_, {bytes, large.connection, FrameKind::reply, more, 0});
+    large_done_ += piece.size();
+  } else {
+    append_header(piece_, {bytes, large.connection, FrameKind::reply, large.flags, large.count});
+    sent_ = stretch_end_ = sent_ + sizeof large + large.size;
+    large_done_ = 0;
+    --large_released_;
+  }
+  piece_.append(piece);
   return true;
 }
 

@@ -58,25 +58,35 @@ class Channel {
   void stage();
   /// What is staged may be sent.
   void release();
-  /// Sends what is released, as far as the pipe takes it. False: the child is gone.
+  /// Sends what is released, as far as the pipe and the segment take it. False: the child is gone.
   bool flush();
   std::size_t unsent() const noexcept {
-    return out_.size() + staged_.size() + released_.size() - sent_;
+    return out_.size() + staged_.size() + released_.size() - sent_ - large_done_ + piece_.size() -
+           piece_sent_;
   }
+  /// With this much unsent nothing is read from the child until it has read, not even that a slot
+  /// is free again: so nothing waits for slots either.
+  static constexpr std::size_t unsent_pause_bytes = std::size_t{32} << 20;
   /// Bytes of an unfinished frame, kept for the next read.
   std::string leftover;
   std::unique_ptr<BulkSegment> bulk;  // null until the child and we have mapped it
   std::unique_ptr<BulkSegment> bulk_to_be;
-  bool wants_write = false;  // the pipe was full: waiting for room
-  bool watched = false;      // the loop watches the pipe for room
-  bool dirty = false;        // has replies that are not staged
-  bool to_send = false;      // is about to be flushed
-  bool paused = false;       // not read from until it has read
+  bool wants_write = false;     // the pipe was full: waiting for room
+  bool waits_for_slot = false;  // a large reply goes on when a slot is given back
+  bool watched = false;         // the loop watches the pipe for room
+  bool dirty = false;           // has replies that are not staged
+  bool to_send = false;         // is about to be flushed
+  bool paused = false;          // not read from until it has read
 
  private:
   std::uint8_t flags_for(const Session& session, bool translate) const noexcept;
-  void split_last_frame();
-  std::size_t append_bulk_pieces(std::string& frames, std::string_view rest);
+  void end_large_reply();
+  bool put_in_slot(std::string& frames, const FrameHeader& reply, std::string_view& rest);
+  Io send(std::string_view bytes, std::size_t& sent);
+  void drop_sent();
+  FrameHeader header_at(std::size_t at) const noexcept;
+  bool next_stretch();
+  bool next_piece(const FrameHeader& large);
 
   Fd requests_, replies_;
   std::int32_t pid_;
@@ -84,7 +94,12 @@ class Channel {
   std::unordered_map<std::uint32_t, std::string> assemblies_;
 
   std::string out_, staged_, released_;
-  std::size_t sent_ = 0;         // of released_
+  std::size_t large_out_ = 0, large_staged_ = 0, large_released_ = 0;  // large replies in them
+  std::size_t sent_ = 0;                                               // of released_
+  std::size_t stretch_end_ = 0;  // of released_: frames that may be sent as they lie
+  std::size_t large_done_ = 0;   // of the large reply at sent_, in pieces before it
+  std::string piece_;            // of that reply, under way
+  std::size_t piece_sent_ = 0;
   std::size_t header_at_ = 0;    // of the last frame in out_
   std::size_t reply_start_ = 0;  // of the reply begun last
   std::uint32_t last_connection_ = 0;

@@ -41,6 +41,8 @@ enum class FrameKind : std::uint8_t {
   bulk_reply = 18,  // a piece of a reply that lies in the segment: payload u64 offset, u32 length
   bulk_done = 19,   // the sibling has copied a bulk piece: payload u64 offset
   usable = 20,      // so has the sibling: the segment may be used
+  // in the sibling's queue only
+  large = 32,  // a whole reply that is larger than a frame (Channel)
 };
 
 enum FrameFlag : std::uint8_t {

@@ -164,6 +164,7 @@ class Sibling : public Services, public ReplySink {
   std::vector<Session*> closing_;                    // to be hung up on at the round's end
   std::vector<Announcement> unopened_;               // children whose pipes found no descriptor
   std::vector<Channel*> dirty_;
+  std::vector<Channel*> slots_back_;  // whose child has given back a slot they wait for
   ReplyGate gate_;
   std::vector<char> arena_;  // what was read this batch; arguments point into it
   std::size_t arena_used_ = 0;

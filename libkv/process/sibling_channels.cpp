@@ -14,8 +14,7 @@
 namespace kv {
 namespace {
 
-// A child with this much unread is not asked for more requests until it has read.
-constexpr std::size_t unsent_pause_bytes = std::size_t{8} << 20;
+constexpr std::size_t unsent_pause_bytes = Channel::unsent_pause_bytes;
 constexpr std::size_t deferred_bytes_max = 64 * 1024;
 
 bool out_of_descriptors(const Result<Fd>& opened) noexcept {
@@ -236,6 +235,7 @@ bool Sibling::handle_frame(Channel& channel, const FrameHeader& header, std::str
     std::uint64_t offset = 0;
     if (payload.size() != sizeof offset || channel.bulk == nullptr) return false;
     std::memcpy(&offset, payload.data(), sizeof offset);
+    if (channel.waits_for_slot) slots_back_.push_back(&channel);
     return channel.bulk->give_back(offset);
   }
   if (header.kind == FrameKind::mapped) return use_segment(channel);
@@ -436,6 +436,7 @@ void Sibling::drop_channel(Channel& channel, std::string_view why) {
   for (const auto& [number, session] : channel.sessions()) numbers.push_back(number);
   for (const std::uint32_t number : numbers) close_connection(channel, number);
   std::erase(dirty_, &channel);
+  std::erase(slots_back_, &channel);
   gate_.forget(&channel);
   if (const auto found = channels_.find(channel.pid());
       found != channels_.end() && found->second.get() == &channel) {
@@ -486,6 +487,11 @@ void Sibling::append_closes() {
 void Sibling::flush_channels() {
   append_closes();
   for (Channel* channel : gate_.pass(store_.get(), dirty_)) send(*channel);
+  while (!slots_back_.empty()) {
+    Channel* const channel = slots_back_.back();
+    slots_back_.pop_back();
+    if (channel->waits_for_slot) send(*channel);  // not only just sent
+  }
 }
 
 void Sibling::send(Channel& channel) {

@@ -133,5 +133,33 @@ def test_many(tap):
         tap.ok("no honest child" not in server.text(), "and the sibling finds no fault with the child")
 
 
+def reader(port, size, problems):
+    try:
+        raw = Raw(port, timeout=120)
+        for _ in range(10):
+            raw.send(request("GET", "k") + request("GET", "small") + request("APPEND", "log", "x"))
+            if raw.reply() != bulk(value_of(7, size)) or raw.reply() != bulk(b"small") or not raw.reply().startswith(b":"):
+                problems.append("a reply is another's or damaged")
+                return
+    except Exception as error:
+        problems.append(repr(error))
+
+
+def test_readers(tap):
+    """More large replies at a time than slots: they wait for them, and nobody waits for ever."""
+    for options in ([], ["--persist", "60", "--fsync", "always"]):
+        with Server("--children", "1", *options) as server:
+            raw = warmed(server)
+            for size in (1 << 20, 5_000_000):
+                raw.call("MSET", "k", value_of(7, size).decode(), "small", "small")
+                problems = []
+                threads = [threading.Thread(target=reader, args=(server.port, size, problems)) for _ in range(24)]
+                for t in threads:
+                    t.start()
+                for t in threads:
+                    t.join(240)
+                tap.equal(f"24 readers of {size} bytes in one child {' '.join(options)}", problems, [])
+
+
 if __name__ == "__main__":
-    main(test_sizes, test_shapes, test_stalled_clients, test_many)
+    main(test_sizes, test_shapes, test_stalled_clients, test_many, test_readers)

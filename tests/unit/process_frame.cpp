@@ -214,7 +214,8 @@ TEST_CASE("process/bulk: slots are handed out once, references outside are refus
   CHECK(taken.size() == bulk_slots);
   std::memcpy((*child)->at(taken[1]), "hello", 5);
   CHECK((*sibling)->view(taken[1], 5) == "hello");
-  CHECK_FALSE((*sibling)->view(taken[1] + 1, 5).has_value());
+  CHECK((*sibling)->view(taken[1] + 1, 4) == "ello");
+  CHECK_FALSE((*sibling)->view(taken[1] + 1, bulk_slot_bytes).has_value());
   CHECK_FALSE((*sibling)->view(taken[0], bulk_slot_bytes + 1).has_value());
   CHECK_FALSE((*sibling)->view(bulk_segment_bytes, 1).has_value());
   CHECK_FALSE((*sibling)->view(UINT64_MAX - bulk_slot_bytes + 1, 1).has_value());
@@ -223,6 +224,101 @@ TEST_CASE("process/bulk: slots are handed out once, references outside are refus
   CHECK_FALSE((*child)->give_back(taken[1]));
   CHECK_FALSE((*child)->give_back(UINT64_MAX));
   CHECK((*child)->take() == taken[1]);
+}
+
+TEST_CASE("process/bulk: a slot to fill by and by is never the last one") {
+  const std::string name = "kv-test-kept." + std::to_string(::getpid());
+  auto made = BulkSegment::create(name);
+  REQUIRE(made.ok());
+  auto child = BulkSegment::map(*std::move(made), true);
+  BulkSegment::remove(name);
+  REQUIRE(child.ok());
+  std::vector<std::uint64_t> kept;
+  while (const auto slot = (*child)->keep()) kept.push_back(*slot);
+  CHECK(kept.size() == bulk_slots - 1);
+  const auto last = (*child)->take();
+  REQUIRE(last.has_value());
+  CHECK_FALSE((*child)->has_free());
+  (*child)->hand_over(kept[0]);
+  CHECK_FALSE((*child)->keep().has_value());  // none is free yet
+  CHECK((*child)->give_back(kept[0] + 100));
+  CHECK((*child)->keep() == kept[0]);
+}
+
+TEST_CASE("process/channel: large replies wait for slots and come whole, in their order") {
+  ChildPipes p;
+  const std::string name = "kv-test-replies." + std::to_string(::getpid());
+  auto made = BulkSegment::create(name);
+  REQUIRE(made.ok());
+  auto child = BulkSegment::map(*std::move(made), true);
+  auto sibling = BulkSegment::open(name);
+  REQUIRE((child.ok() && sibling.ok()));
+  p.channel->bulk = *std::move(sibling);
+  Session session;
+  std::string want;
+  const auto answer = [&](std::size_t bytes) {
+    std::string value(bytes, '\0');
+    for (std::size_t i = 0; i < bytes; ++i) value[i] = static_cast<char>(i * 31 + bytes);
+    p.channel->begin_reply(session).append(value);
+    p.channel->end_reply(session, false);
+    want += value;
+  };
+  std::vector<std::uint64_t> to_give_back;
+  std::string got, bytes;
+  unsigned replies = 0;
+  const auto receive = [&] {
+    bytes += p.sent();
+    std::string_view rest = bytes, payload;
+    FrameHeader header;
+    bool bad = false;
+    while (take_frame(rest, header, payload, bad)) {
+      replies += header.count;
+      if (header.kind == FrameKind::bulk_reply) {
+        std::uint64_t offset = 0;
+        std::uint32_t size = 0;
+        REQUIRE(read_bulk_reference(payload, offset, size));
+        got += (*child)->view(offset, size).value();
+        to_give_back.push_back(offset);
+      } else {
+        REQUIRE(header.kind == FrameKind::reply);
+        got += payload;
+      }
+    }
+    REQUIRE_FALSE(bad);
+    bytes.erase(0, bytes.size() - rest.size());
+  };
+  for (const std::size_t size : {5, 3'000'000, 7, 70'000, 2 << 20, 100, 1 << 20}) answer(size);
+  REQUIRE(p.send());
+  receive();
+  CHECK(p.channel->waits_for_slot);
+  CHECK(to_give_back.size() == bulk_slots);
+  for (int i = 0; p.channel->unsent() > 0; ++i) {
+    REQUIRE(i < 1000);
+    for (const std::uint64_t offset : std::exchange(to_give_back, {}))
+      REQUIRE(p.channel->bulk->give_back(offset));
+    if (i == 0) answer(6 << 20);  // would take every slot
+    REQUIRE(p.send());
+    receive();
+  }
+  CHECK(got == want);
+  CHECK(replies == 8);
+  // With too much unsent the pipe is taken, since nobody could say that a slot is free.
+  for (int i = 0; i < 40; ++i) answer(1 << 20);
+  std::size_t pieces = to_give_back.size();
+  while (p.channel->unsent() > Channel::unsent_pause_bytes) {
+    REQUIRE(p.send());
+    receive();
+  }
+  CHECK(to_give_back.size() - pieces <= bulk_slots);
+  REQUIRE(p.send());
+  CHECK(p.channel->waits_for_slot);
+  p.channel->paused = true;
+  while (p.channel->unsent() > 0) {
+    REQUIRE(p.send());
+    CHECK_FALSE(p.channel->waits_for_slot);
+    receive();
+  }
+  CHECK(got == want);
 }
 
 TEST_CASE("process/bulk: a segment of a wrong size is refused without a look inside (P13)") {
