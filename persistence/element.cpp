@@ -26,7 +26,7 @@ constexpr std::array<bool, 256> special_to_read = make_special(false);
 
 using Block = unsigned char __attribute__((vector_size(16)));
 
-/// Is one of these sixteen bytes special? The same sets as the tables', at a time.
+/// Is one of these sixteen bytes special? The same sets as the tables'.
 template <bool ascii_only>
 bool any_special(const char* p) noexcept {
   Block bytes;
