@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "libkv/base/checksum.hpp"
 #include "libkv/base/clock.hpp"
+#include "persistence/checksum.hpp"
 
 namespace kv {
 namespace {

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "libkv/base/checksum.hpp"
+#include "persistence/checksum.hpp"
 
 namespace kv::binary_form {
 

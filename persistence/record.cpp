@@ -4,10 +4,10 @@
 #include <array>
 #include <cstring>
 
-#include "libkv/base/checksum.hpp"
 #include "libkv/base/clock.hpp"
 #include "libkv/base/limits.hpp"
 #include "libkv/base/text.hpp"
+#include "persistence/checksum.hpp"
 
 namespace kv {
 namespace {

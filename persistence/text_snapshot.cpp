@@ -11,11 +11,11 @@
 #include <charconv>
 #include <cstring>
 
-#include "libkv/base/checksum.hpp"
 #include "libkv/base/clock.hpp"
 #include "libkv/base/limits.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/wire/plio.hpp"
+#include "persistence/checksum.hpp"
 #include "persistence/snapshot.hpp"
 
 namespace kv {

@@ -3,14 +3,20 @@
 
 #include <sys/mman.h>
 
+#include <array>
+#include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "libkv/base/limits.hpp"
 
 namespace kv::memory {
 namespace {
 
-void* reserve = nullptr;
+constexpr std::size_t piece_bytes = limits::memory_reserve_bytes / 16;
+
+void* reserve = nullptr;  // in one piece, or
+std::array<void*, limits::memory_reserve_bytes / piece_bytes> pieces{};
 bool usable = false;
 
 /// Counts as used address space and is never touched.
@@ -20,6 +26,23 @@ void* take(std::size_t bytes) noexcept {
   return p == MAP_FAILED ? nullptr : p;
 }
 
+void give_pieces_back() noexcept {
+  for (void*& piece : pieces) std::free(std::exchange(piece, nullptr));
+}
+
+/// What has been deleted mostly is between other things in the heap: no address is free, but room
+/// is.
+bool take_pieces() noexcept {
+  for (void*& piece : pieces) {
+    if (piece = std::malloc(piece_bytes); piece != nullptr) continue;
+    give_pieces_back();
+    return false;
+  }
+  return true;
+}
+
+bool held() noexcept { return reserve != nullptr || pieces.front() != nullptr; }
+
 /// The handler of operator new: it asks again when this returns.
 void when_new_fails() {
   if (!give_up_reserve()) throw std::bad_alloc();
@@ -28,23 +51,27 @@ void when_new_fails() {
 }  // namespace
 
 bool hold_reserve() noexcept {
-  if (reserve == nullptr) {
-    reserve = take(limits::memory_reserve_bytes);
-    std::set_new_handler(when_new_fails);  // once: it costs as much as a small write
-  }
-  return reserve != nullptr;
+  if (held()) return true;
+  std::set_new_handler(when_new_fails);  // once: it costs as much as a small write
+  reserve = take(limits::memory_reserve_bytes);
+  return reserve != nullptr || take_pieces();
 }
 
 bool room_for(std::size_t bytes) noexcept {
   void* const p = take(bytes);
-  if (p != nullptr) ::munmap(p, bytes);
-  return p != nullptr;
+  if (p != nullptr) {
+    ::munmap(p, bytes);
+    return true;
+  }
+  void* volatile in_heap = std::malloc(bytes);  // volatile: a compiler may leave the pair out
+  std::free(in_heap);
+  return in_heap != nullptr;
 }
 
 bool give_up_reserve() noexcept {
-  if (!usable || reserve == nullptr) return false;
-  ::munmap(reserve, limits::memory_reserve_bytes);
-  reserve = nullptr;
+  if (!usable || !held()) return false;
+  if (reserve != nullptr) ::munmap(std::exchange(reserve, nullptr), limits::memory_reserve_bytes);
+  give_pieces_back();
   return true;
 }
 

@@ -120,8 +120,7 @@ class Sibling : public Services, public ReplySink {
   bool open_connection(Session& session, std::string_view payload);
   bool take_piece(Channel& channel, Session& session, std::string_view payload);
   bool take_request(Channel& channel, Session& session, std::string_view payload);
-  bool take_bulk(Channel& channel, Session& session, std::uint8_t flags,
-                 std::string_view payload);
+  bool take_bulk(Channel& channel, Session& session, std::uint8_t flags, std::string_view payload);
   void submit(Session& session, std::span<const Scalar> args);
   bool must_wait(Session& session, std::span<const Scalar> args);
   bool note_taken(Session& session, std::string_view payload);

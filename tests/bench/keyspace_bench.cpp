@@ -3,8 +3,11 @@
 //
 //   keyspace_bench [--no-redis] [case ...]     cases: strings hashes list hash growth expiry
 //
-// Build: g++ -std=c++20 -O2 -I. tests/bench/keyspace_bench.cpp LIBKV.a -lz -ldeflate -o keyspace_bench
-// Starts redis-server on a free loopback port, without files, and ends it by its pid.
+// Build: g++ -std=c++20 -O2 -I. tests/bench/keyspace_bench.cpp LIBKV.a -lz -ldeflate
+//        -o keyspace_bench
+//
+// Starts redis-server on a free loopback port, without files, and ends it by its
+// pid.
 #include <arpa/inet.h>
 #include <signal.h>
 #include <sys/socket.h>

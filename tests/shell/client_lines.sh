@@ -44,12 +44,12 @@ is "60,000 replies, each in its place" \
   "$(seq 1 60000 | sed 's/.*/ECHO &/' | kv | cmp - <(seq 1 60000) && echo same)" same
 
 # A server that dies half-way: what is known of each line.
-kv SET n 0 >"$SCRATCH/out"
-kv <"$SCRATCH/slow" >"$SCRATCH/out" 2>"$SCRATCH/err" &
+kv SET n 0 >"$SCRATCH/replies"
+kv <"$SCRATCH/slow" >"$SCRATCH/replies" 2>"$SCRATCH/err" &
 client=$!
 exec 9>"$SCRATCH/slow"
 seq 1 1000 | sed 's/.*/INCR n/' >&9
-passes "the first lines are answered" wait_for 10 grep -qx 1000 "$SCRATCH/out"
+passes "the first lines are answered" wait_for 10 grep -qx 1000 "$SCRATCH/replies"
 kill -STOP $(pgrep -P "$SERVER_PID") "$SERVER_PID"
 printf 'INCR n\nINCR n\n' >&9
 exec 9>&-

@@ -5,9 +5,9 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
-#include "libkv/base/checksum.hpp"
 #include "libkv/base/clock.hpp"
 #include "libkv/base/env.hpp"
+#include "persistence/checksum.hpp"
 
 namespace kv {
 namespace {

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
-#include "libkv/base/checksum.hpp"
 #include "persistence/aof_reader.hpp"
 #include "persistence/check.hpp"
+#include "persistence/checksum.hpp"
 #include "persistence/folder.hpp"
 #include "persistence/repair.hpp"
 #include "tests/unit/persistence_fixture.hpp"

@@ -245,80 +245,90 @@ TEST_CASE("process/bulk: a slot to fill by and by is never the last one") {
   CHECK((*child)->keep() == kept[0]);
 }
 
-TEST_CASE("process/channel: large replies wait for slots and come whole, in their order") {
-  ChildPipes p;
-  const std::string name = "kv-test-replies." + std::to_string(::getpid());
-  auto made = BulkSegment::create(name);
-  REQUIRE(made.ok());
-  auto child = BulkSegment::map(*std::move(made), true);
-  auto sibling = BulkSegment::open(name);
-  REQUIRE((child.ok() && sibling.ok()));
-  p.channel->bulk = *std::move(sibling);
-  Session session;
-  std::string want;
-  const auto answer = [&](std::size_t bytes) {
+/// A channel with a segment, and its child, which reads frames and gives slots back when told to.
+struct BulkPipes : ChildPipes {
+  BulkPipes() {
+    const std::string name = "kv-test-replies." + std::to_string(::getpid());
+    auto made = BulkSegment::create(name);
+    REQUIRE(made.ok());
+    auto mapped = BulkSegment::map(*std::move(made), true);
+    auto sibling = BulkSegment::open(name);
+    REQUIRE((mapped.ok() && sibling.ok()));
+    child = *std::move(mapped);
+    channel->bulk = *std::move(sibling);
+  }
+  void answer(std::size_t bytes) {
     std::string value(bytes, '\0');
     for (std::size_t i = 0; i < bytes; ++i) value[i] = static_cast<char>(i * 31 + bytes);
-    p.channel->begin_reply(session).append(value);
-    p.channel->end_reply(session, false);
+    channel->begin_reply(session).append(value);
+    channel->end_reply(session, false);
     want += value;
-  };
-  std::vector<std::uint64_t> to_give_back;
-  std::string got, bytes;
-  unsigned replies = 0;
-  const auto receive = [&] {
-    bytes += p.sent();
-    std::string_view rest = bytes, payload;
+  }
+  void receive() {
+    REQUIRE(send());
+    kept += sent();
+    std::string_view rest = kept, payload;
     FrameHeader header;
     bool bad = false;
-    while (take_frame(rest, header, payload, bad)) {
-      replies += header.count;
-      if (header.kind == FrameKind::bulk_reply) {
-        std::uint64_t offset = 0;
-        std::uint32_t size = 0;
-        REQUIRE(read_bulk_reference(payload, offset, size));
-        got += (*child)->view(offset, size).value();
-        to_give_back.push_back(offset);
-      } else {
-        REQUIRE(header.kind == FrameKind::reply);
-        got += payload;
-      }
-    }
+    while (take_frame(rest, header, payload, bad)) take(header, payload);
     REQUIRE_FALSE(bad);
-    bytes.erase(0, bytes.size() - rest.size());
-  };
-  for (const std::size_t size : {5, 3'000'000, 7, 70'000, 2 << 20, 100, 1 << 20}) answer(size);
-  REQUIRE(p.send());
-  receive();
+    kept.erase(0, kept.size() - rest.size());
+  }
+  void take(const FrameHeader& header, std::string_view payload) {
+    replies += header.count;
+    if (header.kind == FrameKind::reply) {
+      got += payload;
+      return;
+    }
+    std::uint64_t offset = 0;
+    std::uint32_t size = 0;
+    REQUIRE(header.kind == FrameKind::bulk_reply);
+    REQUIRE(read_bulk_reference(payload, offset, size));
+    got += child->view(offset, size).value();
+    full_slots.push_back(offset);
+  }
+  void give_back() {
+    for (const std::uint64_t offset : std::exchange(full_slots, {}))
+      REQUIRE(channel->bulk->give_back(offset));
+  }
+  std::unique_ptr<BulkSegment> child;
+  Session session;
+  std::string want, got, kept;
+  std::vector<std::uint64_t> full_slots;
+  unsigned replies = 0;
+};
+
+TEST_CASE("process/channel: large replies wait for slots and come whole, in their order") {
+  BulkPipes p;
+  for (const std::size_t size : {5, 3'000'000, 7, 70'000, 2 << 20, 100, 1 << 20}) p.answer(size);
+  p.receive();
   CHECK(p.channel->waits_for_slot);
-  CHECK(to_give_back.size() == bulk_slots);
+  CHECK(p.full_slots.size() == bulk_slots);
+  p.give_back();
+  p.answer(6 << 20);  // would take every slot, before the ones that wait
   for (int i = 0; p.channel->unsent() > 0; ++i) {
     REQUIRE(i < 1000);
-    for (const std::uint64_t offset : std::exchange(to_give_back, {}))
-      REQUIRE(p.channel->bulk->give_back(offset));
-    if (i == 0) answer(6 << 20);  // would take every slot
-    REQUIRE(p.send());
-    receive();
+    p.receive();
+    p.give_back();
   }
-  CHECK(got == want);
-  CHECK(replies == 8);
-  // With too much unsent the pipe is taken, since nobody could say that a slot is free.
-  for (int i = 0; i < 40; ++i) answer(1 << 20);
-  std::size_t pieces = to_give_back.size();
-  while (p.channel->unsent() > Channel::unsent_pause_bytes) {
-    REQUIRE(p.send());
-    receive();
-  }
-  CHECK(to_give_back.size() - pieces <= bulk_slots);
-  REQUIRE(p.send());
+  CHECK(p.got == p.want);
+  CHECK(p.replies == 8);
+}
+
+TEST_CASE("process/channel: with too much unsent no reply waits for a slot") {
+  BulkPipes p;
+  // More is unsent than is read from a child with: nobody could say that a slot is free.
+  for (int i = 0; i < 40; ++i) p.answer(1 << 20);
+  while (p.channel->unsent() > Channel::unsent_pause_bytes) p.receive();
+  CHECK(p.full_slots.size() == bulk_slots);
+  p.receive();
   CHECK(p.channel->waits_for_slot);
   p.channel->paused = true;
   while (p.channel->unsent() > 0) {
-    REQUIRE(p.send());
+    p.receive();
     CHECK_FALSE(p.channel->waits_for_slot);
-    receive();
   }
-  CHECK(got == want);
+  CHECK(p.got == p.want);
 }
 
 TEST_CASE("process/bulk: a segment of a wrong size is refused without a look inside (P13)") {
