@@ -31,7 +31,9 @@ bool has_right_size(int fd) noexcept {
 
 }  // namespace
 
-void append_bulk_reference(std::string& out, std::uint64_t offset, std::size_t bytes) {
+void append_bulk_frame(std::string& out, FrameKind kind, std::uint32_t connection,
+                       std::uint8_t flags, std::uint64_t offset, std::size_t bytes) {
+  append_header(out, {bulk_reference_bytes, connection, kind, flags, 0});
   const auto narrow = static_cast<std::uint32_t>(bytes);
   out.append(reinterpret_cast<const char*>(&offset), sizeof offset);
   out.append(reinterpret_cast<const char*>(&narrow), sizeof narrow);

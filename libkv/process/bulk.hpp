@@ -23,6 +23,7 @@
 
 #include "libkv/base/fd.hpp"
 #include "libkv/base/status.hpp"
+#include "libkv/process/frame.hpp"
 
 namespace kv {
 
@@ -35,7 +36,9 @@ inline constexpr std::size_t bulk_worth_bytes = 48 * 1024;
 
 /// A frame's reference to bytes in a slot: u64 offset, u32 length.
 inline constexpr std::uint32_t bulk_reference_bytes = 12;
-void append_bulk_reference(std::string& out, std::uint64_t offset, std::size_t bytes);
+/// Appends the whole frame; kind is bulk or bulk_reply.
+void append_bulk_frame(std::string& out, FrameKind kind, std::uint32_t connection,
+                       std::uint8_t flags, std::uint64_t offset, std::size_t bytes);
 bool read_bulk_reference(std::string_view payload, std::uint64_t& offset,
                          std::uint32_t& bytes) noexcept;
 

@@ -107,9 +107,8 @@ bool Channel::put_in_slot(std::string& frames, const FrameHeader& reply, std::st
   if (!slot) return false;
   const std::string_view piece = rest.substr(0, bulk_slot_bytes);
   std::memcpy(bulk->at(*slot), piece.data(), piece.size());
-  append_header(frames,
-                {bulk_reference_bytes, reply.connection, FrameKind::bulk_reply, reply.flags, 0});
-  append_bulk_reference(frames, *slot, piece.size());
+  append_bulk_frame(frames, FrameKind::bulk_reply, reply.connection, reply.flags, *slot,
+                    piece.size());
   rest.remove_prefix(piece.size());
   return true;
 }

@@ -2,8 +2,6 @@
 #include "libkv/process/connection.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <optional>
 
 #include "libkv/base/limits.hpp"
 

@@ -8,15 +8,6 @@
 #include "libkv/process/frame.hpp"
 
 namespace kv {
-namespace {
-
-void append_bulk(std::string& out, std::uint32_t connection, std::uint8_t flags,
-                 std::uint64_t offset, std::size_t bytes) {
-  append_header(out, {bulk_reference_bytes, connection, FrameKind::bulk, flags, 0});
-  append_bulk_reference(out, offset, bytes);
-}
-
-}  // namespace
 
 void LargeRequest::begin(std::span<const Scalar> args, FrameWriter& out, std::uint32_t connection) {
   args_ = args;
@@ -61,7 +52,7 @@ bool LargeRequest::put(std::string_view bytes, std::size_t& done, FrameWriter& o
 }
 
 void LargeRequest::send_slot(FrameWriter& out) {
-  append_bulk(out.bytes, connection_, 0, *slot_, used_);
+  append_bulk_frame(out.bytes, FrameKind::bulk, connection_, 0, *slot_, used_);
   slot_.reset();
   used_ = 0;
 }
@@ -92,7 +83,8 @@ void send_from_slot(std::span<const Scalar> args, InputBuffer& input, FrameWrite
     }
     append_parts(out.bytes, connection, small);
     small.clear();
-    append_bulk(out.bytes, connection, --left > 0 ? kMore : 0, *offset, arg.bytes.size());
+    const std::uint8_t flags = --left > 0 ? kMore : 0;
+    append_bulk_frame(out.bytes, FrameKind::bulk, connection, flags, *offset, arg.bytes.size());
     if (left == 0) input.hand_over();
   }
   append_pieces(out.bytes, connection, small);

@@ -1,10 +1,9 @@
 """Many clients at once: nothing lost, nothing mixed up, every dialect on one port."""
 import socket
-import threading
 
 import redis
 
-from lib_kv import Raw, Server, main, request, PASSWORD
+from lib_kv import Raw, Server, main, request, together, PASSWORD
 
 CLIENTS, REQUESTS, DEPTH = 64, 10_000, 50
 
@@ -36,12 +35,7 @@ def busy_client(port, number, problems):
 
 def many(tap, *options):
     with Server(*options) as server:
-        problems = []
-        threads = [threading.Thread(target=busy_client, args=(server.port, n, problems)) for n in range(CLIENTS)]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join(240)
+        problems = together(CLIENTS, lambda n, problems: busy_client(server.port, n, problems))
         what = " ".join(options) or "default options"
         tap.equal(f"{CLIENTS} clients x {REQUESTS} requests, each answered with its own ({what})", problems, [])
         tap.equal(f"no increment of {CLIENTS} clients is lost ({what})",

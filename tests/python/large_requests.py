@@ -4,9 +4,7 @@ client.
 All run with one child, whose segment has four slots of a little more than a mebibyte: sizes around that are the ones
 that could go wrong.
 """
-import threading
-
-from lib_kv import Raw, Server, main, request
+from lib_kv import Raw, Server, main, request, together
 
 SLOT = (1 << 20) + 64 * 1024
 HEADS = len(request("SET", "k", "")) + 6  # the words around a value of seven digits, and a little
@@ -123,12 +121,7 @@ def busy(port, number, problems):
 def test_many(tap):
     with Server("--children", "1") as server:
         warmed(server)
-        problems = []
-        threads = [threading.Thread(target=busy, args=(server.port, n, problems)) for n in range(16)]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join(240)
+        problems = together(16, lambda n, problems: busy(server.port, n, problems))
         tap.equal("sixteen clients share four slots: each gets its own values back", problems, [])
         tap.ok("no honest child" not in server.text(), "and the sibling finds no fault with the child")
 
@@ -152,12 +145,7 @@ def test_readers(tap):
             raw = warmed(server)
             for size in (1 << 20, 5_000_000):
                 raw.call("MSET", "k", value_of(7, size).decode(), "small", "small")
-                problems = []
-                threads = [threading.Thread(target=reader, args=(server.port, size, problems)) for _ in range(24)]
-                for t in threads:
-                    t.start()
-                for t in threads:
-                    t.join(240)
+                problems = together(24, lambda _, problems: reader(server.port, size, problems))
                 tap.equal(f"24 readers of {size} bytes in one child {' '.join(options)}", problems, [])
 
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 TOP = os.environ.get("KV_TOP") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -24,6 +25,17 @@ def until(seconds, condition):
             return True
         time.sleep(0.02)
     return False
+
+
+def together(count, work):
+    """Runs work(number, problems) in so many threads at a time; returns the problems they told."""
+    problems = []
+    threads = [threading.Thread(target=work, args=(n, problems), daemon=True) for n in range(count)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(240)
+    return problems + [f"{t.name} does not end" for t in threads if t.is_alive()]
 
 
 def pids(server, name):
