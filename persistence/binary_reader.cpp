@@ -356,6 +356,18 @@ Status load_block(const Prepared& block, const BlockReader& reader, const Replay
   return reader.corrupt("a block has another number of items than it says", block.block.at);
 }
 
+std::uint64_t keys_of(const BlockHead& end) noexcept {
+  return end.raw_bytes + (std::uint64_t{end.file_bytes} << 32);
+}
+
+/// What the end says, before anything is checked: hence no more than the file could well hold.
+std::uint64_t keys_at_the_end(std::string_view bytes) {
+  BlockHead head{};
+  if (bytes.size() < sizeof head) return 0;
+  std::memcpy(&head, bytes.data() + bytes.size() - sizeof head, sizeof head);
+  return head.method == Method::end ? std::min<std::uint64_t>(keys_of(head), bytes.size()) : 0;
+}
+
 }  // namespace
 
 Result<SnapshotHeader> read_binary_header(std::string_view bytes, std::string_view name) {
@@ -387,14 +399,13 @@ Status load_binary_snapshot(std::string_view bytes, std::string_view name, const
   FileHead head{};
   std::memcpy(&head, bytes.data(), sizeof head);
   BlockReader reader(bytes, name, head.checksum);
+  const Expected expected(replay, keys_at_the_end(bytes));
   std::future<Prepared> next = std::async(std::launch::async, [&] { return prepare(reader); });
   for (std::uint64_t blocks = 0;; ++blocks) {
     const Prepared block = next.get();
     if (!block.status) return block.status;
     if (block.block.head.method == Method::end) {
-      const std::uint64_t keys =
-          block.block.head.raw_bytes + (std::uint64_t{block.block.head.file_bytes} << 32);
-      if (keys == load.keys) return {};
+      if (keys_of(block.block.head) == load.keys) return {};
       return reader.corrupt("the end counts another number of keys than the file holds",
                             block.block.at);
     }

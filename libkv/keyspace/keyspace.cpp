@@ -282,6 +282,8 @@ void Keyspace::erase(Place& place) {
 }
 
 void Keyspace::clear() { impl_->clear(); }
+void Keyspace::expect(std::size_t keys) noexcept { impl_->table.reserve(keys); }
+void Keyspace::settle() noexcept { impl_->table.trim(); }
 void Keyspace::swap(Keyspace& other) noexcept { impl_.swap(other.impl_); }
 
 void Keyspace::move(Place& from, Keyspace& target, Place& to) {

@@ -118,6 +118,10 @@ class Keyspace {
   Type type(const Place& place) const noexcept;  ///< none when absent
   void erase(Place& place);                      ///< place must be found; is absent afterwards
   void clear();                                  ///< O(keys)
+  /// So many keys are about to come into an empty keyspace: makes room for them, if there is the
+  /// memory. settle() gives back what was too much.
+  void expect(std::size_t keys) noexcept;
+  void settle() noexcept;
   void swap(Keyspace& other) noexcept;
   /// Moves the value to another key (same or other keyspace), which it replaces.
   void move(Place& from, Keyspace& target, Place& to);

@@ -180,6 +180,47 @@ void Table::split(Segment* s, std::uint64_t hash) {
   }
 }
 
+// --- room in advance ---
+
+void Table::reserve(std::size_t entries) noexcept {
+  if (size_ != 0 || single_ != nullptr || entries <= segment_split_at) return;
+  // Segments differ by chance, by the root of what they hold on average: a fifth below the split
+  // they are still far enough from it, and a sixteenth more room is enough for nearly all.
+  std::uint32_t depth = 1;
+  while (depth < depth_max_ && (entries >> depth) > segment_split_at * 4 / 5) ++depth;
+  const std::size_t each = entries >> depth;
+  auto* const directory =
+      static_cast<Segment**>(pool_->try_allocate((std::size_t{1} << depth) * sizeof(Segment*)));
+  if (directory == nullptr) return;
+  std::fill_n(directory, std::size_t{1} << depth, nullptr);
+  version_ = ++last_version_;
+  directory_ = directory;
+  depth_ = depth;
+  if (make_segments(bytes_for(each + each / 16), depth)) deepest_ = 1u << depth;
+  else clear();
+}
+
+/// One for each entry of the directory. False if memory ends; the rest is null then.
+bool Table::make_segments(std::size_t bytes, std::uint32_t depth) noexcept {
+  for (std::size_t i = 0; i < std::size_t{1} << depth; ++i) {
+    directory_[i] = new_segment(bytes, depth);
+    if (directory_[i] == nullptr) return false;
+  }
+  return true;
+}
+
+void Table::trim() noexcept {
+  version_ = ++last_version_;
+  if (size_ == 0) return clear();
+  for (std::uint64_t prefix = 0; prefix >> depth_max_ == 0;) {
+    const std::uint64_t hash = prefix << (64 - depth_max_);
+    const Segment* s = segment_of(hash);
+    if (s->size < s->range / 2) give_back(hash);
+    const std::uint64_t step = std::uint64_t{1} << (depth_max_ - segment_of(hash)->depth);
+    prefix = (prefix & ~(step - 1)) + step;
+  }
+}
+
 // --- the operations ---
 
 void Table::prefetch(std::uint64_t hash) const noexcept {

@@ -83,6 +83,12 @@ class Table {
   /// Forgets everything; the entries are the caller's business.
   void clear() noexcept;
 
+  /// Makes room for so many entries at once, if the table is empty and there is the memory; a hint,
+  /// which saves the splits. O(entries).
+  void reserve(std::size_t entries) noexcept;
+  /// Gives back what reserve() took too much. O(segments).
+  void trim() noexcept;
+
   /// Visits about count slots from cursor on; returns the next cursor, 0 at the end. Cursors have
   /// 51 bits. visit must not change the table.
   std::uint64_t scan(std::uint64_t cursor, std::size_t count, FunctionRef<void(Slot*)> visit) const;
@@ -140,6 +146,7 @@ class Table {
   void split(Segment* s, std::uint64_t hash);
   bool distribute(const Segment& from, Segment& low, Segment& high) noexcept;
   void double_directory();
+  bool make_segments(std::size_t bytes, std::uint32_t depth) noexcept;
   void give_back(std::uint64_t hash) noexcept;
   bool merge(std::uint64_t hash) noexcept;
   void halve_directory() noexcept;

@@ -204,6 +204,57 @@ TEST_CASE("keyspace/table: takes at most ten bytes a key beside the entries") {
   }
 }
 
+TEST_CASE("keyspace/table: room made in advance is filled without a split") {
+  for (const std::size_t n : {2000u, 100'000u, 170'000u}) {
+    INFO(n);
+    Entries grown, t;
+    t.table.reserve(n);
+    const unsigned depth = t.table.depth();
+    CHECK(depth > 0);
+    for (std::size_t i = 0; i < n; ++i) grown.add(key_of(i)), t.add(key_of(i));
+    t.table.trim();
+    CHECK(t.table.depth() == depth);  // nothing split, nothing merged
+    CHECK(t.table.longest_step() < Table::segment_split_at);
+    CHECK(t.walk() == grown.walk());
+    CHECK(t.pool.bytes() < grown.pool.bytes() + 2 * n);  // the table has ten bytes a key
+    t.table.reserve(100 * n);                            // only in an empty one
+    CHECK(t.table.depth() == depth);
+    for (std::size_t i = 0; i < n; ++i) t.remove(key_of(i));
+    CHECK(t.pool.bytes() == 0);
+  }
+}
+
+TEST_CASE("keyspace/table: room that was too much goes back") {
+  for (const std::size_t n : {0u, 1u, 10u, 3000u}) {
+    INFO(n);
+    Entries natural, t;
+    t.table.reserve(1'000'000);
+    for (std::size_t i = 0; i < n; ++i) natural.add(key_of(i)), t.add(key_of(i));
+    CHECK(t.pool.bytes() > 8'000'000);
+    t.table.trim();
+    CHECK(t.pool.bytes() <= natural.pool.bytes() * 3 / 2);
+    CHECK(t.walk() == natural.walk());
+    for (std::size_t i = 0; i < n; ++i) REQUIRE(t.has(key_of(i)));
+    t.add("one more");
+    CHECK(t.has("one more"));
+  }
+}
+
+TEST_CASE("keyspace/table: without the memory for it no room is made, and nothing is lost") {
+  struct Faults {
+    ~Faults() { arena().fail_at(0); }
+  } const faults;
+  for (const unsigned at : {1u, 2u, 50u}) {
+    Entries t;
+    arena().fail_at(at);
+    t.table.reserve(100'000);
+    CHECK(t.pool.bytes() == 0);
+    CHECK(t.table.depth() == 0);
+    t.add("k");
+    CHECK(t.has("k"));
+  }
+}
+
 TEST_CASE("keyspace/table: entries of one tag and of neighbouring tags are told apart") {
   // Hashes made up so that tags collide: the table takes any hash it is given.
   Pool pool;
