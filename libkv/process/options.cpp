@@ -31,7 +31,7 @@ constexpr OptionRow option_rows[] = {
     {"--binary", "", "", "write snapshots as kv.bin instead of kv.db"},
     {"--fsync", "POLICY", "everysec", "when the log is forced to the disk: always, everysec or no"},
     {"--keep-logs", "N", "0", "keep this many older logs for --until"},
-    {"--children", "N", "2 a core, at least 4",
+    {"--children", "N", "1 a core, at least 2",
      "a process a connection up to N, then shared; 0: a process each, always"},
     {"--max-clients", "N", "10000", "connections at a time; more are turned away with an error"},
     {"--login-grace", "SECONDS", "120",
@@ -134,8 +134,9 @@ std::string_view useless(const Options& o) {
 
 void fill_defaults(Options& o) {
   // More children share out the clients' requests, and each then carries fewer at a time: with 50
-  // clients on two cores 16 children need 1.65 of Redis's processor time at depth 1, four 1.1.
-  if (o.children == UINT32_MAX) o.children = std::max(4U, 2 * std::thread::hardware_concurrency());
+  // clients on two cores 16 children need 1.65 of Redis's processor time at depth 1, four 1.1, two
+  // 1.0; and two need a tenth less than four in pipelines.
+  if (o.children == UINT32_MAX) o.children = std::max(2U, std::thread::hardware_concurrency());
   if (o.max_clients == 0) o.max_clients = limits::clients_max_default;
   if (o.databases == 0) o.databases = static_cast<std::uint32_t>(limits::databases_default);
   o.persist = o.persist_seconds > 0;
