@@ -14,6 +14,7 @@
 #include <streambuf>
 
 #include "libkv/base/limits.hpp"
+#include "libkv/keyspace/siphash.hpp"
 #include "persistence/binary_form.hpp"
 #include "persistence/snapshot.hpp"
 
@@ -92,7 +93,7 @@ class Scout {
     if ((flags & has_expiry) != 0 && !take(at, sizeof(std::int64_t))) return false;
     if (!take_bytes(at, key) || !take(at, 1) || !take_bytes(at, value)) return false;
     if (const Keyspace* database = replay_.database(0); database != nullptr)
-      database->prefetch(key);
+      database->prefetch(hash_of(key));
     at_ = at;
     return true;
   }

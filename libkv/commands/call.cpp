@@ -6,13 +6,15 @@
 namespace kv {
 
 Call::Call(Services& server_, Session& session_, const Command& command_,
-           std::span<const Scalar> args, std::int64_t now_ns, std::string& out)
+           std::span<const Scalar> args, std::int64_t now_ns, std::string& out,
+           std::uint64_t key_hash)
     : reply(out, session_.dialect),
       server(server_),
       session(session_),
       command(command_),
       args_(args),
-      now_ns_(now_ns) {}
+      now_ns_(now_ns),
+      key_hash_(key_hash) {}
 
 bool Call::is(std::size_t i, std::string_view word) const noexcept {
   return equals_ignoring_case(args_[i].bytes, word);
@@ -28,8 +30,9 @@ Keyspace& Call::keys() noexcept { return server.database(session.database); }
 
 Place Call::locate(std::size_t i) {
   Keyspace& space = keys();
-  if (trial_ || session.no_touch) return space.peek(arg(i), now_ms());
-  return space.locate(arg(i), now_ms());
+  const std::uint64_t hash = i == 1 ? key_hash_ : 0;
+  if (trial_ || session.no_touch) return space.peek(arg(i), now_ms(), hash);
+  return space.locate(arg(i), now_ms(), hash);
 }
 
 bool Call::locate(std::size_t i, Type type, Place& place) {

@@ -23,8 +23,9 @@ namespace kv {
 
 class Call {
  public:
+  /// key_hash: hash_of(args[1]) if it is known, else 0.
   Call(Services& server, Session& session, const Command& command, std::span<const Scalar> args,
-       std::int64_t now_ns, std::string& out);
+       std::int64_t now_ns, std::string& out, std::uint64_t key_hash = 0);
 
   // --- arguments; 0 is the command word ---
   std::size_t argc() const noexcept { return args_.size(); }
@@ -69,6 +70,7 @@ class Call {
  private:
   std::span<const Scalar> args_;
   std::int64_t now_ns_;
+  std::uint64_t key_hash_;
   bool trial_ = false;
   bool committed_ = false;
 };

@@ -9,6 +9,7 @@
 #include "libkv/base/limits.hpp"
 #include "libkv/base/memory.hpp"
 #include "libkv/base/text.hpp"
+#include "libkv/keyspace/siphash.hpp"
 
 namespace kv {
 namespace {
@@ -40,15 +41,16 @@ bool arity_fits(const Command& command, std::size_t argc) noexcept {
   return command.arity >= 0 ? count == command.arity : count >= -command.arity;
 }
 
-/// Calls visit for each key the row says these arguments hold.
-template <class Visit>
-void for_each_key(const Command& command, std::span<const Scalar> args, Visit visit) {
-  if (command.keys.first <= 0) return;
-  const auto argc = static_cast<int>(args.size());
-  const int last = command.keys.last < 0 ? argc + command.keys.last : command.keys.last;
-  const int step = std::max(1, command.keys.step);
-  for (int i = command.keys.first; i <= last && i < argc; i += step) {
-    visit(args[static_cast<std::size_t>(i)].bytes);
+/// Calls visit with the hash of each key the row says this request holds.
+template <class Request, class Visit>
+void for_each_key(const Request& request, Visit visit) {
+  const ArgSpan& keys = request.command.keys;
+  if (keys.first <= 0) return;
+  const auto argc = static_cast<int>(request.args.size());
+  const int last = keys.last < 0 ? argc + keys.last : keys.last;
+  const int step = std::max(1, keys.step);
+  for (int i = keys.first; i <= last && i < argc; i += step) {
+    visit(i == 1 ? request.key_hash : hash_of(request.args[static_cast<std::size_t>(i)].bytes));
   }
 }
 
@@ -121,9 +123,9 @@ void Engine::refuse_inadmissible(Session& session, const Command* command,
   }
 }
 
-void Engine::submit(Session& session, std::span<const Scalar> args) {
+void Engine::submit(Session& session, std::span<const Scalar> args, std::uint64_t key_hash) {
   try {
-    take(session, args);
+    take(session, args, key_hash);
   } catch (const std::bad_alloc&) {
     finish();  // what came before is answered before
     refuse_for_memory(session);
@@ -132,116 +134,122 @@ void Engine::submit(Session& session, std::span<const Scalar> args) {
 
 void Engine::refuse_for_memory(Session& session) { refuse(session, nullptr, no_memory); }
 
-void Engine::take(Session& session, std::span<const Scalar> args) {
+void Engine::take(Session& session, std::span<const Scalar> args, std::uint64_t key_hash) {
   ++session.commands;
   const Command* command = find_command(args[0].bytes);
   const bool admitted = admissible(session, command, args.size());
   if (!admitted || is_barrier(*command)) finish();
   if (!admitted) return refuse_inadmissible(session, command, args);
-  if ((command->flags & kWrite) != 0) return submit_write(session, *command, args);
+  const bool keyed = command->keys.first == 1 && args.size() > 1;
+  if (keyed && key_hash == 0) key_hash = hash_of(args[1].bytes);
+  const Request request{session, *command, args, keyed ? key_hash : 0};
+  if ((command->flags & kWrite) != 0) return submit_write(request);
   const std::int64_t time_ns = is_barrier(*command) ? now_ns() : batch_ns();
-  if (items_.empty()) return static_cast<void>(run(session, *command, args, time_ns));
-  enqueue(session, *command, args, time_ns, false);
+  if (items_.empty()) return static_cast<void>(run(request, time_ns));
+  enqueue(request, time_ns, false);
 }
 
-bool Engine::conflicts(const Command& command, std::span<const Scalar> args) const {
-  bool conflict = command.keys.first <= 0 || touched_.crowded();
-  for_each_key(command, args, [&](std::string_view key) { conflict |= touched_.contains(key); });
+bool Engine::conflicts(const Request& request) const {
+  bool conflict = request.command.keys.first <= 0 || touched_.crowded();
+  for_each_key(request, [&](std::uint64_t hash) { conflict |= touched_.contains(hash); });
   return conflict;
 }
 
-void Engine::touch(const Command& command, std::span<const Scalar> args) {
+void Engine::touch(const Request& request) {
   const auto item = static_cast<std::uint32_t>(items_.size());
-  for_each_key(command, args, [&](std::string_view key) { touched_.add(key, item); });
+  for_each_key(request, [&](std::uint64_t hash) { touched_.add(hash, item); });
 }
 
 /// The state of a key that an earlier write of the batch touches, as that write leaves it. Null if
 /// it cannot be told.
-KeyForecast* Engine::forecast_of(const Session& session, std::string_view key) {
-  if (!touched_.contains(key)) return nullptr;
-  const std::uint32_t noted = touched_.noted(key);
+KeyForecast* Engine::forecast_of(const Request& request) {
+  const std::uint64_t hash = request.key_hash;
+  if (!touched_.contains(hash)) return nullptr;
+  const std::uint32_t noted = touched_.noted(hash);
   const bool known = (noted & foreseen_mark) != 0;
   const Item& item = items_[known ? foreseen_[noted & ~foreseen_mark].item : noted];
-  const std::span<const Scalar> args(arguments_.data() + item.first, item.count);
+  const Request earlier = request_of(item, arguments_);
   // The mark may be another key's, or that of the same key in another database.
-  if (args.size() < 2 || args[1].bytes != key || item.session->database != session.database ||
-      item.session->dialect != Dialect::resp) {
+  if (earlier.args.size() < 2 || earlier.args[1].bytes != request.args[1].bytes ||
+      earlier.session.database != request.session.database ||
+      earlier.session.dialect != Dialect::resp) {
     return nullptr;
   }
   if (known) return &foreseen_[noted & ~foreseen_mark].state;
   // Nothing of the batch has been applied: what is there as of its time, that write will meet.
-  Keyspace& keys = services_.database(session.database);
-  Place place = keys.peek(key, item.time_ns / 1'000'000);
+  Keyspace& keys = services_.database(request.session.database);
+  Place place = keys.peek(request.args[1].bytes, item.time_ns / 1'000'000, hash);
   std::optional<KeyForecast> state = forecast_from(keys, place);
-  if (!state || forecast(*item.command, args, *state) != Outcome::changes) return nullptr;
-  touched_.note(key, static_cast<std::uint32_t>(foreseen_.size()) | foreseen_mark);
+  if (!state || forecast(earlier.command, earlier.args, *state) != Outcome::changes) return nullptr;
+  touched_.note(hash, static_cast<std::uint32_t>(foreseen_.size()) | foreseen_mark);
   foreseen_.push_back({noted, *state});
   return &foreseen_.back().state;
 }
 
-Outcome Engine::foresee(const Session& session, const Command& command,
-                        std::span<const Scalar> args) {
-  const bool one_key = command.keys.first == 1 && command.keys.last == 1 && args.size() > 1;
-  if (!one_key || session.dialect != Dialect::resp || !refusal_.empty()) return Outcome::unknown;
-  KeyForecast* state = forecast_of(session, args[1].bytes);
-  return state != nullptr ? forecast(command, args, *state) : Outcome::unknown;
+Outcome Engine::foresee(const Request& request) {
+  const ArgSpan& keys = request.command.keys;
+  const bool one_key = keys.first == 1 && keys.last == 1 && request.args.size() > 1;
+  if (!one_key || request.session.dialect != Dialect::resp || !refusal_.empty()) {
+    return Outcome::unknown;
+  }
+  KeyForecast* state = forecast_of(request);
+  return state != nullptr ? forecast(request.command, request.args, *state) : Outcome::unknown;
 }
 
-bool Engine::try_out(Session& session, const Command& command, std::span<const Scalar> args,
-                     std::int64_t time_ns) {
+bool Engine::try_out(const Request& request, std::int64_t time_ns) {
   trial_out_.clear();
-  Call call(services_, session, command, args, time_ns, trial_out_);
+  Call call(services_, request.session, request.command, request.args, time_ns, trial_out_,
+            request.key_hash);
   call.set_trial();
-  command.run(call);
+  request.command.run(call);
   return call.committed();
 }
 
 /// Before it is logged: what a write may need at least. A command of many elements must not end
 /// between two of them.
-bool Engine::has_memory_for(const Command& command, std::span<const Scalar> args) const {
-  if ((command.flags & kDenyOom) == 0) return true;
+bool Engine::has_memory_for(const Request& request) const {
+  if ((request.command.flags & kDenyOom) == 0) return true;
   if (!memory::hold_reserve()) return false;
   std::size_t bytes = 0;
-  for (const Scalar& arg : args) bytes += arg.bytes.size() + 64;
+  for (const Scalar& arg : request.args) bytes += arg.bytes.size() + 64;
   return 2 * bytes <= small_write_bytes || memory::room_for(2 * bytes);
 }
 
-void Engine::submit_write(Session& session, const Command& command, std::span<const Scalar> args) {
-  if (!has_memory_for(command, args)) {
+void Engine::submit_write(const Request& request) {
+  if (!has_memory_for(request)) {
     finish();
-    return refuse(session, &command, no_memory);
+    return refuse(request.session, &request.command, no_memory);
   }
   if (log_ == nullptr && refusal_.empty()) {
-    run(session, command, args, is_barrier(command) ? now_ns() : batch_ns());
+    run(request, is_barrier(request.command) ? now_ns() : batch_ns());
     return;
   }
-  const bool conflict = !items_.empty() && conflicts(command, args);
-  const Outcome outcome = conflict ? foresee(session, command, args) : Outcome::unknown;
+  const bool conflict = !items_.empty() && conflicts(request);
+  const Outcome outcome = conflict ? foresee(request) : Outcome::unknown;
   if (conflict && outcome == Outcome::unknown) finish();
   const std::int64_t time_ns = log_ != nullptr ? log_->next_time(batch_ns()) : now_ns();
-  if (outcome == Outcome::changes) return add_line(session, command, args, time_ns);
+  if (outcome == Outcome::changes) return add_line(request, time_ns);
   // It has no line, but changes nothing only if those before it are written.
-  if (outcome == Outcome::nothing) return enqueue(session, command, args, time_ns, true);
-  if (!try_out(session, command, args, time_ns)) {
+  if (outcome == Outcome::nothing) return enqueue(request, time_ns, true);
+  if (!try_out(request, time_ns)) {
     // It changes nothing: like a read.
-    if (items_.empty()) return static_cast<void>(run(session, command, args, time_ns));
-    return enqueue(session, command, args, time_ns, false);
+    if (items_.empty()) return static_cast<void>(run(request, time_ns));
+    return enqueue(request, time_ns, false);
   }
   if (!refusal_.empty()) {
     finish();
-    return refuse(session, &command, refusal_);
+    return refuse(request.session, &request.command, refusal_);
   }
-  touch(command, args);
-  add_line(session, command, args, time_ns);
-  if (command.keys.first <= 0) finish();  // it may touch anything
+  touch(request);
+  add_line(request, time_ns);
+  if (request.command.keys.first <= 0) finish();  // it may touch anything
 }
 
-void Engine::add_line(Session& session, const Command& command, std::span<const Scalar> args,
-                      std::int64_t time_ns) {
+void Engine::add_line(const Request& request, std::int64_t time_ns) {
   last_ns_ = std::max(last_ns_, time_ns);
-  make_room(args.size());  // a line without its request would be logged and never applied
-  log_->add(time_ns, session.database, session.dialect, args);
-  enqueue(session, command, args, time_ns, true, true);
+  make_room(request.args.size());  // a line without its request would be logged and never applied
+  log_->add(time_ns, request.session.database, request.session.dialect, request.args);
+  enqueue(request, time_ns, true, true);
 }
 
 void Engine::make_room(std::size_t arguments) {
@@ -250,19 +258,18 @@ void Engine::make_room(std::size_t arguments) {
   if (needed > arguments_.capacity()) arguments_.reserve(std::max(needed, 2 * arguments_.size()));
 }
 
-void Engine::enqueue(Session& session, const Command& command, std::span<const Scalar> args,
-                     std::int64_t time_ns, bool needs_log, bool has_line) {
-  make_room(args.size());
+void Engine::enqueue(const Request& request, std::int64_t time_ns, bool needs_log, bool has_line) {
+  make_room(request.args.size());
   const auto first = static_cast<std::uint32_t>(arguments_.size());
-  arguments_.insert(arguments_.end(), args.begin(), args.end());
-  items_.push_back({&session, &command, first, static_cast<std::uint32_t>(args.size()), time_ns,
+  arguments_.insert(arguments_.end(), request.args.begin(), request.args.end());
+  items_.push_back({&request.session, &request.command, first,
+                    static_cast<std::uint32_t>(request.args.size()), request.key_hash, time_ns,
                     needs_log, has_line});
 }
 
-/// The trial looked the key up, but a long batch has pushed that out of the cache again.
-void Engine::prefetch(const Item& item, std::span<const Scalar> arguments) {
-  if (item.command->keys.first != 1 || item.count < 2) return;
-  services_.database(item.session->database).prefetch(arguments[item.first + 1].bytes);
+Engine::Request Engine::request_of(const Item& item,
+                                   std::span<const Scalar> arguments) const noexcept {
+  return {*item.session, *item.command, arguments.subspan(item.first, item.count), item.key_hash};
 }
 
 void Engine::finish() {
@@ -280,15 +287,18 @@ void Engine::finish() {
   batch_replies_ = 0;
   for (std::size_t i = 0; i < items.size(); ++i) {
     const Item& item = items[i];
-    const std::span<const Scalar> args(arguments.data() + item.first, item.count);
-    if (i + look_ahead < items.size()) prefetch(items[i + look_ahead], arguments);
+    // The trial looked the key up, but a long batch has pushed that out of the cache again.
+    if (i + look_ahead < items.size() && items[i + look_ahead].key_hash != 0) {
+      const Item& later = items[i + look_ahead];
+      services_.database(later.session->database).prefetch(later.key_hash);
+    }
     if (item.needs_log && !written.ok()) {
       refuse(*item.session, item.command, "MISCONF " + written.message());
     } else if (!item.needs_log && batch_replies_ > limits::batch_replies_bytes_max) {
       // Requests that came together are answered together: what they ask for must be bounded.
       refuse(*item.session, item.command,
              "ERR too many bytes of replies to requests sent at once; ask again");
-    } else if (!run(*item.session, *item.command, args, item.time_ns) && item.has_line) {
+    } else if (!run(request_of(item, arguments), item.time_ns) && item.has_line) {
       written = take_back_from(std::span(items).subspan(i), arguments);
     }
   }
@@ -334,18 +344,18 @@ bool Engine::apply(Call& call) {
 }
 
 /// False if it is a write that could not be applied.
-bool Engine::run(Session& session, const Command& command, std::span<const Scalar> args,
-                 std::int64_t time_ns) {
+bool Engine::run(const Request& request, std::int64_t time_ns) {
+  Session& session = request.session;
   std::string& out = sink_.begin_reply(session);
   const std::size_t start = out.size();
-  Call call(services_, session, command, args, time_ns, out);
+  Call call(services_, session, request.command, request.args, time_ns, out, request.key_hash);
   // The exact time of one command in sixteen stands for all: two looks at the clock cost as much as
   // a GET. What SLOWLOG wants to know, the coarse clock tells for next to nothing.
   const bool timed = (++timing_ & 15) == 0;
   const std::int64_t coarse = coarse_us();
   const std::int64_t before = timed ? wall_ns() : 0;
   const bool done = apply(call);
-  CommandCalls& calls = calls_of(command);
+  CommandCalls& calls = calls_of(request.command);
   ++calls.shown->first;
   if (timed) {
     calls.sampled_ns += static_cast<std::uint64_t>(std::max<std::int64_t>(0, wall_ns() - before));
@@ -354,7 +364,9 @@ bool Engine::run(Session& session, const Command& command, std::span<const Scala
   }
   SlowLog& slow = services_.counters().slow;
   const std::int64_t took = coarse_us() - coarse;
-  if (slow.is_slow(took)) slow.note(session, command, args, time_ns / 1'000'000, took);
+  if (slow.is_slow(took)) {
+    slow.note(session, request.command, request.args, time_ns / 1'000'000, took);
+  }
   answer(session, call, out, start);
   return done;
 }

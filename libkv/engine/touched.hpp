@@ -1,29 +1,26 @@
-// Which keys the writes of the current batch touch, and which request touched each last. A false
-// "yes" only ends a batch early.
+// Which keys the writes of the current batch touch, and which request touched each last. Keys are
+// told by their hash (keyspace/siphash.hpp); a false "yes" only ends a batch early.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <functional>
-#include <string_view>
 
 namespace kv {
 
 class TouchedKeys {
  public:
   void clear() noexcept { ++generation_, count_ = 0; }
-  bool contains(std::string_view key) const noexcept {
-    const Mark& mark = marks_[slot(key)];
-    return mark.generation == generation_;
+  bool contains(std::uint64_t hash) const noexcept {
+    return marks_[slot(hash)].generation == generation_;
   }
   /// item: the number of the request in the batch.
-  void add(std::string_view key, std::uint32_t item) noexcept {
-    marks_[slot(key)] = {generation_, item};
+  void add(std::uint64_t hash, std::uint32_t item) noexcept {
+    marks_[slot(hash)] = {generation_, item};
     ++count_;
   }
   /// What add() or note() noted for a key that contains() says yes to. Two keys may share a mark.
-  std::uint32_t noted(std::string_view key) const noexcept { return marks_[slot(key)].note; }
-  void note(std::string_view key, std::uint32_t what) noexcept { marks_[slot(key)].note = what; }
+  std::uint32_t noted(std::uint64_t hash) const noexcept { return marks_[slot(hash)].note; }
+  void note(std::uint64_t hash, std::uint32_t what) noexcept { marks_[slot(hash)].note = what; }
   /// So many keys that false answers are likely: time to finish the batch.
   bool crowded() const noexcept { return count_ > marks_.size() / 8; }
 
@@ -32,9 +29,7 @@ class TouchedKeys {
     std::uint32_t generation = 0;
     std::uint32_t note = 0;
   };
-  static std::size_t slot(std::string_view key) noexcept {
-    return std::hash<std::string_view>{}(key) % 8192;
-  }
+  static std::size_t slot(std::uint64_t hash) noexcept { return hash % 8192; }
   std::array<Mark, 8192> marks_{};
   std::uint32_t generation_ = 1;
   std::size_t count_ = 0;

@@ -70,7 +70,7 @@ struct Keyspace::Impl {
     place.version = table.version();
   }
 
-  Place look_up(std::string_view key, std::int64_t now_ms);
+  Place look_up(std::string_view key, std::int64_t now_ms, std::uint64_t hash);
   void note_access(Entry& e, std::int64_t now_ms) noexcept;
   /// Puts a new entry into an absent place. Throws, after destroying the entry.
   void insert(Place& place, Entry* created);

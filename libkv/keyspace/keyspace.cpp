@@ -58,8 +58,8 @@ void Keyspace::Impl::note_access(Entry& e, std::int64_t now_ms) noexcept {
   if (noted != note) e.set_access(noted);
 }
 
-Place Keyspace::Impl::look_up(std::string_view key, std::int64_t now_ms) {
-  Place place{key, hash_of(key), nullptr, now_ms, table.version()};
+Place Keyspace::Impl::look_up(std::string_view key, std::int64_t now_ms, std::uint64_t hash) {
+  Place place{key, hash != 0 ? hash : hash_of(key), nullptr, now_ms, table.version()};
   place.slot = table.find(place.hash, key);
   if (place.slot != nullptr) {
     const Entry& e = entry(place);
@@ -235,19 +235,18 @@ void Keyspace::Impl::put_large(Place& place, Form form, void* object) {
 Keyspace::Keyspace() : impl_(std::make_unique<Impl>()) {}
 Keyspace::~Keyspace() = default;
 
-Place Keyspace::locate(std::string_view key, std::int64_t now_ms) {
-  Place place = impl_->look_up(key, now_ms);
+Place Keyspace::locate(std::string_view key, std::int64_t now_ms, std::uint64_t hash) {
+  Place place = impl_->look_up(key, now_ms, hash);
   if (place.found() && impl_->tracking) impl_->note_access(Impl::entry(place), now_ms);
   return place;
 }
 
-Place Keyspace::peek(std::string_view key, std::int64_t now_ms) {
-  return impl_->look_up(key, now_ms);
+Place Keyspace::peek(std::string_view key, std::int64_t now_ms, std::uint64_t hash) {
+  return impl_->look_up(key, now_ms, hash);
 }
 
-void Keyspace::prefetch(std::string_view key) const noexcept {
+void Keyspace::prefetch(std::uint64_t hash) const noexcept {
   Impl& impl = *impl_;
-  const std::uint64_t hash = hash_of(key);
   impl.table.prefetch(hash);
   // The slots of a key asked for some keys ago have arrived by now: go on to its entry.
   std::uint64_t& earlier = impl.prefetched[impl.prefetches++ % Impl::prefetch_distance];

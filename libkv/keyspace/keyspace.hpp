@@ -106,12 +106,13 @@ class Keyspace {
 
   /// Finds key as of now_ms (milliseconds since 1970). A key whose time has come is removed first:
   /// that is not a change anybody can see. Also notes the access for OBJECT IDLETIME and FREQ.
-  Place locate(std::string_view key, std::int64_t now_ms);
+  /// hash: hash_of(key) (siphash.hpp) if the caller has it, else 0; a wrong one loses the key.
+  Place locate(std::string_view key, std::int64_t now_ms, std::uint64_t hash = 0);
   /// The same without noting an access (OBJECT, DEBUG, TYPE, the check before a write).
-  Place peek(std::string_view key, std::int64_t now_ms);
+  Place peek(std::string_view key, std::int64_t now_ms, std::uint64_t hash = 0);
   /// Loads the memory that locate() will touch, in two steps: call it for each key of a batch, then
   /// locate them in that order. Saves about half of the time when memory is far beyond the cache.
-  void prefetch(std::string_view key) const noexcept;
+  void prefetch(std::uint64_t hash) const noexcept;
 
   std::size_t size() const noexcept;             ///< keys, those past their time included
   std::size_t expiring() const noexcept;         ///< keys with an expiry

@@ -115,13 +115,15 @@ class Sibling : public Services, public ReplySink {
   void resume(Channel& channel);
   class LookAhead;
   std::size_t take_frames(Channel& channel, std::string_view bytes);
-  bool handle_frame(Channel& channel, const FrameHeader& header, std::string_view payload);
+  bool handle_frame(Channel& channel, const FrameHeader& header, std::string_view payload,
+                    std::uint64_t key_hash);
   bool use_segment(Channel& channel);
   bool open_connection(Session& session, std::string_view payload);
   bool take_piece(Channel& channel, Session& session, std::string_view payload);
-  bool take_request(Channel& channel, Session& session, std::string_view payload);
+  bool take_request(Channel& channel, Session& session, std::string_view payload,
+                    std::uint64_t key_hash);
   bool take_bulk(Channel& channel, Session& session, std::uint8_t flags, std::string_view payload);
-  void submit(Session& session, std::span<const Scalar> args);
+  void submit(Session& session, std::span<const Scalar> args, std::uint64_t key_hash = 0);
   bool must_wait(Session& session, std::span<const Scalar> args);
   bool note_taken(Session& session, std::string_view payload);
   void run_backlog(Session& session);

@@ -3,12 +3,14 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 
 #include "libkv/base/clock.hpp"
 #include "libkv/base/log.hpp"
 #include "libkv/base/text.hpp"
+#include "libkv/keyspace/siphash.hpp"
 #include "libkv/process/sibling.hpp"
 
 namespace kv {
@@ -185,16 +187,37 @@ class Sibling::LookAhead {
     std::string_view payload;
     bool bad = false;
     for (; in_front_ < distance && take_frame(bytes_, header, payload, bad); ++in_front_) {
-      if (header.kind != FrameKind::request) continue;
-      if (const auto key = likely_key(payload); !key.empty()) keys_.prefetch(key);
+      if (header.kind == FrameKind::request) look_at(payload);
     }
     if (in_front_ > 0) --in_front_;
   }
+  /// Of the frame that is handled next: the hash of likely_key(), or 0.
+  std::uint64_t key_hash(std::string_view payload) noexcept {
+    const Seen& next = seen_[taken_ % seen_.size()];
+    if (taken_ == noted_ || next.payload != payload.data()) return 0;
+    ++taken_;
+    return next.hash;
+  }
 
  private:
+  struct Seen {
+    const char* payload;
+    std::uint64_t hash;
+  };
   static constexpr std::size_t distance =
       12;  // frames; prefetch() takes four of them for its two steps
+
+  void look_at(std::string_view payload) noexcept {
+    const std::string_view key = likely_key(payload);
+    if (key.empty()) return;
+    const std::uint64_t hash = hash_of(key);
+    keys_.prefetch(hash);
+    seen_[noted_++ % seen_.size()] = {payload.data(), hash};
+  }
+
   Keyspace& keys_;
+  std::array<Seen, 16> seen_{};  // more than distance
+  std::size_t noted_ = 0, taken_ = 0;
   std::string_view bytes_;
   std::size_t in_front_ = 0;
   bool worth_it_ = false;
@@ -209,7 +232,7 @@ std::size_t Sibling::take_frames(Channel& channel, std::string_view bytes) {
   bool bad = false;
   while (take_frame(bytes, header, payload, bad)) {
     look_ahead.step();
-    if (handle_frame(channel, header, payload)) {
+    if (handle_frame(channel, header, payload, look_ahead.key_hash(payload))) {
       if (channel.unsent() <= unsent_pause_bytes) continue;
       pause(channel);
       return whole - bytes.size();
@@ -230,7 +253,9 @@ Session* Sibling::session_of(Channel& channel, std::uint32_t number) {
   return channel.find(number);
 }
 
-bool Sibling::handle_frame(Channel& channel, const FrameHeader& header, std::string_view payload) {
+/// key_hash: see take_request().
+bool Sibling::handle_frame(Channel& channel, const FrameHeader& header, std::string_view payload,
+                           std::uint64_t key_hash) {
   if (header.kind == FrameKind::bulk_done) {
     std::uint64_t offset = 0;
     if (payload.size() != sizeof offset || channel.bulk == nullptr) return false;
@@ -246,7 +271,7 @@ bool Sibling::handle_frame(Channel& channel, const FrameHeader& header, std::str
     case FrameKind::part: return take_piece(channel, *session, payload);
     case FrameKind::bulk: return take_bulk(channel, *session, header.flags, payload);
     case FrameKind::taken: return note_taken(*session, payload);
-    case FrameKind::request: return take_request(channel, *session, payload);
+    case FrameKind::request: return take_request(channel, *session, payload, key_hash);
     case FrameKind::ended: gatekeeper_.step_back(session->address, session->id); return true;
     case FrameKind::closed: close_connection(channel, header.connection); return true;
     default: return false;
@@ -303,7 +328,9 @@ bool Sibling::take_bulk(Channel& channel, Session& session, std::uint8_t flags,
   return true;
 }
 
-bool Sibling::take_request(Channel& channel, Session& session, std::string_view payload) {
+/// key_hash: of likely_key(payload), if it was looked at; else 0.
+bool Sibling::take_request(Channel& channel, Session& session, std::string_view payload,
+                           std::uint64_t key_hash) {
   const bool assembled = channel.has_assembly(session.number);
   if (assembled) {
     if (!take_piece(channel, session, payload)) return false;
@@ -313,6 +340,7 @@ bool Sibling::take_request(Channel& channel, Session& session, std::string_view 
       return engine_.refuse_for_memory(session), true;
     }
     payload = channel.assembly(session.number);
+    key_hash = 0;  // that was of the last piece alone
   }
   args_.clear();
   if (!read_arguments(payload, args_) || args_.empty()) return false;
@@ -321,7 +349,7 @@ bool Sibling::take_request(Channel& channel, Session& session, std::string_view 
   session.last_ms = counters_.clock_ms;
   if (log::verbose()) note_request(session, args_);
   const bool over = session.dead || session.close_after_reply;  // QUIT, or killed
-  if (!over && !must_wait(session, args_)) submit(session, args_);
+  if (!over && !must_wait(session, args_)) submit(session, args_, key_hash);
   if (assembled) {
     // The pieces live no longer than this request: end the batch with it.
     engine_.finish();
@@ -330,8 +358,8 @@ bool Sibling::take_request(Channel& channel, Session& session, std::string_view 
   return true;
 }
 
-void Sibling::submit(Session& session, std::span<const Scalar> args) {
-  engine_.submit(session, args);
+void Sibling::submit(Session& session, std::span<const Scalar> args, std::uint64_t key_hash) {
+  engine_.submit(session, args, key_hash);
   // After large replies each request ends its batch, so that what is unread is known in time.
   if (session.last_reply > limits::large_reply_bytes) engine_.finish();
 }

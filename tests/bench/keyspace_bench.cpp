@@ -116,7 +116,7 @@ void strings(std::size_t n) {
         [&](std::size_t i) { found += db.locate(others[i], now_ms).found() ? 1 : 0; });
   constexpr std::size_t batch = 16;
   timed("locate, random key, prefetched 16 ahead", n - batch, [&](std::size_t i) {
-    db.prefetch(random[i + batch]);
+    db.prefetch(hash_of(random[i + batch]));
     found += db.locate(random[i], now_ms).found() ? 1 : 0;
   });
   timed("SET over a random key", n, [&](std::size_t i) {

@@ -186,10 +186,10 @@ TEST_CASE("keyspace/digest: what redis-server 7.0.15 answers for the same data")
 
 TEST_CASE("keyspace: prefetch changes nothing, whatever it is asked for") {
   Keyspace db;
-  for (int i = 0; i < 10; ++i) db.prefetch("nothing there");
+  for (int i = 0; i < 10; ++i) db.prefetch(hash_of("nothing there"));
   for (int i = 0; i < 1000; ++i) set(db, std::to_string(i), "v");
-  for (int i = 0; i < 2000; ++i) db.prefetch(std::to_string(i));
+  for (int i = 0; i < 2000; ++i) db.prefetch(hash_of(std::to_string(i)));
   db.clear();
-  for (int i = 0; i < 10; ++i) db.prefetch(std::to_string(i));
+  for (int i = 0; i < 10; ++i) db.prefetch(hash_of(std::to_string(i)));
   CHECK(db.size() == 0);
 }
