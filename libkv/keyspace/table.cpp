@@ -17,7 +17,7 @@ Table::Segment* Table::new_segment(std::size_t bytes, std::uint32_t depth) noexc
   auto* s = new (memory) Segment{};
   // One slot more than total stays empty for ever: it ends every probe.
   s->total = static_cast<std::uint32_t>((bytes - sizeof(Segment)) / sizeof(Slot) - 1);
-  s->range = s->total - (2 + s->total / 40);
+  s->range = std::min(s->total - (2 + s->total / 40), 0xffffu);
   s->depth = depth;
   std::fill_n(s->slots(), s->total + 1u, Slot{0});
   return s;
@@ -83,14 +83,14 @@ void Table::point_to(Segment* s, std::uint64_t hash) noexcept {
     return;
   }
   const std::size_t count = std::size_t{1} << (depth_ - s->depth);
-  std::fill_n(directory_ + (index_of(hash) & ~(count - 1)), count, s);
+  std::fill_n(directory_ + (index_of(hash) & ~(count - 1)), count, SegmentRef(s));
 }
 
 void Table::double_directory() {
   const std::size_t count = std::size_t{1} << depth_;
-  auto** larger = static_cast<Segment**>(pool_->allocate(2 * count * sizeof(Segment*)));
-  for (std::size_t i = 0; i < count; ++i) larger[2 * i] = larger[2 * i + 1] = segment_at(i);
-  if (depth_ != 0) pool_->deallocate(directory_, count * sizeof(Segment*));
+  auto* larger = static_cast<SegmentRef*>(pool_->allocate(2 * count * sizeof(SegmentRef)));
+  for (std::size_t i = 0; i < count; ++i) larger[2 * i] = larger[2 * i + 1] = ref_at(i);
+  if (depth_ != 0) pool_->deallocate(directory_, count * sizeof(SegmentRef));
   directory_ = larger;
   ++depth_;
   deepest_ = 0;
@@ -100,20 +100,20 @@ void Table::halve_directory() noexcept {
   while (depth_ != 0 && deepest_ == 0) {
     const std::size_t count = std::size_t{1} << (depth_ - 1);
     if (depth_ == 1) {
-      Segment* only = directory_[0];
-      pool_->deallocate(directory_, 2 * sizeof(Segment*));
+      const SegmentRef only = directory_[0];
+      pool_->deallocate(directory_, 2 * sizeof(SegmentRef));
       single_ = only;
       depth_ = 0;
       deepest_ = 1;
       return;
     }
-    auto** smaller = static_cast<Segment**>(pool_->try_allocate(count * sizeof(Segment*)));
+    auto* smaller = static_cast<SegmentRef*>(pool_->try_allocate(count * sizeof(SegmentRef)));
     if (smaller == nullptr) return;  // the next merge tries again
     for (std::size_t i = 0; i < count; ++i) {
       smaller[i] = directory_[2 * i];
-      if (smaller[i]->depth == depth_ - 1) ++deepest_;
+      if (smaller[i].segment()->depth == depth_ - 1) ++deepest_;
     }
-    pool_->deallocate(directory_, 2 * count * sizeof(Segment*));
+    pool_->deallocate(directory_, 2 * count * sizeof(SegmentRef));
     directory_ = smaller;
     --depth_;
   }
@@ -125,7 +125,7 @@ void Table::make_room(std::uint64_t hash) {
   Segment* s = segment_of(hash);
   if (s == nullptr) {
     single_ = new_segment(segment_bytes_min_, 0);
-    if (single_ == nullptr) throw std::bad_alloc();
+    if (single_.segment() == nullptr) throw std::bad_alloc();
     deepest_ = 1;
   } else if (s->size >= segment_split_at && s->depth < depth_max_) {
     split(s, hash);
@@ -183,16 +183,16 @@ void Table::split(Segment* s, std::uint64_t hash) {
 // --- room in advance ---
 
 void Table::reserve(std::size_t entries) noexcept {
-  if (size_ != 0 || single_ != nullptr || entries <= segment_split_at) return;
+  if (size_ != 0 || segment_at(0) != nullptr || entries <= segment_split_at) return;
   // Segments differ by chance, by the root of what they hold on average: a fifth below the split
   // they are still far enough from it, and a sixteenth more room is enough for nearly all.
   std::uint32_t depth = 1;
   while (depth < depth_max_ && (entries >> depth) > segment_split_at * 4 / 5) ++depth;
   const std::size_t each = entries >> depth;
   auto* const directory =
-      static_cast<Segment**>(pool_->try_allocate((std::size_t{1} << depth) * sizeof(Segment*)));
+      static_cast<SegmentRef*>(pool_->try_allocate((std::size_t{1} << depth) * sizeof(SegmentRef)));
   if (directory == nullptr) return;
-  std::fill_n(directory, std::size_t{1} << depth, nullptr);
+  std::fill_n(directory, std::size_t{1} << depth, SegmentRef());
   version_ = ++last_version_;
   directory_ = directory;
   depth_ = depth;
@@ -203,8 +203,9 @@ void Table::reserve(std::size_t entries) noexcept {
 /// One for each entry of the directory. False if memory ends; the rest is null then.
 bool Table::make_segments(std::size_t bytes, std::uint32_t depth) noexcept {
   for (std::size_t i = 0; i < std::size_t{1} << depth; ++i) {
-    directory_[i] = new_segment(bytes, depth);
-    if (directory_[i] == nullptr) return false;
+    Segment* const s = new_segment(bytes, depth);
+    if (s == nullptr) return false;
+    directory_[i] = s;
   }
   return true;
 }
@@ -224,8 +225,8 @@ void Table::trim() noexcept {
 // --- the operations ---
 
 void Table::prefetch(std::uint64_t hash) const noexcept {
-  const Segment* s = segment_of(hash);
-  if (s != nullptr) __builtin_prefetch(s->slots() + home(*s, hash));
+  const SegmentRef s = ref_of(hash);
+  if (s.segment() != nullptr) __builtin_prefetch(s.home(hash));
 }
 
 // Not in the header: the compiler takes a function that only prefetches for one without effect and
@@ -274,8 +275,8 @@ void Table::clear() noexcept {
     i += std::size_t{1} << (depth_ - s->depth);
     free_segment(s);
   }
-  if (depth_ != 0) pool_->deallocate(directory_, count * sizeof(Segment*));
-  single_ = nullptr;
+  if (depth_ != 0) pool_->deallocate(directory_, count * sizeof(SegmentRef));
+  single_ = {};
   size_ = 0;
   depth_ = deepest_ = 0;
   version_ = ++last_version_;
@@ -289,7 +290,7 @@ void Table::give_back(std::uint64_t hash) noexcept {
   Segment* s = segment_of(hash);
   if (size_ == 0 && depth_ == 0) {
     free_segment(s);
-    single_ = nullptr;
+    single_ = {};
     return;
   }
   if (s->size >= s->range / 2) return;

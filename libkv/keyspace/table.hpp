@@ -61,10 +61,10 @@ class Table {
   /// The first entry with this hash's prefix and tag that the predicate takes.
   template <class Predicate>
   Slot* find_if(std::uint64_t hash, Predicate&& is) const noexcept {
-    const Segment* s = segment_of(hash);
-    if (s == nullptr) return nullptr;
+    const SegmentRef s = ref_of(hash);
+    if (s.segment() == nullptr) return nullptr;
     const Slot tag = hash << tag_shift_;
-    const Slot* p = s->slots() + home(*s, hash);
+    const Slot* p = s.home(hash);
     while (*p != 0 && *p < tag) ++p;
     for (; *p != 0 && ((*p ^ tag) >> tag_shift_) == 0; ++p) {
       if (is(*entry(p))) return const_cast<Slot*>(p);
@@ -109,12 +109,32 @@ class Table {
 
   struct Segment {
     std::uint32_t size;   // entries
-    std::uint32_t range;  // homes
+    std::uint32_t range;  // homes; 16 bits of it
     std::uint32_t total;  // slots, those behind the last home included
     std::uint32_t depth;  // bits of the hash that all entries share
     Slot* slots() noexcept { return reinterpret_cast<Slot*>(this + 1); }
     const Slot* slots() const noexcept { return reinterpret_cast<const Slot*>(this + 1); }
     std::size_t bytes() const noexcept { return sizeof(Segment) + (total + 1u) * sizeof(Slot); }
+  };
+
+  /// A segment with its range, for the directory: a look-up then goes straight to the slot. With a
+  /// hundred thousand keys the head of a segment was a miss of the cache of its own.
+  class SegmentRef {
+   public:
+    SegmentRef() = default;
+    SegmentRef(Segment* s) noexcept  // NOLINT: they are the same thing
+        : bits_(reinterpret_cast<std::uintptr_t>(s)) {
+      if (s != nullptr) bits_ |= std::uint64_t{s->range} << tag_shift_;
+    }
+    Segment* segment() const noexcept {
+      return reinterpret_cast<Segment*>(static_cast<std::uintptr_t>(bits_ & pointer_mask_));
+    }
+    const Slot* home(std::uint64_t hash) const noexcept {
+      return segment()->slots() + (((hash & 0xffff) * (bits_ >> tag_shift_)) >> 16);
+    }
+
+   private:
+    std::uint64_t bits_ = 0;
   };
 
   static std::size_t home(const Segment& s, std::uint64_t hash) noexcept {
@@ -126,12 +146,12 @@ class Table {
   std::size_t index_of(std::uint64_t hash) const noexcept {
     return depth_ == 0 ? 0 : static_cast<std::size_t>(hash >> (64 - depth_));
   }
-  Segment* segment_of(std::uint64_t hash) const noexcept {
-    return depth_ == 0 ? single_ : directory_[index_of(hash)];
-  }
-  Segment* segment_at(std::size_t index) const noexcept {
+  SegmentRef ref_of(std::uint64_t hash) const noexcept { return ref_at(index_of(hash)); }
+  Segment* segment_of(std::uint64_t hash) const noexcept { return ref_of(hash).segment(); }
+  SegmentRef ref_at(std::size_t index) const noexcept {
     return depth_ == 0 ? single_ : directory_[index];
   }
+  Segment* segment_at(std::size_t index) const noexcept { return ref_at(index).segment(); }
 
   Segment* new_segment(std::size_t bytes, std::uint32_t depth) noexcept;
   void free_segment(Segment* s) noexcept { pool_->deallocate(s, s->bytes()); }
@@ -156,8 +176,8 @@ class Table {
 
   Pool* pool_;
   union {
-    Segment* single_ = nullptr;  // depth_ == 0
-    Segment** directory_;        // 2^depth_ pointers
+    SegmentRef single_{};    // depth_ == 0
+    SegmentRef* directory_;  // 2^depth_ of them
   };
   std::size_t size_ = 0;
   inline static std::uint64_t last_version_ = 0;

@@ -7,6 +7,7 @@
 
 #include "libkv/keyspace/digest.hpp"
 #include "libkv/keyspace/keyspace.hpp"
+#include "libkv/keyspace/siphash.hpp"
 #include "tests/unit/keyspace_fixture.hpp"
 
 using namespace kv;
