@@ -86,7 +86,7 @@ void get(Call& call) {
   }
   Place place = find(call, 1);
   if (!place.found()) return call.reply.nil();
-  if (call.keys().type(place) == Type::string) return call.reply.scalar(call.keys().string(place));
+  if (call.keys().type(place) == Type::string) return call.reply.last(call.keys().string(place));
   if (!call.plio()) return call.wrong_type();
   reply_value(call, place);
 }

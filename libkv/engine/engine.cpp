@@ -94,7 +94,7 @@ void Engine::refuse(Session& session, const Command* command, std::string_view t
     const std::size_t blank = text.find(' ');
     reply.bulk("Error: " + std::string(blank == text.npos ? text : text.substr(blank + 1)));
   }
-  sink_.end_reply(session, reply.needs_translation());
+  sink_.end_reply(session, reply.needs_translation(), {});
 }
 
 bool Engine::arity_is_fine(const Session& session, const Command& command, std::size_t argc) {
@@ -389,7 +389,8 @@ void Engine::answer(Session& session, Call& call, std::string& out, std::size_t 
                      std::to_string(limits::reply_bytes_max) + " bytes" +
                      (call.committed() ? "; the change was made" : ""));
   }
-  batch_replies_ += out.size() - start;
+  std::string_view rest = call.reply.rest();
+  batch_replies_ += out.size() - start + rest.size();
   Counters& counters = services_.counters();
   ++counters.commands_processed;
   if (call.committed()) ++counters.changes_since_save;
@@ -398,10 +399,11 @@ void Engine::answer(Session& session, Call& call, std::string& out, std::size_t 
   using Mode = Session::ReplyMode;
   if (session.reply_mode != Mode::on) {
     out.resize(start);
+    rest = {};
     if (session.reply_mode == Mode::skipping) session.reply_mode = Mode::on;
     if (session.reply_mode == Mode::skip_next) session.reply_mode = Mode::skipping;
   }
-  sink_.end_reply(session, call.reply.needs_translation());
+  sink_.end_reply(session, call.reply.needs_translation(), rest);
 }
 
 Status Engine::replay(std::int64_t time_ns, unsigned database, Dialect dialect,

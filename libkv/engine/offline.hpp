@@ -47,7 +47,7 @@ class Offline final : public Services, public ReplySink {
   std::uint64_t max_clients() const override { return 0; }
 
   std::string& begin_reply(Session&) override { return nowhere_.clear(), nowhere_; }
-  void end_reply(Session&, bool) override {}
+  void end_reply(Session&, bool, std::string_view) override {}
 
  private:
   static Status refusal() { return {Code::unsupported, "no server is running here"}; }

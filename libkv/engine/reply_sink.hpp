@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "libkv/commands/session.hpp"
 
@@ -12,8 +13,9 @@ class ReplySink {
   virtual ~ReplySink() = default;
   /// The buffer for one reply to this session. Nothing else may be begun before end_reply.
   virtual std::string& begin_reply(Session& session) = 0;
-  /// translate: RESP2 and RESP3 clients get different bytes of it.
-  virtual void end_reply(Session& session, bool translate) = 0;
+  /// translate: RESP2 and RESP3 clients get different bytes of it. rest: bytes and a line break
+  /// that follow what is in the buffer (Reply::rest), valid until this returns.
+  virtual void end_reply(Session& session, bool translate, std::string_view rest) = 0;
 };
 
 }  // namespace kv

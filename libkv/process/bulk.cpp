@@ -100,11 +100,11 @@ std::optional<std::uint64_t> BulkSegment::take() noexcept { return take_for(Use:
 
 std::optional<std::uint64_t> BulkSegment::keep() noexcept {
   const auto kept = static_cast<std::size_t>(std::count(use_.begin(), use_.end(), Use::kept));
-  return kept + 1 < bulk_slots ? take_for(Use::kept) : std::nullopt;
+  return kept + 1 < use_.size() ? take_for(Use::kept) : std::nullopt;
 }
 
 void BulkSegment::hand_over(std::uint64_t offset) noexcept {
-  use_[offset / bulk_slot_bytes - first_slot(child_side_)] = Use::handed_over;
+  use_[*slot_of(offset, child_side_)] = Use::handed_over;
 }
 
 bool BulkSegment::has_free() const noexcept {
@@ -115,19 +115,22 @@ char* BulkSegment::at(std::uint64_t offset) noexcept {
   return static_cast<char*>(region_.get_address()) + offset;
 }
 
+std::optional<std::size_t> BulkSegment::slot_of(std::uint64_t offset, bool of_child) noexcept {
+  const std::size_t slot = offset / bulk_slot_bytes, first = first_slot(of_child);
+  if (slot < first || slot - first >= slots(of_child)) return std::nullopt;
+  return slot - first;
+}
+
 bool BulkSegment::give_back(std::uint64_t offset) noexcept {
-  const std::size_t slot = offset / bulk_slot_bytes;
-  const std::size_t first = first_slot(child_side_);
-  if (slot < first || slot >= first + bulk_slots || use_[slot - first] == Use::none) return false;
-  use_[slot - first] = Use::none;
+  const auto slot = slot_of(offset, child_side_);
+  if (!slot || use_[*slot] == Use::none) return false;
+  use_[*slot] = Use::none;
   return true;
 }
 
 std::optional<std::string_view> BulkSegment::view(std::uint64_t offset,
                                                   std::size_t bytes) const noexcept {
-  const std::size_t first = first_slot(!child_side_);
-  const std::size_t slot = offset / bulk_slot_bytes;
-  if (slot < first || slot >= first + bulk_slots) return std::nullopt;
+  if (!slot_of(offset, !child_side_)) return std::nullopt;
   if (bytes > bulk_slot_bytes - offset % bulk_slot_bytes) return std::nullopt;
   return std::string_view(static_cast<const char*>(region_.get_address()) + offset, bytes);
 }

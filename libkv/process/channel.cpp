@@ -12,6 +12,7 @@ namespace {
 // Replies are joined up to this size; a child gets through a frame before the next is written.
 constexpr std::size_t joined_bytes_max = limits::frame_bytes_max / 2;
 constexpr std::uint16_t joined_replies_max = 60'000;
+constexpr std::string_view line_break = "\r\n";
 
 }  // namespace
 
@@ -58,10 +59,11 @@ std::string& Channel::begin_reply(const Session& session) {
   return out_;
 }
 
-std::size_t Channel::end_reply(const Session& session, bool translate) {
-  const std::size_t bytes = out_.size() - reply_start_;
+std::size_t Channel::end_reply(const Session& session, bool translate, std::string_view rest) {
+  const std::size_t bytes =
+      out_.size() - reply_start_ + (rest.empty() ? 0 : rest.size() + line_break.size());
   const std::uint8_t flags = flags_for(session, translate);
-  if (joined_ && flags != last_flags_) {
+  if (joined_ && (flags != last_flags_ || !rest.empty())) {
     // It cannot travel with the ones before: a frame of its own.
     out_.insert(reply_start_, sizeof(FrameHeader), '\0');
     header_at_ = reply_start_;
@@ -70,8 +72,8 @@ std::size_t Channel::end_reply(const Session& session, bool translate) {
   last_flags_ = flags;
   ++last_count_;
   const std::size_t payload = out_.size() - header_at_ - sizeof(FrameHeader);
-  if (payload > limits::frame_bytes_max) {
-    end_large_reply();
+  if (payload > limits::frame_bytes_max || !rest.empty()) {
+    end_large_reply(rest);
   } else {
     const FrameHeader header{static_cast<std::uint32_t>(payload), session.number, FrameKind::reply,
                              flags, last_count_};
@@ -83,33 +85,43 @@ std::size_t Channel::end_reply(const Session& session, bool translate) {
 
 /// Into the slots that are free, as long as it is warm; what finds none waits as it lies. Behind
 /// one that waits no slot is taken: it would not be given back before that one has got its own.
-void Channel::end_large_reply() {
-  std::string_view rest = std::string_view(out_).substr(header_at_ + sizeof(FrameHeader));
+void Channel::end_large_reply(std::string_view rest) {
+  const std::size_t start = header_at_ + sizeof(FrameHeader);
+  Stretches bytes(std::string_view(out_).substr(start), rest, rest.empty() ? rest : line_break);
   FrameHeader header{0, last_connection_, FrameKind::reply, last_flags_, last_count_};
   std::string frames;
   const bool first = large_out_ + large_staged_ + large_released_ == 0;
-  while (first && put_in_slot(frames, header, rest)) {
+  while (first && put_in_slot(frames, header, bytes)) {
   }
-  header.size = static_cast<std::uint32_t>(rest.size());
-  if (rest.size() > limits::frame_bytes_max) {
+  header.size = static_cast<std::uint32_t>(bytes.size());
+  if (bytes.size() > limits::frame_bytes_max) {
     header.kind = FrameKind::large;
     ++large_out_;
   }
   append_header(frames, header);
-  out_.replace(header_at_, out_.size() - rest.size() - header_at_, frames);
+  out_.replace(header_at_, out_.size() - bytes.part(0).size() - header_at_, frames);
+  out_.append(bytes.part(1)).append(bytes.part(2));
   frame_open_ = false;
 }
 
+std::size_t Stretches::take(char* to, std::size_t room) noexcept {
+  std::size_t taken = 0;
+  for (std::string_view& part : parts_) {
+    const std::string_view piece = part.substr(0, room - taken);
+    std::memcpy(to + taken, piece.data(), piece.size());
+    part.remove_prefix(piece.size());
+    taken += piece.size();
+  }
+  return taken;
+}
+
 /// The beginning of what is left of a reply. False: it is too little, or no slot is free.
-bool Channel::put_in_slot(std::string& frames, const FrameHeader& reply, std::string_view& rest) {
-  if (bulk == nullptr || rest.size() < bulk_worth_bytes) return false;
+bool Channel::put_in_slot(std::string& frames, const FrameHeader& reply, Stretches& bytes) {
+  if (bulk == nullptr || bytes.size() < bulk_worth_bytes) return false;
   const auto slot = bulk->take();
   if (!slot) return false;
-  const std::string_view piece = rest.substr(0, bulk_slot_bytes);
-  std::memcpy(bulk->at(*slot), piece.data(), piece.size());
-  append_bulk_frame(frames, FrameKind::bulk_reply, reply.connection, reply.flags, *slot,
-                    piece.size());
-  rest.remove_prefix(piece.size());
+  const std::size_t filled = bytes.take(bulk->at(*slot), bulk_slot_bytes);
+  append_bulk_frame(frames, FrameKind::bulk_reply, reply.connection, reply.flags, *slot, filled);
   return true;
 }
 
@@ -221,8 +233,8 @@ bool Channel::next_stretch() {
 bool Channel::next_piece(const FrameHeader& large) {
   std::string_view rest = std::string_view(released_).substr(sent_ + sizeof large, large.size);
   rest.remove_prefix(large_done_);
-  if (put_in_slot(piece_, large, rest)) {
-    large_done_ = large.size - rest.size();
+  if (Stretches bytes(rest); put_in_slot(piece_, large, bytes)) {
+    large_done_ = large.size - bytes.size();
     return true;
   }
   const bool worth_waiting = bulk != nullptr && rest.size() >= bulk_worth_bytes;

@@ -4,6 +4,7 @@
 // child that breaks the rules loses its channel. Never blocks.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -17,6 +18,22 @@
 #include "libkv/process/frame.hpp"
 
 namespace kv {
+
+/// Bytes that lie in up to three places, one after the other.
+class Stretches {
+ public:
+  Stretches(std::string_view a, std::string_view b = {}, std::string_view c = {})
+      : parts_{a, b, c} {}
+  std::size_t size() const noexcept {
+    return parts_[0].size() + parts_[1].size() + parts_[2].size();
+  }
+  std::string_view part(std::size_t i) const noexcept { return parts_[i]; }
+  /// Copies the first of them, at most room, and forgets these. Returns how many they were.
+  std::size_t take(char* to, std::size_t room) noexcept;
+
+ private:
+  std::array<std::string_view, 3> parts_;
+};
 
 class Channel {
  public:
@@ -47,8 +64,8 @@ class Channel {
   std::string_view reply_so_far() const noexcept {
     return std::string_view(out_).substr(reply_start_);
   }
-  /// Returns the bytes of this reply.
-  std::size_t end_reply(const Session& session, bool translate);
+  /// Returns the bytes of this reply. rest: as ReplySink has it.
+  std::size_t end_reply(const Session& session, bool translate, std::string_view rest = {});
   /// Tells the child to hang up on a connection once all before it is sent.
   void append_close(const Session& session);
   void append_plain(FrameKind kind, std::string_view payload);
@@ -80,8 +97,8 @@ class Channel {
 
  private:
   std::uint8_t flags_for(const Session& session, bool translate) const noexcept;
-  void end_large_reply();
-  bool put_in_slot(std::string& frames, const FrameHeader& reply, std::string_view& rest);
+  void end_large_reply(std::string_view rest);
+  bool put_in_slot(std::string& frames, const FrameHeader& reply, Stretches& bytes);
   Io send(std::string_view bytes, std::size_t& sent);
   void drop_sent();
   FrameHeader header_at(std::size_t at) const noexcept;

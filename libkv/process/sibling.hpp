@@ -86,7 +86,7 @@ class Sibling : public Services, public ReplySink {
 
   // --- ReplySink ---
   std::string& begin_reply(Session& session) override;
-  void end_reply(Session& session, bool translate) override;
+  void end_reply(Session& session, bool translate, std::string_view rest) override;
 
  private:
   using Clock = std::chrono::steady_clock;

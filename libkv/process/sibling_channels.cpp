@@ -487,13 +487,13 @@ std::string& Sibling::begin_reply(Session& session) {
   return nowhere_;
 }
 
-void Sibling::end_reply(Session& session, bool translate) {
+void Sibling::end_reply(Session& session, bool translate, std::string_view rest) {
   if (session.channel == nullptr) return;
   const bool was_dirty = session.channel->dirty;
   if (log::verbose()) {
     log::note("[msg]    to child: " + shown(session.channel->reply_so_far(), 80));
   }
-  const std::size_t bytes = session.channel->end_reply(session, translate);
+  const std::size_t bytes = session.channel->end_reply(session, translate, rest);
   session.was_authenticated |= session.authenticated;
   session.unread += bytes;
   session.last_reply = bytes;

@@ -39,4 +39,10 @@ void Reply::scalar(const Scalar& s) {
   out_->append(s.kind == Kind::list ? "pli:" : "sym:").append(s.bytes).append("\r\n", 2);
 }
 
+void Reply::last(const Scalar& s) {
+  if (s.kind != Kind::string || s.bytes.size() < limits::large_reply_bytes) return scalar(s);
+  number('$', static_cast<std::int64_t>(s.bytes.size()));
+  if (fits(s.bytes.size())) rest_ = s.bytes;
+}
+
 }  // namespace kv

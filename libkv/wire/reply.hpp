@@ -49,6 +49,9 @@ class Reply {
   void verbatim(std::string_view text);
   /// A stored element: bytes for RESP; number, symbol, NIL or list for PLIO.
   void scalar(const Scalar& s);
+  /// The same as the last of a reply, of bytes that stay where they are until the reply has ended:
+  /// large ones are not copied here, but are its rest().
+  void last(const Scalar& s);
 
   // Containers: the header, then that many elements (a map: pairs) by further calls.
   void array(std::size_t n) { number('*', static_cast<std::int64_t>(n)); }
@@ -62,6 +65,8 @@ class Reply {
   bool needs_translation() const noexcept { return special_; }
   bool failed() const noexcept { return failed_; }  ///< error() was called
   std::string& out() noexcept { return *out_; }
+  /// What follows the bytes in out(), before a line break. Mostly empty: then none follows.
+  std::string_view rest() const noexcept { return rest_; }
 
   /// More than limits::reply_bytes_max was to be said: nothing of it is there, and nothing of what
   /// follows will be.
@@ -69,6 +74,7 @@ class Reply {
   /// Forgets what was said, for an error instead.
   void start_over() noexcept {
     out_->resize(start_);
+    rest_ = {};
     special_ = failed_ = too_large_ = false;
   }
 
@@ -96,6 +102,7 @@ class Reply {
 
   std::string* out_;
   std::size_t start_;
+  std::string_view rest_;
   Dialect dialect_;
   bool special_ = false;
   bool failed_ = false;

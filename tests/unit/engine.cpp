@@ -59,7 +59,9 @@ class FakeLog final : public WriteLog {
 class FakeSink final : public ReplySink {
  public:
   std::string& begin_reply(Session& session) override { return replies[session.id]; }
-  void end_reply(Session&, bool) override {}
+  void end_reply(Session& session, bool, std::string_view rest) override {
+    if (!rest.empty()) replies[session.id].append(rest) += "\r\n";
+  }
   std::map<std::uint64_t, std::string> replies;
 };
 
@@ -113,6 +115,23 @@ TEST_CASE("engine: reads alone are answered at once and leave no line") {
   CHECK(b.sink.replies[1] == "_\r\n");
   CHECK(b.take() == "_\r\n");
   CHECK(b.log.writes == 0);
+}
+
+TEST_CASE(
+    "engine: a large value is whole in a batch too, and goes nowhere after CLIENT REPLY OFF") {
+  Bench b;
+  const std::string value(200'000, 'v');
+  b.submit({"SET", "a", value});
+  b.submit({"GET", "a"});
+  b.submit({"SET", "a", "other"});
+  CHECK(b.take() == "+OK\r\n$200000\r\n" + value + "\r\n+OK\r\n");
+  b.submit({"SET", "a", value});
+  b.take();
+  b.session.reply_mode = Session::ReplyMode::skip_next;
+  b.submit({"PING"});
+  b.submit({"GET", "a"});
+  b.submit({"PING"});
+  CHECK(b.take() == "+PONG\r\n");
 }
 
 TEST_CASE("engine: a write that can change nothing leaves no line, in a pipeline too") {

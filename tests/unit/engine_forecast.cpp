@@ -49,7 +49,7 @@ class WordLog final : public WriteLog {
 class TextSink final : public ReplySink {
  public:
   std::string& begin_reply(Session&) override { return text; }
-  void end_reply(Session&, bool) override {}
+  void end_reply(Session&, bool, std::string_view) override {}
   std::string text;
 };
 

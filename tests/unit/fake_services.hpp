@@ -134,6 +134,7 @@ class FakeClient {
     Call call(*server_, session, *command, args, now_ns, out);
     command->run(call);
     committed = call.committed();
+    if (const std::string_view rest = call.reply.rest(); !rest.empty()) out.append(rest) += "\r\n";
     return out;
   }
 

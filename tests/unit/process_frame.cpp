@@ -211,7 +211,7 @@ TEST_CASE("process/bulk: slots are handed out once, references outside are refus
   CHECK_FALSE(BulkSegment::open(name).ok());  // the name is gone once it has been opened
   std::vector<std::uint64_t> taken;
   while (const auto slot = (*child)->take()) taken.push_back(*slot);
-  CHECK(taken.size() == bulk_slots);
+  CHECK(taken.size() == bulk_request_slots);
   std::memcpy((*child)->at(taken[1]), "hello", 5);
   CHECK((*sibling)->view(taken[1], 5) == "hello");
   CHECK((*sibling)->view(taken[1] + 1, 4) == "ello");
@@ -219,7 +219,7 @@ TEST_CASE("process/bulk: slots are handed out once, references outside are refus
   CHECK_FALSE((*sibling)->view(taken[0], bulk_slot_bytes + 1).has_value());
   CHECK_FALSE((*sibling)->view(bulk_segment_bytes, 1).has_value());
   CHECK_FALSE((*sibling)->view(UINT64_MAX - bulk_slot_bytes + 1, 1).has_value());
-  CHECK_FALSE((*sibling)->view(*(*sibling)->take(), 1).has_value());  // its own half
+  CHECK_FALSE((*sibling)->view(*(*sibling)->take(), 1).has_value());  // its own
   CHECK((*child)->give_back(taken[1]));
   CHECK_FALSE((*child)->give_back(taken[1]));
   CHECK_FALSE((*child)->give_back(UINT64_MAX));
@@ -235,7 +235,7 @@ TEST_CASE("process/bulk: a slot to fill by and by is never the last one") {
   REQUIRE(child.ok());
   std::vector<std::uint64_t> kept;
   while (const auto slot = (*child)->keep()) kept.push_back(*slot);
-  CHECK(kept.size() == bulk_slots - 1);
+  CHECK(kept.size() == bulk_request_slots - 1);
   const auto last = (*child)->take();
   REQUIRE(last.has_value());
   CHECK_FALSE((*child)->has_free());
@@ -263,6 +263,13 @@ struct BulkPipes : ChildPipes {
     channel->begin_reply(session).append(value);
     channel->end_reply(session, false);
     want += value;
+  }
+  /// The last bytes of it are not in the buffer.
+  void answer_with_rest(std::size_t bytes, Session& to) {
+    const std::string rest(bytes, static_cast<char>('a' + bytes % 26));
+    channel->begin_reply(to).append("$");
+    CHECK(channel->end_reply(to, false, rest) == bytes + 3);
+    want += "$" + rest + "\r\n";
   }
   void receive() {
     REQUIRE(send());
@@ -300,10 +307,10 @@ struct BulkPipes : ChildPipes {
 
 TEST_CASE("process/channel: large replies wait for slots and come whole, in their order") {
   BulkPipes p;
-  for (const std::size_t size : {5, 3'000'000, 7, 70'000, 2 << 20, 100, 1 << 20}) p.answer(size);
+  for (const std::size_t size : {5, 3'000'000, 7, 70'000, 2 << 20, 100, 4 << 20}) p.answer(size);
   p.receive();
   CHECK(p.channel->waits_for_slot);
-  CHECK(p.full_slots.size() == bulk_slots);
+  CHECK(p.full_slots.size() == bulk_reply_slots);
   p.give_back();
   p.answer(6 << 20);  // would take every slot, before the ones that wait
   for (int i = 0; p.channel->unsent() > 0; ++i) {
@@ -315,12 +322,36 @@ TEST_CASE("process/channel: large replies wait for slots and come whole, in thei
   CHECK(p.replies == 8);
 }
 
+TEST_CASE("process/channel: what a reply ends with comes behind the rest of it, slots or not") {
+  BulkPipes p;
+  Session other;
+  other.number = 7;
+  const bool slots = GENERATE(true, false);
+  if (!slots) p.channel->bulk.reset();
+  p.answer(5);
+  p.answer_with_rest(70'000, p.session);  // it could have been joined to the one before
+  p.answer(6);
+  p.answer_with_rest(bulk_slot_bytes - 3, p.session);  // a slot to the last byte
+  p.answer_with_rest(bulk_slot_bytes - 2, other);      // one byte more
+  p.answer_with_rest(3'000'000, p.session);
+  p.answer_with_rest(5 << 20, other);  // some of it finds no slot
+  p.answer_with_rest(100'000, p.session);
+  p.answer(7);
+  for (int i = 0; p.channel->unsent() > 0; ++i) {
+    REQUIRE(i < 1000);
+    p.receive();
+    if (slots) p.give_back();
+  }
+  CHECK(p.got == p.want);
+  CHECK(p.replies == 9);
+}
+
 TEST_CASE("process/channel: with too much unsent no reply waits for a slot") {
   BulkPipes p;
   // More is unsent than is read from a child with: nobody could say that a slot is free.
   for (int i = 0; i < 40; ++i) p.answer(1 << 20);
   while (p.channel->unsent() > Channel::unsent_pause_bytes) p.receive();
-  CHECK(p.full_slots.size() == bulk_slots);
+  CHECK(p.full_slots.size() == bulk_reply_slots);
   p.receive();
   CHECK(p.channel->waits_for_slot);
   p.channel->paused = true;
