@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <new>
-#include <utility>
 
 #include "libkv/base/clock.hpp"
 
@@ -34,18 +33,7 @@ void BackgroundSync::noticed() noexcept {
 
 bool BackgroundSync::request(std::shared_ptr<File> file, std::int64_t time_ns) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (current_.file != nullptr) return false;
-  start({std::move(file), time_ns});
-  return true;
-}
-
-void BackgroundSync::want(std::shared_ptr<File> file, std::int64_t time_ns) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  if (current_.file == nullptr) start({std::move(file), time_ns});
-  else if (current_.file != file || current_.time_ns < time_ns) next_ = {std::move(file), time_ns};
-}
-
-void BackgroundSync::start(Sync sync) {
+  if (file_ != nullptr) return false;
   if (!thread_.joinable()) {
     // The loop's thread is the one that handles signals.
     sigset_t all, before;
@@ -54,43 +42,40 @@ void BackgroundSync::start(Sync sync) {
     thread_ = std::thread([this] { run(); });
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
-  current_ = std::move(sync);
+  file_ = std::move(file);
+  time_ns_ = time_ns;
   busy_.store(true, std::memory_order_release);
   wake_.notify_one();
+  return true;
 }
 
 void BackgroundSync::run() {
   std::unique_lock<std::mutex> lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return current_.file != nullptr || stopping_; });
-    if (current_.file == nullptr) return;
-    const Sync sync = current_;
+    wake_.wait(lock, [this] { return file_ != nullptr || stopping_; });
+    if (file_ == nullptr) return;
+    const std::shared_ptr<File> file = file_;
+    const std::int64_t time_ns = time_ns_;
     lock.unlock();
     int error = 0;
-    do error = sync.file->sync_data();
+    do error = file->sync_data();
     while (error == EINTR);
     lock.lock();
-    note(sync, error);
-    current_ = std::exchange(next_, {});
-    if (current_.file == nullptr) {
-      busy_.store(false, std::memory_order_release);
-      idle_.notify_all();
-    }
+    int none = 0;
+    if (error != 0) error_.compare_exchange_strong(none, error);
+    else if (error_.load() == 0) synced_ns_.store(time_ns, std::memory_order_release);
+    file_.reset();
+    busy_.store(false, std::memory_order_release);
+    idle_.notify_all();
     constexpr std::uint64_t one = 1;
     std::size_t put = 0;
     (void)write_some(done_.get(), {reinterpret_cast<const char*>(&one), sizeof one}, put);
   }
 }
 
-void BackgroundSync::note(const Sync& done, int error) noexcept {
-  int none = 0;
-  if (error != 0) error_.compare_exchange_strong(none, error);
-  else if (error_.load() == 0) synced_ns_.store(done.time_ns, std::memory_order_release);
-}
-
 void BackgroundSync::wait() {
   std::unique_lock<std::mutex> lock(mutex_);
-  idle_.wait(lock, [this] { return current_.file == nullptr; });
+  idle_.wait(lock, [this] { return file_ == nullptr; });
 }
 
 void BackgroundSync::stop() {
@@ -236,9 +221,7 @@ void AofWriter::switch_to(std::unique_ptr<File> file, std::uint64_t size, const 
   position_ = batch_position_ = end;
 }
 
-void AofWriter::want_sync() {
-  if (!failed()) sync_.want(file_, position_.time_ns);
-}
+bool AofWriter::start_sync() { return !failed() && sync_.request(file_, position_.time_ns); }
 
 Status AofWriter::sync_now() {
   sync_.wait();

@@ -26,18 +26,14 @@
 namespace kv {
 
 /// Syncs one file at a time in a thread of its own, so that the loop never waits for the disk.
-/// request(), want() and the getters are called from the loop's thread.
+/// request() and the getters are called from the loop's thread.
 class BackgroundSync {
  public:
   BackgroundSync();
   ~BackgroundSync() { stop(); }
   /// Asks for a sync of file, which holds everything up to time_ns. False: one is still running.
   bool request(std::shared_ptr<File> file, std::int64_t time_ns);
-  /// The same, but if one is running the thread goes on with this one by itself: between two syncs
-  /// that the loop asked for lay 175 us, where a sync took 560 (medians, 50 clients). Of several
-  /// that wait the last is enough, since a log is only ever written on.
-  void want(std::shared_ptr<File> file, std::int64_t time_ns);
-  /// Waits for the syncs that were asked for.
+  /// Waits for a sync that is running.
   void wait();
   void stop();
   /// An event that is readable once a sync has ended, until noticed().
@@ -49,19 +45,14 @@ class BackgroundSync {
   int error() const noexcept { return error_.load(std::memory_order_acquire); }
 
  private:
-  struct Sync {
-    std::shared_ptr<File> file;  // null: none
-    std::int64_t time_ns = 0;
-  };
-  void start(Sync sync);
-  void note(const Sync& done, int error) noexcept;
   void run();
 
   Fd done_;
   std::mutex mutex_;
   std::condition_variable wake_, idle_;
-  Sync current_, next_;    // guarded by mutex_
-  bool stopping_ = false;  // guarded by mutex_
+  std::shared_ptr<File> file_;  // guarded by mutex_; null: nothing to do
+  std::int64_t time_ns_ = 0;    // guarded by mutex_
+  bool stopping_ = false;       // guarded by mutex_
   std::atomic<bool> busy_{false};
   std::atomic<std::int64_t> synced_ns_{0};
   std::atomic<int> error_{0};
@@ -89,9 +80,9 @@ class AofWriter final : public WriteLog {
   Status close();
   /// Waits for everything written to be on the disk; a failure is for good.
   Status sync_now();
-  /// Under always: write() does not sync; want_sync() and synced_ns() are for the caller.
+  /// Under always: write() does not sync; start_sync() and synced_ns() are for the caller.
   void defer_syncs(bool deferred) { deferred_ = deferred; }
-  void want_sync();
+  bool start_sync();
   /// Readable after a sync in the background, until sync_noticed().
   int sync_fd() const { return sync_.done_fd(); }
   void sync_noticed() { sync_.noticed(); }

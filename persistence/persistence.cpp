@@ -53,9 +53,7 @@ class Store final : public Persistence {
   void defer_syncs(bool deferred) override {
     if (writer_ != nullptr) writer_->defer_syncs(deferred);
   }
-  void want_sync() override {
-    if (writer_ != nullptr) writer_->want_sync();
-  }
+  bool start_sync() override { return writer_ != nullptr && writer_->start_sync(); }
   int sync_descriptor() const override { return writer_ == nullptr ? -1 : writer_->sync_fd(); }
   void sync_noticed() override {
     if (writer_ != nullptr) writer_->sync_noticed();

@@ -129,11 +129,11 @@ class Persistence {
   /// WAITAOF: returns when every line written so far is on the disk; blocks for one sync of the
   /// log. A failure is for good (log_failed). Without a log there is nothing to do.
   virtual Status sync_now() = 0;
-  /// Under Fsync::always: from now on write() leaves the sync to want_sync(), and the caller
+  /// Under Fsync::always: from now on write() leaves the sync to start_sync(), and the caller
   /// answers nothing before synced_ns() has reached what written_ns() was.
   virtual void defer_syncs(bool deferred) = 0;
-  /// Syncs everything written so far, in the background, after a sync that is running.
-  virtual void want_sync() = 0;
+  /// Syncs everything written so far, in the background. False: another sync is still running.
+  virtual bool start_sync() = 0;
   /// Readable when a sync in the background has ended, until sync_noticed(). -1: there is no log.
   virtual int sync_descriptor() const = 0;
   virtual void sync_noticed() = 0;

@@ -93,7 +93,6 @@ class Channel {
   bool watched = false;         // the loop watches the pipe for room
   bool dirty = false;           // has replies that are not staged
   bool to_send = false;         // is about to be flushed
-  bool held = false;            // what is staged waits for the disk (ReplyGate)
   bool paused = false;          // not read from until it has read
 
  private:

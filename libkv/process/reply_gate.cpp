@@ -14,27 +14,25 @@ void release(Channel* channel, std::vector<Channel*>& free) {
 
 std::vector<Channel*> ReplyGate::pass(Persistence* store, std::vector<Channel*>& dirty) {
   std::vector<Channel*> free;
-  std::erase_if(held_, [&](const Held& one) {
-    if (store->synced_ns() < one.until_ns) return false;
-    one.channel->held = false;
-    release(one.channel, free);
-    return true;
-  });
+  if (held_for_ns_ != 0 && store->synced_ns() >= held_for_ns_) {
+    held_for_ns_ = 0;
+    for (Channel* channel : held_) release(channel, free);
+    held_.clear();
+  }
+  if (held_for_ns_ != 0) return free;
   const bool always = store != nullptr && store->fsync() == Fsync::always;
-  const std::int64_t written_ns = always ? store->written_ns() : 0;
-  const bool on_disk = !always || store->synced_ns() >= written_ns;
-  std::erase_if(dirty, [&](Channel* channel) {
-    if (channel->held) return false;
+  if (always && store->synced_ns() < store->written_ns()) {
+    if (!store->start_sync()) return free;  // one for another reason is running
+    held_for_ns_ = store->written_ns();
+    for (Channel* channel : dirty) channel->stage();
+    held_.swap(dirty);
+    return free;
+  }
+  for (Channel* channel : dirty) {
     channel->stage();
-    if (on_disk) {
-      release(channel, free);
-    } else {
-      channel->held = true;
-      held_.push_back({channel, written_ns});
-    }
-    return true;
-  });
-  if (!on_disk) store->want_sync();
+    release(channel, free);
+  }
+  dirty.clear();
   return free;
 }
 

@@ -48,16 +48,8 @@ class FaultEnv final : public Env {
   bool interrupts = false;              // every other write is interrupted first
   bool sync_lies = false;               // says yes, keeps nothing
   std::atomic<bool> sync_hangs{false};  // a sync does not return until this is false again
-  std::atomic<int> syncs_let_go{0};     // so many return all the same
-  /// May a sync that hangs return?
-  bool let_go() noexcept {
-    int left = syncs_let_go.load();
-    while (left > 0 && !syncs_let_go.compare_exchange_weak(left, left - 1)) {
-    }
-    return left > 0;
-  }
-  std::uint64_t room = UINT64_MAX;  // bytes of all files together; more is ENOSPC
-  std::uint64_t calls = 0;          // counted so far
+  std::uint64_t room = UINT64_MAX;      // bytes of all files together; more is ENOSPC
+  std::uint64_t calls = 0;              // counted so far
   bool dead = false;
   std::vector<std::string> trace;  // "write kv.aof", "sync kv.db.tmp" ... of counted calls
 

@@ -66,39 +66,16 @@ TEST_CASE("process/gate: under always no reply passes before the sync that cover
   server.reply(one, "+read\r\n");  // it may have seen what is not on the disk
   CHECK(one.sent().empty());
   CHECK(two.sent().empty());
-  env.syncs_let_go = 1;
+  env.sync_hangs = false;
   server.wait_for_sync();  // the one that covers the first; the next is under way at once
   std::string got = one.sent();
   CHECK(has(got, "+first"));
   CHECK_FALSE(has(got, "+read"));
   CHECK(two.sent().empty());
-  env.syncs_let_go = 1;
   server.wait_for_sync();
   CHECK(has(one.sent(), "+read"));
   CHECK(has(two.sent(), "+second"));
   CHECK(server.store().synced_ns() == server.store().written_ns());
-  env.sync_hangs = false;
-}
-
-TEST_CASE("process/gate: one sync for all that was written while the one before it ran") {
-  FaultEnv env;
-  Gated server(env, Fsync::always);
-  ChildPipes children[20];
-  env.sync_hangs = true;
-  server.write(children[0], "+first\r\n");
-  for (ChildPipes& child : children) server.write(child, "+later\r\n");
-  for (int i = 0; i < 3; ++i) server.round();  // asks for nothing again
-  env.trace.clear();
-  env.syncs_let_go = 1;
-  server.wait_for_sync();
-  CHECK(has(children[0].sent(), "+first"));
-  for (ChildPipes& child : children) CHECK(child.sent().empty());
-  env.syncs_let_go = 1;
-  server.wait_for_sync();
-  for (ChildPipes& child : children) CHECK(has(child.sent(), "+later"));
-  for (int i = 0; i < 3; ++i) server.round();
-  CHECK(env.trace == std::vector<std::string>{"sync data/kv.aof", "sync data/kv.aof"});
-  env.sync_hangs = false;
 }
 
 TEST_CASE("process/gate: after a failed sync nothing passes any more (D9)") {
