@@ -2,7 +2,6 @@
 #include "persistence/aof_writer.hpp"
 
 #include <signal.h>
-#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -22,14 +21,6 @@ constexpr std::size_t batch_kept_bytes = std::size_t{1} << 20;
 }  // namespace
 
 // --- BackgroundSync ---
-
-BackgroundSync::BackgroundSync() : done_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
-
-void BackgroundSync::noticed() noexcept {
-  std::uint64_t count = 0;
-  std::size_t got = 0;
-  (void)read_some(done_.get(), reinterpret_cast<char*>(&count), sizeof count, got);
-}
 
 bool BackgroundSync::request(std::shared_ptr<File> file, std::int64_t time_ns) {
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -67,9 +58,6 @@ void BackgroundSync::run() {
     file_.reset();
     busy_.store(false, std::memory_order_release);
     idle_.notify_all();
-    constexpr std::uint64_t one = 1;
-    std::size_t put = 0;
-    (void)write_some(done_.get(), {reinterpret_cast<const char*>(&one), sizeof one}, put);
   }
 }
 
@@ -220,8 +208,6 @@ void AofWriter::switch_to(std::unique_ptr<File> file, std::uint64_t size, const 
   sealed_ = false;
   position_ = batch_position_ = end;
 }
-
-bool AofWriter::start_sync() { return !failed() && sync_.request(file_, position_.time_ns); }
 
 Status AofWriter::sync_now() {
   sync_.wait();

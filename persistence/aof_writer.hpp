@@ -18,7 +18,6 @@
 #include <vector>
 
 #include "libkv/base/env.hpp"
-#include "libkv/base/fd.hpp"
 #include "persistence/persistence.hpp"
 #include "persistence/record.hpp"
 #include "persistence/write_log.hpp"
@@ -29,16 +28,13 @@ namespace kv {
 /// request() and the getters are called from the loop's thread.
 class BackgroundSync {
  public:
-  BackgroundSync();
+  BackgroundSync() = default;
   ~BackgroundSync() { stop(); }
   /// Asks for a sync of file, which holds everything up to time_ns. False: one is still running.
   bool request(std::shared_ptr<File> file, std::int64_t time_ns);
   /// Waits for a sync that is running.
   void wait();
   void stop();
-  /// An event that is readable once a sync has ended, until noticed().
-  int done_fd() const noexcept { return done_.get(); }
-  void noticed() noexcept;
   bool busy() const noexcept { return busy_.load(std::memory_order_acquire); }
   std::int64_t synced_ns() const noexcept { return synced_ns_.load(std::memory_order_acquire); }
   /// errno of the first sync that failed; 0: none did.
@@ -47,7 +43,6 @@ class BackgroundSync {
  private:
   void run();
 
-  Fd done_;
   std::mutex mutex_;
   std::condition_variable wake_, idle_;
   std::shared_ptr<File> file_;  // guarded by mutex_; null: nothing to do
@@ -80,12 +75,8 @@ class AofWriter final : public WriteLog {
   Status close();
   /// Waits for everything written to be on the disk; a failure is for good.
   Status sync_now();
-  /// Under always: write() does not sync; start_sync() and synced_ns() are for the caller.
+  /// Under always: write() does not sync; sync_now() is for the caller.
   void defer_syncs(bool deferred) { deferred_ = deferred; }
-  bool start_sync();
-  /// Readable after a sync in the background, until sync_noticed().
-  int sync_fd() const { return sync_.done_fd(); }
-  void sync_noticed() { sync_.noticed(); }
   /// Under everysec: asks for a sync if the last one was asked for half a second ago.
   void tick(std::int64_t monotonic_ns);
   /// Refuses writes with this sentence until resume(). For a deleted log.

@@ -53,11 +53,6 @@ class Store final : public Persistence {
   void defer_syncs(bool deferred) override {
     if (writer_ != nullptr) writer_->defer_syncs(deferred);
   }
-  bool start_sync() override { return writer_ != nullptr && writer_->start_sync(); }
-  int sync_descriptor() const override { return writer_ == nullptr ? -1 : writer_->sync_fd(); }
-  void sync_noticed() override {
-    if (writer_ != nullptr) writer_->sync_noticed();
-  }
   Status close() override { return writer_ == nullptr ? Status{} : writer_->close(); }
   Status reload(const Replay& replay) override {
     return recover(env_, settings_.folder, {}, replay).status();

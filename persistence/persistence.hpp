@@ -126,17 +126,12 @@ class Persistence {
   /// After each batch and several times a second: asks for the sync under everysec, notices a
   /// deleted log.
   virtual void tick(std::int64_t monotonic_ns) = 0;
-  /// WAITAOF: returns when every line written so far is on the disk; blocks for one sync of the
+  /// Returns when every line written so far is on the disk; blocks for one sync of the
   /// log. A failure is for good (log_failed). Without a log there is nothing to do.
   virtual Status sync_now() = 0;
-  /// Under Fsync::always: from now on write() leaves the sync to start_sync(), and the caller
-  /// answers nothing before synced_ns() has reached what written_ns() was.
+  /// Under Fsync::always: from now on write() leaves the sync to sync_now(), and the caller answers
+  /// nothing before that.
   virtual void defer_syncs(bool deferred) = 0;
-  /// Syncs everything written so far, in the background. False: another sync is still running.
-  virtual bool start_sync() = 0;
-  /// Readable when a sync in the background has ended, until sync_noticed(). -1: there is no log.
-  virtual int sync_descriptor() const = 0;
-  virtual void sync_noticed() = 0;
   /// Before a clean end: writes what waits, marks the end of the log, syncs it.
   virtual Status close() = 0;
   /// DEBUG RELOAD: restores from the folder into what replay gives (emptied by the caller), while

@@ -90,7 +90,7 @@ void Channel::end_large_reply(std::string_view rest) {
   Stretches bytes(std::string_view(out_).substr(start), rest, rest.empty() ? rest : line_break);
   FrameHeader header{0, last_connection_, FrameKind::reply, last_flags_, last_count_};
   std::string frames;
-  const bool first = large_out_ + large_staged_ + large_released_ == 0;
+  const bool first = large_out_ + large_released_ == 0;
   while (first && put_in_slot(frames, header, bytes)) {
   }
   header.size = static_cast<std::uint32_t>(bytes.size());
@@ -139,37 +139,23 @@ void Channel::append_plain(FrameKind kind, std::string_view payload) {
   dirty = true;
 }
 
-namespace {
-
-/// Moves all of from behind what is in to; mostly that is nothing.
-void move_behind(std::string& from, std::string& to) {
-  if (to.empty()) {
-    from.swap(to);
-  } else {
-    to.append(from);
-    from.clear();
-  }
-}
-
-}  // namespace
-
-void Channel::stage() {
-  dirty = false;
-  frame_open_ = false;  // what is staged cannot grow any more
-  move_behind(out_, staged_);
-  large_staged_ += std::exchange(large_out_, 0);
-}
-
 void Channel::release() {
-  move_behind(staged_, released_);
-  large_released_ += std::exchange(large_staged_, 0);
+  dirty = false;
+  frame_open_ = false;  // what is released cannot grow any more
+  if (released_.empty()) {
+    out_.swap(released_);
+  } else {
+    released_.append(out_);
+    out_.clear();
+  }
+  large_released_ += std::exchange(large_out_, 0);
 }
 
 // What is released is sent as it lies, stretch by stretch; a large reply between two of them goes
 // in pieces, made one at a time.
 
 bool Channel::flush() {
-  to_send = wants_write = waits_for_slot = false;
+  wants_write = waits_for_slot = false;
   for (;;) {
     Io io = send(piece_, piece_sent_);
     if (io == Io::done) io = send(std::string_view(released_).substr(0, stretch_end_), sent_);

@@ -70,16 +70,13 @@ class Channel {
   void append_close(const Session& session);
   void append_plain(FrameKind kind, std::string_view payload);
 
-  // --- sending: what is finished is staged, what is staged is released, what is released goes ---
-  /// All replies so far belong together; further ones may have to wait longer (ReplyGate).
-  void stage();
-  /// What is staged may be sent.
+  // --- sending: what is released goes ---
+  /// All replies so far may be sent.
   void release();
   /// Sends what is released, as far as the pipe and the segment take it. False: the child is gone.
   bool flush();
   std::size_t unsent() const noexcept {
-    return out_.size() + staged_.size() + released_.size() - sent_ - large_done_ + piece_.size() -
-           piece_sent_;
+    return out_.size() + released_.size() - sent_ - large_done_ + piece_.size() - piece_sent_;
   }
   /// With this much unsent nothing is read from the child until it has read, not even that a slot
   /// is free again: so nothing waits for slots either.
@@ -91,8 +88,7 @@ class Channel {
   bool wants_write = false;     // the pipe was full: waiting for room
   bool waits_for_slot = false;  // a large reply goes on when a slot is given back
   bool watched = false;         // the loop watches the pipe for room
-  bool dirty = false;           // has replies that are not staged
-  bool to_send = false;         // is about to be flushed
+  bool dirty = false;           // has replies that are not released
   bool paused = false;          // not read from until it has read
 
  private:
@@ -110,9 +106,9 @@ class Channel {
   std::unordered_map<std::uint32_t, std::unique_ptr<Session>> sessions_;
   std::unordered_map<std::uint32_t, std::string> assemblies_;
 
-  std::string out_, staged_, released_;
-  std::size_t large_out_ = 0, large_staged_ = 0, large_released_ = 0;  // large replies in them
-  std::size_t sent_ = 0;                                               // of released_
+  std::string out_, released_;
+  std::size_t large_out_ = 0, large_released_ = 0;  // large replies in them
+  std::size_t sent_ = 0;                            // of released_
   std::size_t stretch_end_ = 0;  // of released_: frames that may be sent as they lie
   std::size_t large_done_ = 0;   // of the large reply at sent_, in pieces before it
   std::string piece_;            // of that reply, under way

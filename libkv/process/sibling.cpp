@@ -124,7 +124,6 @@ Status Sibling::restore() {
   loading_ = false;
   if (setup_.options.persist) engine_.set_log(&store_->log());
   counters_.changes_since_save = store_->recovery().lines;
-  if (store_->sync_descriptor() >= 0) watch(epoll_.get(), store_->sync_descriptor(), EPOLLIN);
   if (store_->recovery().save_needed) (void)save_in_background();
   return {};
 }
@@ -145,6 +144,7 @@ int Sibling::run() {
   counters_.memory_at_start = process_use().allocated_bytes;
   next_expire_ = next_second_ = Clock::now();
   (void)memory::hold_reserve();
+  store_->defer_syncs(true);  // written_is_safe() does them
   while (!ending_) {
     round(idle_timeout_ms);
     timers();
@@ -153,8 +153,6 @@ int Sibling::run() {
 }
 
 void Sibling::round(int timeout_ms) {
-  // One client alone waits for one sync either way: a thread for it would only add to that.
-  if (store_ != nullptr) store_->defer_syncs(sessions_.size() > 1);
   serve_events(timeout_ms);
   engine_.finish();
   arena_used_ = 0;
@@ -176,7 +174,6 @@ void Sibling::serve_events(int timeout_ms) {
   for (int i = 0; i < count; ++i) {
     if (events[i].data.fd == announcements_.get()) read_announcements();
     if (events[i].data.fd == signals_.get()) handle_signals();
-    if (store_ != nullptr && events[i].data.fd == store_->sync_descriptor()) store_->sync_noticed();
   }
   for (const int fd : std::exchange(resumed_, {})) {
     const auto request = by_request_fd_.find(fd);

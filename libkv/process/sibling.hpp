@@ -23,7 +23,6 @@
 #include "libkv/process/channel.hpp"
 #include "libkv/process/options.hpp"
 #include "libkv/process/patience.hpp"
-#include "libkv/process/reply_gate.hpp"
 #include "libkv/process/run_folder.hpp"
 #include "libkv/process/saver.hpp"
 #include "persistence/persistence.hpp"
@@ -133,6 +132,7 @@ class Sibling : public Services, public ReplySink {
   void forget(std::unique_ptr<Session> session);
   void append_closes();
   void flush_channels();
+  bool written_is_safe();
   void send(Channel& channel);
   void watch_for_room(Channel& channel);
   void note_request(const Session& session, std::span<const Scalar> args);
@@ -165,9 +165,9 @@ class Sibling : public Services, public ReplySink {
   std::vector<Session*> closing_;                    // to be hung up on at the round's end
   std::vector<Announcement> unopened_;               // children whose pipes found no descriptor
   std::vector<Channel*> dirty_;
+  std::vector<Channel*> sending_;     // empty between two rounds
   std::vector<Channel*> slots_back_;  // whose child has given back a slot they wait for
-  ReplyGate gate_;
-  std::vector<char> arena_;  // what was read this batch; arguments point into it
+  std::vector<char> arena_;           // what was read this batch; arguments point into it
   std::size_t arena_used_ = 0;
   std::vector<Scalar> args_;
 

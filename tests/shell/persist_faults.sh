@@ -108,7 +108,25 @@ if [ "$can_trace" = yes ]; then
   like "D9 everysec: and is not asked again" "$(redis set probe 1 2>&1)" 'MISCONF'
   kill_server
 
-  # --- D9 under always: the server ends; with another client there, syncs are in the background ---
+  # --- D9 under always: no answer before the sync, however long it takes ---
+  rm -rf "$DIR"
+  start_server --persist 3600 --fsync always
+  redis set before 1 >/dev/null
+  inject -P "$DIR/kv.aof" -e trace=fdatasync -e inject=fdatasync:delay_enter=3000000
+  redis set slow 1 >"$SCRATCH/slow" &
+  writer=$!
+  passes "D9 always: the write is in the log" wait_for 10 grep -q '"slow"' "$DIR/kv.aof"
+  redis get slow >"$SCRATCH/read" &
+  reader=$!
+  sleep 1
+  is "D9 always: it is not acknowledged while its sync is under way" "$(cat "$SCRATCH/slow")" ""
+  is "D9 always: nor shown to others" "$(cat "$SCRATCH/read")" ""
+  wait "$writer" "$reader"
+  is "D9 always: then it is, and a read sees it" "$(cat "$SCRATCH/slow" "$SCRATCH/read" | tr '\n' ' ')" "OK 1 "
+  heal
+  stop_server
+
+  # --- D9 under always: when a sync fails the server ends ---
   for others in no yes; do
     rm -rf "$DIR"
     start_server --persist 3600 --fsync always

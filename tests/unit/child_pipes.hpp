@@ -30,7 +30,6 @@ struct ChildPipes {
     return all;
   }
   bool send() {
-    channel->stage();
     channel->release();
     return channel->flush();
   }
