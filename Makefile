@@ -213,6 +213,7 @@ T ?=
 check: check-deps
 	@$(MAKE) test
 test: all $(UNIT) $(TABLES) $(PAGES)
+	@tests/bench/run --compile
 	@tests/run $(T)
 tidy:
 	@tests/run tidy

@@ -87,7 +87,7 @@ std::size_t Channel::end_reply(const Session& session, bool translate, std::stri
 /// one that waits no slot is taken: it would not be given back before that one has got its own.
 void Channel::end_large_reply(std::string_view rest) {
   const std::size_t start = header_at_ + sizeof(FrameHeader);
-  Stretches bytes(std::string_view(out_).substr(start), rest, rest.empty() ? rest : line_break);
+  Scattered bytes(std::string_view(out_).substr(start), rest, rest.empty() ? rest : line_break);
   FrameHeader header{0, last_connection_, FrameKind::reply, last_flags_, last_count_};
   std::string frames;
   const bool first = large_out_ + large_released_ == 0;
@@ -104,7 +104,7 @@ void Channel::end_large_reply(std::string_view rest) {
   frame_open_ = false;
 }
 
-std::size_t Stretches::take(char* to, std::size_t room) noexcept {
+std::size_t Scattered::take(char* to, std::size_t room) noexcept {
   std::size_t taken = 0;
   for (std::string_view& part : parts_) {
     const std::string_view piece = part.substr(0, room - taken);
@@ -116,7 +116,7 @@ std::size_t Stretches::take(char* to, std::size_t room) noexcept {
 }
 
 /// The beginning of what is left of a reply. False: it is too little, or no slot is free.
-bool Channel::put_in_slot(std::string& frames, const FrameHeader& reply, Stretches& bytes) {
+bool Channel::put_in_slot(std::string& frames, const FrameHeader& reply, Scattered& bytes) {
   if (bulk == nullptr || bytes.size() < bulk_worth_bytes) return false;
   const auto slot = bulk->take();
   if (!slot) return false;
@@ -219,7 +219,7 @@ bool Channel::next_stretch() {
 bool Channel::next_piece(const FrameHeader& large) {
   std::string_view rest = std::string_view(released_).substr(sent_ + sizeof large, large.size);
   rest.remove_prefix(large_done_);
-  if (Stretches bytes(rest); put_in_slot(piece_, large, bytes)) {
+  if (Scattered bytes(rest); put_in_slot(piece_, large, bytes)) {
     large_done_ = large.size - bytes.size();
     return true;
   }

@@ -20,9 +20,9 @@
 namespace kv {
 
 /// Bytes that lie in up to three places, one after the other.
-class Stretches {
+class Scattered {
  public:
-  Stretches(std::string_view a, std::string_view b = {}, std::string_view c = {})
+  Scattered(std::string_view a, std::string_view b = {}, std::string_view c = {})
       : parts_{a, b, c} {}
   std::size_t size() const noexcept {
     return parts_[0].size() + parts_[1].size() + parts_[2].size();
@@ -94,7 +94,7 @@ class Channel {
  private:
   std::uint8_t flags_for(const Session& session, bool translate) const noexcept;
   void end_large_reply(std::string_view rest);
-  bool put_in_slot(std::string& frames, const FrameHeader& reply, Stretches& bytes);
+  bool put_in_slot(std::string& frames, const FrameHeader& reply, Scattered& bytes);
   Io send(std::string_view bytes, std::size_t& sent);
   void drop_sent();
   FrameHeader header_at(std::size_t at) const noexcept;

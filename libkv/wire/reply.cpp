@@ -42,7 +42,10 @@ void Reply::scalar(const Scalar& s) {
 void Reply::last(const Scalar& s) {
   if (s.kind != Kind::string || s.bytes.size() < limits::large_reply_bytes) return scalar(s);
   number('$', static_cast<std::int64_t>(s.bytes.size()));
-  if (fits(s.bytes.size())) rest_ = s.bytes;
+  if (!fits(s.bytes.size())) return;
+  // Whoever sends it may have to put it here after all; if memory ends, that must show now.
+  out_->reserve(out_->size() + s.bytes.size() + 2);
+  rest_ = s.bytes;
 }
 
 }  // namespace kv

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "libkv/keyspace/keyspace.hpp"
+#include "libkv/keyspace/siphash.hpp"
 
 namespace {
 
@@ -116,7 +117,7 @@ void strings(std::size_t n) {
         [&](std::size_t i) { found += db.locate(others[i], now_ms).found() ? 1 : 0; });
   constexpr std::size_t batch = 16;
   timed("locate, random key, prefetched 16 ahead", n - batch, [&](std::size_t i) {
-    db.prefetch(hash_of(random[i + batch]));
+    db.prefetch(kv::hash_of(random[i + batch]));
     found += db.locate(random[i], now_ms).found() ? 1 : 0;
   });
   timed("SET over a random key", n, [&](std::size_t i) {

@@ -15,6 +15,7 @@ tools() {
     "$(grep -E '^Sampled|^Total|^Biggest (string|  list|  hash)' "$SCRATCH/big" | sort)" \
     "$(redis --bigkeys | sed -n '/summary/,$p' | grep -E '^Sampled|^Total|^Biggest (string|  list|  hash)' | sort)"
   like "$1: --latency: four figures" "$(kv --latency)" '^[0-9.]+ [0-9.]+ [0-9.]+ [0-9]+$'
+  : >"$SCRATCH/stat"  # what the last one wrote is not this one's
   timeout 30 "$KV_CLIENT" --pass "$PASS" --port "$PORT" --stat >"$SCRATCH/stat" &
   local pid=$!
   wait_for 25 grep -qE '^4 +[0-9.]+[BKMG] ' "$SCRATCH/stat"

@@ -1,4 +1,4 @@
-// A channel of the sibling without a child: what the tests of channels and of the gate share.
+// A channel of the sibling without a child: for the tests of channels.
 #pragma once
 
 #include <fcntl.h>
