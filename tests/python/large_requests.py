@@ -1,8 +1,8 @@
 """Requests of megabytes through one shared child: each arrives whole, however it is cut, and none waits for another's
 client.
 
-All run with one child, whose segment has four slots of a little more than a mebibyte: sizes around that are the ones
-that could go wrong.
+All run with one child, whose segment has four slots for requests and eight for replies, each of a little more than a
+mebibyte: sizes around that are the ones that could go wrong.
 """
 from lib_kv import Raw, Server, main, request, together
 
