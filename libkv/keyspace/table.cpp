@@ -367,7 +367,7 @@ std::uint64_t Table::scan(std::uint64_t cursor, std::size_t count,
     const std::uint64_t step = std::uint64_t{1} << (30 - s->depth);
     c.prefix &= ~(step - 1);
     Slot last = 0;
-    for (std::size_t i = home(*s, c.tag); i < s->total; ++i) {
+    for (std::size_t i = home(c.tag, s->range); i < s->total; ++i) {
       Slot* slot = s->slots() + i;
       const Slot tag = *slot >> tag_shift_;
       if (*slot == 0 || tag < c.tag) continue;

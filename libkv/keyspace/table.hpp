@@ -117,6 +117,14 @@ class Table {
     std::size_t bytes() const noexcept { return sizeof(Segment) + (total + 1u) * sizeof(Slot); }
   };
 
+  /// Where entries with this tag belong among so many homes.
+  static std::size_t home(std::uint64_t tag, std::uint64_t range) noexcept {
+    return static_cast<std::size_t>((tag * range) >> 16);
+  }
+  static std::size_t home_of_slot(const Segment& s, Slot slot) noexcept {
+    return home(slot >> tag_shift_, s.range);
+  }
+
   /// A segment with its range, for the directory: a look-up then goes straight to the slot. With a
   /// hundred thousand keys the head of a segment was a miss of the cache of its own.
   class SegmentRef {
@@ -130,19 +138,13 @@ class Table {
       return reinterpret_cast<Segment*>(static_cast<std::uintptr_t>(bits_ & pointer_mask_));
     }
     const Slot* home(std::uint64_t hash) const noexcept {
-      return segment()->slots() + (((hash & 0xffff) * (bits_ >> tag_shift_)) >> 16);
+      return segment()->slots() + Table::home(hash & 0xffff, bits_ >> tag_shift_);
     }
 
    private:
     std::uint64_t bits_ = 0;
   };
 
-  static std::size_t home(const Segment& s, std::uint64_t hash) noexcept {
-    return static_cast<std::size_t>(((hash & 0xffff) * s.range) >> 16);
-  }
-  static std::size_t home_of_slot(const Segment& s, Slot slot) noexcept {
-    return static_cast<std::size_t>(((slot >> tag_shift_) * s.range) >> 16);
-  }
   std::size_t index_of(std::uint64_t hash) const noexcept {
     return depth_ == 0 ? 0 : static_cast<std::size_t>(hash >> (64 - depth_));
   }

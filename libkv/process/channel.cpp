@@ -108,6 +108,7 @@ std::size_t Scattered::take(char* to, std::size_t room) noexcept {
   std::size_t taken = 0;
   for (std::string_view& part : parts_) {
     const std::string_view piece = part.substr(0, room - taken);
+    if (piece.empty()) continue;  // perhaps of no memory at all
     std::memcpy(to + taken, piece.data(), piece.size());
     part.remove_prefix(piece.size());
     taken += piece.size();

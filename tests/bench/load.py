@@ -3,7 +3,7 @@ import csv
 import os
 import subprocess
 
-BENCH = os.environ.get('KV_BENCH_BUILD', '.build/bench')
+BENCH = os.environ.get('KV_BENCH_BUILD', '.build/release/bench')
 LOAD = os.path.join(BENCH, 'load')
 SECONDS_MAX = 900
 
