@@ -110,7 +110,7 @@ void AofWriter::add(std::int64_t time_ns, unsigned database, Dialect dialect,
   ++batch_lines_;
 }
 
-void AofWriter::forget_batch() {
+void AofWriter::forget_batch() noexcept {
   if (batch_.capacity() > batch_kept_bytes) batch_ = {};
   batch_.clear();
   batch_lines_ = 0;
@@ -129,6 +129,7 @@ Status AofWriter::undo(const Status& why) {
     return fail(Status::from_errno(
         error, "the log is closed after " + why.message() + "; it could not be cut back"));
   }
+  cut_back_ = true;
   forget_batch();
   last_write_ = why;
   return last_write_;
@@ -152,6 +153,7 @@ Status AofWriter::write() {
       return fail({Code::io, "the log is closed: " + synced.message()});
     }
     synced_ns_ = batch_position_.time_ns;
+    cut_back_ = false;
     waiting_since_ = 0;
   } else if (policy_ != Fsync::always && waiting_since_ == 0) {
     waiting_since_ = clock_();
@@ -193,12 +195,8 @@ Status AofWriter::take_back(std::size_t lines) {
   if (const int error = file_->truncate(size_); error != 0) {
     return fail(Status::from_errno(error, "the log is closed: a line could not be taken back"));
   }
-  if (policy_ != Fsync::always || deferred_) return {};
-  synced_ns_ = position_.time_ns;
-  if (const Status synced = file_->sync(); !synced) {
-    return fail({Code::io, "the log is closed: " + synced.message()});
-  }
-  return {};
+  cut_back_ = true;
+  return policy_ == Fsync::always && !deferred_ ? sync_now() : Status{};
 }
 
 void AofWriter::switch_to(std::unique_ptr<File> file, std::uint64_t size, const LogPosition& end) {
@@ -213,11 +211,12 @@ Status AofWriter::sync_now() {
   sync_.wait();
   if (failed()) return status();
   waiting_since_ = 0;
-  if (synced_ns() >= position_.time_ns) return {};
+  if (all_synced()) return {};
   if (const Status synced = file_->sync(); !synced) {
     return fail({Code::io, "the log is closed: " + synced.message()});
   }
   synced_ns_ = position_.time_ns;
+  cut_back_ = false;
   return {};
 }
 
@@ -244,10 +243,11 @@ Status AofWriter::close() {
 }
 
 void AofWriter::tick(std::int64_t monotonic_ns) {
-  if (policy_ != Fsync::everysec || failed() || synced_ns() >= position_.time_ns) return;
+  if (policy_ != Fsync::everysec || failed() || all_synced()) return;
   if (monotonic_ns - last_request_ < sync_interval_ns) return;
   if (!sync_.request(file_, position_.time_ns)) return;
   last_request_ = monotonic_ns;
+  cut_back_ = false;
   asked_since_ = waiting_since_;
   waiting_since_ = 0;
 }

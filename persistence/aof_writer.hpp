@@ -1,4 +1,5 @@
-// The log's writer: a batch of lines becomes one write, and under Fsync::always one sync.
+// The log's writer: a batch of lines becomes one write, and under Fsync::always one sync, or one
+// for all batches of a round (defer_syncs).
 //
 // It must never lose what it said was written, and never leave in the file what it said was not: a
 // short or failed write is undone by cutting the file back. If even that fails, or a sync fails,
@@ -24,7 +25,8 @@
 
 namespace kv {
 
-/// Syncs one file at a time in a thread of its own, so that the loop never waits for the disk.
+/// Syncs one file at a time in a thread of its own, so that the loop waits for the disk only
+/// where everysec would promise too much otherwise.
 /// request() and the getters are called from the loop's thread.
 class BackgroundSync {
  public:
@@ -66,6 +68,7 @@ class AofWriter final : public WriteLog {
            std::span<const Scalar> args) override;
   Status write() override;
   Status take_back(std::size_t lines) override;
+  void forget() noexcept override { forget_batch(); }
   bool pending() const override { return !batch_.empty(); }
 
   /// Goes on in another file, which continues this one and has only its header, up to end. Nothing
@@ -98,9 +101,10 @@ class AofWriter final : public WriteLog {
 
  private:
   Status fail(Status why);
+  bool all_synced() const { return !cut_back_ && synced_ns() >= position_.time_ns; }
   Status undo(const Status& why);
   Status wait_for_disk();
-  void forget_batch();
+  void forget_batch() noexcept;
 
   std::shared_ptr<File> file_;
   std::uint64_t size_;    // bytes of the file that count
@@ -119,6 +123,7 @@ class AofWriter final : public WriteLog {
   std::vector<Mark> marks_;        // a line each, of this batch or, once written, of the last one
   std::size_t written_bytes_ = 0;  // of the batch written last
   std::int64_t synced_ns_;         // by this thread
+  bool cut_back_ = false;          // since the last sync: what is gone may still be on the disk
   std::int64_t last_request_ = 0;  // monotonic time of the last background sync asked for
   MonotonicClock clock_;
   // When the oldest line that may not be on the disk was written: of those the running background

@@ -361,12 +361,15 @@ std::uint64_t keys_of(const BlockHead& end) noexcept {
   return end.raw_bytes + (std::uint64_t{end.file_bytes} << 32);
 }
 
-/// What the end says, before anything is checked: hence no more than the file could well hold.
+/// What the end says, before anything is checked: hence never more than costs about as much memory
+/// as the file has bytes. A file packed tighter than that is loaded with a few splits.
 std::uint64_t keys_at_the_end(std::string_view bytes) {
   BlockHead head{};
   if (bytes.size() < sizeof head) return 0;
   std::memcpy(&head, bytes.data() + bytes.size() - sizeof head, sizeof head);
-  return head.method == Method::end ? std::min<std::uint64_t>(keys_of(head), bytes.size()) : 0;
+  constexpr std::size_t table_bytes_a_key = 10;  // keyspace/table.hpp
+  if (head.method != Method::end) return 0;
+  return std::min<std::uint64_t>(keys_of(head), bytes.size() / table_bytes_a_key);
 }
 
 }  // namespace

@@ -3,6 +3,10 @@
 
 #include <unistd.h>
 
+#include <new>
+
+#include "libkv/base/memory.hpp"
+
 namespace kv {
 
 Result<SnapshotHeader> read_snapshot_header(std::string_view bytes, SnapshotFormat format,
@@ -19,6 +23,23 @@ Status load_snapshot(std::string_view bytes, SnapshotFormat format, std::string_
 
 std::string SaveJob::file_name() const { return std::string(snapshot_name(format)); }
 
+namespace {
+
+/// Where memory ends, it is the save that ends.
+Status write_snapshot(File& file, const SaveJob& job, std::span<Keyspace* const> databases,
+                      const ProgressFunction& progress) {
+  const memory::MayUseReserve may(false);
+  try {
+    return job.format == SnapshotFormat::text
+               ? write_text_snapshot(file, job, databases, progress)
+               : write_binary_snapshot(file, job, databases, progress);
+  } catch (const std::bad_alloc&) {
+    return {Code::limit, "there is not enough memory to save"};
+  }
+}
+
+}  // namespace
+
 Status SaveJob::run(Env& env, std::span<Keyspace* const> databases,
                     const ProgressFunction& progress) const {
   if (::getpid() != owner_pid) env.leave_locks_to_parent();
@@ -26,9 +47,7 @@ Status SaveJob::run(Env& env, std::span<Keyspace* const> databases,
   const std::string temporary = path + ".tmp";
   Result<std::unique_ptr<File>> file = env.create_temporary(temporary);
   if (!file) return file.status();
-  Status status = format == SnapshotFormat::text
-                      ? write_text_snapshot(**file, *this, databases, progress)
-                      : write_binary_snapshot(**file, *this, databases, progress);
+  Status status = write_snapshot(**file, *this, databases, progress);
   // The content first, so that the old snapshot keeps its name until the new one is on the disk.
   if (status) status = (*file)->sync();
   if (status) {

@@ -19,7 +19,7 @@ class WriteLog {
   virtual std::int64_t next_time(std::int64_t wall_ns) = 0;
   /// Adds one line to the batch. time_ns comes from next_time. args[0] is the command word. The
   /// line of a PLIO client says so, because some commands do another thing for it (a fifth item,
-  /// plio).
+  /// plio). Throws std::bad_alloc, having added nothing.
   virtual void add(std::int64_t time_ns, unsigned database, Dialect dialect,
                    std::span<const Scalar> args) = 0;
   /// Writes the batch (and syncs it, where the policy says so). On failure nothing of it is in the
@@ -28,6 +28,8 @@ class WriteLog {
   /// Takes the last so many lines of the batch written last out of the file: they could not be
   /// applied. On failure they may be there, and nothing is written any more.
   virtual Status take_back(std::size_t lines) = 0;
+  /// The batch that waits shall not be written.
+  virtual void forget() noexcept = 0;
   /// Is a batch waiting to be written?
   virtual bool pending() const = 0;
 };

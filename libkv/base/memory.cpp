@@ -75,7 +75,7 @@ bool give_up_reserve() noexcept {
   return true;
 }
 
-MayUseReserve::MayUseReserve() noexcept { usable = true; }
-MayUseReserve::~MayUseReserve() { usable = false; }
+MayUseReserve::MayUseReserve(bool may) noexcept : before_(std::exchange(usable, may)) {}
+MayUseReserve::~MayUseReserve() { usable = before_; }
 
 }  // namespace kv::memory

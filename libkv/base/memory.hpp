@@ -1,9 +1,11 @@
 // What is kept aside for the moment when there is no more memory.
 //
-// A write that is in the log must be done whole. While one is done, the reserve is given up as soon
-// as memory ends, so that it can finish; then writes are refused until the reserve can be taken
-// back. It is address space only: it costs no memory until it is needed. One thread only. Where the
-// kernel promises more than there is, memory does not end with an error and this cannot help.
+// A write that is in the log must be done whole, and whoever asked must get an answer. While that
+// is done, the reserve is given up as soon as memory ends, so that it can finish; then writes are
+// refused until the reserve can be taken back. What a client may ask for in any size (a read, a
+// save, the pieces of a request) must do without it. It is address space only: it costs no memory
+// until it is needed. One thread only. Where the kernel promises more than there is, memory does
+// not end with an error and this cannot help.
 #pragma once
 
 #include <cstddef>
@@ -15,13 +17,17 @@ bool hold_reserve() noexcept;
 /// Is there room for so many bytes more, besides the reserve?
 bool room_for(std::size_t bytes) noexcept;
 
-/// While one lives, memory that ends gives up the reserve.
+/// While one lives, memory that ends gives up the reserve, or, with false, does not. The innermost
+/// decides.
 class MayUseReserve {
  public:
-  MayUseReserve() noexcept;
+  explicit MayUseReserve(bool may = true) noexcept;
   ~MayUseReserve();
   MayUseReserve(const MayUseReserve&) = delete;
   MayUseReserve& operator=(const MayUseReserve&) = delete;
+
+ private:
+  bool before_;
 };
 
 /// For who asks for memory other than by new, when it got none: true if it shall ask again.

@@ -20,6 +20,7 @@ struct Session {
   std::string local_address;  // the end it came in at: "127.0.0.1:6378"; may be empty
   bool local = true;          // loopback, Unix socket or command pipe, as the parent saw it
 
+  bool opened = false;  // its child has said what it speaks
   bool authenticated = false;
   bool was_authenticated = false;  // and its child has been told so: RESET takes no limit back
   Dialect dialect = Dialect::resp;

@@ -84,7 +84,16 @@ std::int64_t Engine::batch_ns() {
 }
 
 void Engine::refuse(Session& session, const Command* command, std::string_view text) {
+  const memory::MayUseReserve whole;
   ++services_.counters().error_replies;
+  try {
+    say_no(session, command, text);
+  } catch (const std::bad_alloc&) {
+    sink_.lose_reply(session);
+  }
+}
+
+void Engine::say_no(Session& session, const Command* command, std::string_view text) {
   Reply reply(sink_.begin_reply(session), session.dialect);
   if (session.dialect == Dialect::resp) {
     reply.error(text);
@@ -275,6 +284,7 @@ Engine::Request Engine::request_of(const Item& item,
 void Engine::finish() {
   batch_ns_ = 0;
   if (items_.empty()) return;
+  const memory::MayUseReserve whole;
   Status written;
   if (log_ != nullptr && log_->pending()) written = log_->write();
   // Taken away first: a command may itself ask for the batch to be finished.
@@ -318,10 +328,15 @@ Status Engine::take_back_from(std::span<const Item> items, std::span<const Scala
   for (const Item& item : items) lines += item.has_line ? 1 : 0;
   if (Status taken = log_->take_back(lines); !taken.ok()) return taken;
   const memory::MayUseReserve whole;
-  for (const Item& item : items.subspan(1)) {
-    if (!item.has_line) continue;
-    log_->add(item.time_ns, item.session->database, item.session->dialect,
-              arguments.subspan(item.first, item.count));
+  try {
+    for (const Item& item : items.subspan(1)) {
+      if (!item.has_line) continue;
+      log_->add(item.time_ns, item.session->database, item.session->dialect,
+                arguments.subspan(item.first, item.count));
+    }
+  } catch (const std::bad_alloc&) {
+    log_->forget();
+    return {Code::limit, "there is not enough memory for the log's lines"};
   }
   return log_->pending() ? log_->write() : Status{};
 }
@@ -329,12 +344,8 @@ Status Engine::take_back_from(std::span<const Item> items, std::span<const Scala
 /// False if memory ended; then the reply says so.
 bool Engine::apply(Call& call) {
   try {
-    if ((call.command.flags & kWrite) == 0) {
-      call.command.run(call);
-    } else {
-      const memory::MayUseReserve whole;
-      call.command.run(call);
-    }
+    const memory::MayUseReserve whole((call.command.flags & kWrite) != 0);
+    call.command.run(call);
     return true;
   } catch (const std::bad_alloc&) {
     call.reply.start_over();
@@ -345,6 +356,17 @@ bool Engine::apply(Call& call) {
 
 /// False if it is a write that could not be applied.
 bool Engine::run(const Request& request, std::int64_t time_ns) {
+  const memory::MayUseReserve whole;  // apply() may say otherwise
+  bool applied = false;
+  try {
+    apply_and_answer(request, time_ns, applied);
+  } catch (const std::bad_alloc&) {
+    sink_.lose_reply(request.session);  // it is its reply that found no memory, nobody else's
+  }
+  return applied;
+}
+
+void Engine::apply_and_answer(const Request& request, std::int64_t time_ns, bool& applied) {
   Session& session = request.session;
   std::string& out = sink_.begin_reply(session);
   const std::size_t start = out.size();
@@ -354,7 +376,7 @@ bool Engine::run(const Request& request, std::int64_t time_ns) {
   const bool timed = (++timing_ & 15) == 0;
   const std::int64_t coarse = coarse_us();
   const std::int64_t before = timed ? wall_ns() : 0;
-  const bool done = apply(call);
+  applied = apply(call);
   CommandCalls& calls = calls_of(request.command);
   ++calls.shown->first;
   if (timed) {
@@ -368,7 +390,6 @@ bool Engine::run(const Request& request, std::int64_t time_ns) {
     slow.note(session, request.command, request.args, time_ns / 1'000'000, took);
   }
   answer(session, call, out, start);
-  return done;
 }
 
 Engine::CommandCalls& Engine::calls_of(const Command& command) {

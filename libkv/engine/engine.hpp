@@ -43,8 +43,6 @@ class Engine {
   void refuse_for_memory(Session& session);
   /// Logs, applies and answers everything submitted. Afterwards the bytes are no longer needed.
   void finish();
-  /// True if requests wait for finish().
-  bool pending() const noexcept { return !items_.empty(); }
 
   /// Runs a line of the log as of its time; no reply, no logging. A line that fails now failed
   /// then.
@@ -88,6 +86,7 @@ class Engine {
   CommandCalls& calls_of(const Command& command);
   std::int64_t batch_ns();
   void refuse(Session& session, const Command* command, std::string_view text);
+  void say_no(Session& session, const Command* command, std::string_view text);
   bool conflicts(const Request& request) const;
   void touch(const Request& request);
   Outcome foresee(const Request& request);
@@ -103,6 +102,7 @@ class Engine {
   Status take_back_from(std::span<const Item> items, std::span<const Scalar> arguments);
   bool apply(Call& call);
   bool run(const Request& request, std::int64_t time_ns);
+  void apply_and_answer(const Request& request, std::int64_t time_ns, bool& applied);
   void answer(Session& session, Call& call, std::string& out, std::size_t start);
 
   Services& services_;

@@ -48,6 +48,7 @@ class Offline final : public Services, public ReplySink {
 
   std::string& begin_reply(Session&) override { return nowhere_.clear(), nowhere_; }
   void end_reply(Session&, bool, std::string_view) override {}
+  void lose_reply(Session&) override {}
 
  private:
   static Status refusal() { return {Code::unsupported, "no server is running here"}; }

@@ -16,6 +16,9 @@ class ReplySink {
   /// translate: RESP2 and RESP3 clients get different bytes of it. rest: bytes and a line break
   /// that follow what is in the buffer (Reply::rest), valid until this returns.
   virtual void end_reply(Session& session, bool translate, std::string_view rest) = 0;
+  /// One of the two has thrown std::bad_alloc. Nothing is said, and nobody may take the next answer
+  /// for this one: the session has to end.
+  virtual void lose_reply(Session& session) = 0;
 };
 
 }  // namespace kv

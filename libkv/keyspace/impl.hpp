@@ -36,6 +36,7 @@ struct Keyspace::Impl {
   static constexpr std::size_t prefetch_distance = 4;
   std::uint64_t prefetched[prefetch_distance] = {};
   std::size_t prefetches = 0;
+  bool expecting = false;                      // expect() was called, settle() was not
   std::uint64_t random = 0x9E3779B97F4A7C15u;  // state of the coin that frequency counters toss
 
   ~Impl() { clear(); }

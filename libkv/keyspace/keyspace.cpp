@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 #include <new>
+#include <utility>
 
 #include "libkv/keyspace/impl.hpp"
 
@@ -281,9 +282,21 @@ void Keyspace::erase(Place& place) {
 }
 
 void Keyspace::clear() { impl_->clear(); }
-void Keyspace::expect(std::size_t keys) noexcept { impl_->table.reserve(keys); }
-void Keyspace::settle() noexcept { impl_->table.trim(); }
-void Keyspace::swap(Keyspace& other) noexcept { impl_.swap(other.impl_); }
+void Keyspace::expect(std::size_t keys) noexcept {
+  impl_->expecting = true;
+  impl_->table.reserve(keys);
+}
+
+void Keyspace::settle() noexcept {
+  if (std::exchange(impl_->expecting, false)) impl_->table.trim();
+}
+
+void Keyspace::swap(Keyspace& other) noexcept {
+  // Whoever expected keys here would not find the room again.
+  settle();
+  other.settle();
+  impl_.swap(other.impl_);
+}
 
 void Keyspace::move(Place& from, Keyspace& target, Place& to) {
   Impl& here = *impl_;

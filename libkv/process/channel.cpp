@@ -1,6 +1,7 @@
 // See channel.hpp.
 #include "libkv/process/channel.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -13,6 +14,10 @@ namespace {
 constexpr std::size_t joined_bytes_max = limits::frame_bytes_max / 2;
 constexpr std::uint16_t joined_replies_max = 60'000;
 constexpr std::string_view line_break = "\r\n";
+constexpr std::size_t header_bytes = sizeof(FrameHeader);
+// Memory of a stretch that is sent is used again up to this size; a burst must not hold it for
+// ever.
+constexpr std::size_t kept_bytes_max = 4 * limits::frame_bytes_max;
 
 }  // namespace
 
@@ -46,11 +51,13 @@ std::uint8_t Channel::flags_for(const Session& session, bool translate) const no
 }
 
 std::string& Channel::begin_reply(const Session& session) {
+  begun_at_ = out_.size();
   joined_ = frame_open_ && last_connection_ == session.number && last_count_ < joined_replies_max &&
             out_.size() - header_at_ < joined_bytes_max;
   if (!joined_) {
-    header_at_ = out_.size();
-    out_.append(sizeof(FrameHeader), '\0');
+    frame_open_ = false;
+    out_.append(header_bytes, '\0');
+    header_at_ = begun_at_;
     last_count_ = 0;
   }
   reply_start_ = out_.size();
@@ -63,15 +70,10 @@ std::size_t Channel::end_reply(const Session& session, bool translate, std::stri
   const std::size_t bytes =
       out_.size() - reply_start_ + (rest.empty() ? 0 : rest.size() + line_break.size());
   const std::uint8_t flags = flags_for(session, translate);
-  if (joined_ && (flags != last_flags_ || !rest.empty())) {
-    // It cannot travel with the ones before: a frame of its own.
-    out_.insert(reply_start_, sizeof(FrameHeader), '\0');
-    header_at_ = reply_start_;
-    last_count_ = 0;
-  }
+  if (joined_ && (flags != last_flags_ || !rest.empty())) part_from_frame();
   last_flags_ = flags;
   ++last_count_;
-  const std::size_t payload = out_.size() - header_at_ - sizeof(FrameHeader);
+  const std::size_t payload = out_.size() - header_at_ - header_bytes;
   if (payload > limits::frame_bytes_max || !rest.empty()) {
     end_large_reply(rest);
   } else {
@@ -83,24 +85,67 @@ std::size_t Channel::end_reply(const Session& session, bool translate, std::stri
   return bytes;
 }
 
+/// The reply begun last cannot travel with the ones before: it gets a frame of its own.
+void Channel::part_from_frame() {
+  if (out_.size() - reply_start_ <= limits::frame_bytes_max) {
+    out_.insert(reply_start_, header_bytes, '\0');
+    header_at_ = reply_start_;
+  } else {
+    // A string that is full would double: the header gets the place of what is cut off.
+    cut(reply_start_, header_bytes);
+    header_at_ = begun_at_ = 0;
+  }
+  last_count_ = 0;
+}
+
+/// What lies before this byte of out_, which is not behind the reply begun last, joins the queue;
+/// so many bytes of it stay, as room. All of that, or an exception and nothing.
+void Channel::cut(std::size_t at, std::size_t room) {
+  std::string before(out_, 0, at);
+  queue_.emplace_back();
+  queued_bytes_ += before.size();
+  queue_.back().bytes.swap(before);
+  const std::size_t gone = at - room;
+  out_.erase(0, gone);
+  for (std::size_t* place : {&header_at_, &reply_start_, &begun_at_}) {
+    *place -= std::min(*place, gone);
+  }
+}
+
 /// Into the slots that are free, as long as it is warm; what finds none waits as it lies. Behind
 /// one that waits no slot is taken: it would not be given back before that one has got its own.
 void Channel::end_large_reply(std::string_view rest) {
-  const std::size_t start = header_at_ + sizeof(FrameHeader);
-  Scattered bytes(std::string_view(out_).substr(start), rest, rest.empty() ? rest : line_break);
-  FrameHeader header{0, last_connection_, FrameKind::reply, last_flags_, last_count_};
   std::string frames;
-  const bool first = large_out_ + large_released_ == 0;
-  while (first && put_in_slot(frames, header, bytes)) {
+  frames.reserve(bulk_reply_slots * (header_bytes + bulk_reference_bytes));
+  if (header_at_ > 0) cut(header_at_);
+  queue_.resize(queue_.size() + 2);
+  // From here on nothing can fail: no string grows beyond the room it has (Reply::last).
+  frame_open_ = false;
+  Scattered bytes(std::string_view(out_).substr(header_bytes), rest,
+                  rest.empty() ? rest : line_break);
+  FrameHeader header{0, last_connection_, FrameKind::reply, last_flags_, last_count_};
+  while (large_queued_ == 0 && put_in_slot(frames, header, bytes)) {
   }
+  const bool large = bytes.size() > limits::frame_bytes_max;
+  if (large) header.kind = FrameKind::large;
   header.size = static_cast<std::uint32_t>(bytes.size());
-  if (bytes.size() > limits::frame_bytes_max) {
-    header.kind = FrameKind::large;
-    ++large_out_;
-  }
-  append_header(frames, header);
-  out_.replace(header_at_, out_.size() - bytes.part(0).size() - header_at_, frames);
+  std::memcpy(out_.data(), &header, header_bytes);
+  out_.erase(header_bytes, out_.size() - header_bytes - bytes.part(0).size());
   out_.append(bytes.part(1)).append(bytes.part(2));
+  if (!large) {
+    queue_.resize(queue_.size() - 2);
+    out_.insert(0, frames);
+    return;
+  }
+  queued_bytes_ += frames.size() + out_.size();
+  ++large_queued_;
+  queue_[queue_.size() - 2].bytes.swap(frames);
+  queue_.back().large = true;
+  queue_.back().bytes.swap(out_);
+}
+
+void Channel::forget_reply() noexcept {
+  out_.resize(std::min(begun_at_, out_.size()));
   frame_open_ = false;
 }
 
@@ -143,40 +188,42 @@ void Channel::append_plain(FrameKind kind, std::string_view payload) {
 void Channel::release() {
   dirty = false;
   frame_open_ = false;  // what is released cannot grow any more
-  if (released_.empty()) {
-    out_.swap(released_);
-  } else {
-    released_.append(out_);
-    out_.clear();
+  if (!out_.empty()) {
+    queued_bytes_ += out_.size();
+    const bool few = !queue_.empty() && !queue_.back().large &&
+                     queue_.back().bytes.size() + out_.size() <= limits::frame_bytes_max;
+    if (few) {
+      queue_.back().bytes.append(out_);  // a child that lags does not collect a thousand of them
+      out_.clear();
+    } else {
+      queue_.emplace_back();
+      queue_.back().bytes.swap(out_);
+    }
   }
-  large_released_ += std::exchange(large_out_, 0);
+  released_ = queue_.size();
 }
-
-// What is released is sent as it lies, stretch by stretch; a large reply between two of them goes
-// in pieces, made one at a time.
 
 bool Channel::flush() {
   wants_write = waits_for_slot = false;
   for (;;) {
     Io io = send(piece_, piece_sent_);
-    if (io == Io::done) io = send(std::string_view(released_).substr(0, stretch_end_), sent_);
+    if (io == Io::done) {
+      piece_.clear();
+      piece_sent_ = 0;
+      if (released_ == 0) return true;
+      const Stretch& first = queue_.front();
+      if (first.large) {
+        waits_for_slot = !next_piece(first);
+        if (waits_for_slot) return true;
+        continue;
+      }
+      io = send(first.bytes, sent_);
+    }
     if (io == Io::closed) return false;
-    if (io == Io::again) {
-      wants_write = true;
-      break;
-    }
-    piece_.clear();
-    piece_sent_ = 0;
-    if (sent_ == released_.size()) break;
-    if (large_released_ == 0) {
-      stretch_end_ = released_.size();
-    } else if (!next_stretch()) {
-      waits_for_slot = true;
-      break;
-    }
+    wants_write = io == Io::again;
+    if (wants_write) return true;
+    drop_first();
   }
-  drop_sent();
-  return true;
 }
 
 /// Io::done: all of it is sent.
@@ -190,55 +237,45 @@ Io Channel::send(std::string_view bytes, std::size_t& sent) {
   return Io::done;
 }
 
-void Channel::drop_sent() {
-  // What is sent goes, now and then: one that always lags a little would grow for ever.
-  if (sent_ < released_.size() && sent_ <= released_.size() / 2) return;
-  released_.erase(0, sent_);
-  stretch_end_ -= std::exchange(sent_, 0);
-  // A burst of large replies must not be held in memory for ever.
-  if (released_.empty() && released_.capacity() > 4 * limits::frame_bytes_max)
-    released_.shrink_to_fit();
-}
-
-FrameHeader Channel::header_at(std::size_t at) const noexcept {
-  FrameHeader header;
-  std::memcpy(&header, released_.data() + at, sizeof header);
-  return header;
-}
-
-/// Frames up to the next large reply, or a piece of that. False: it has to wait for a slot.
-bool Channel::next_stretch() {
-  FrameHeader header = header_at(sent_);
-  if (header.kind == FrameKind::large) return next_piece(header);
-  while (stretch_end_ < released_.size() && header.kind != FrameKind::large) {
-    stretch_end_ += sizeof header + header.size;
-    if (stretch_end_ < released_.size()) header = header_at(stretch_end_);
+/// The first stretch is sent. Its memory, which is warm, serves the next replies.
+void Channel::drop_first() {
+  Stretch& first = queue_.front();
+  queued_bytes_ -= first.bytes.size();
+  large_queued_ -= first.large ? 1 : 0;
+  sent_ = 0;
+  const std::size_t room = first.bytes.capacity();
+  if (out_.empty() && out_.capacity() < room && room <= kept_bytes_max) {
+    first.bytes.clear();
+    out_.swap(first.bytes);
   }
-  return true;
+  queue_.pop_front();
+  --released_;
 }
 
-bool Channel::next_piece(const FrameHeader& large) {
-  std::string_view rest = std::string_view(released_).substr(sent_ + sizeof large, large.size);
-  rest.remove_prefix(large_done_);
-  if (Scattered bytes(rest); put_in_slot(piece_, large, bytes)) {
-    large_done_ = large.size - bytes.size();
+/// Of the large reply that is the first stretch. False: it has to wait for a slot.
+bool Channel::next_piece(const Stretch& large) {
+  FrameHeader header;
+  std::memcpy(&header, large.bytes.data(), header_bytes);
+  sent_ = std::max(sent_, header_bytes);
+  const std::string_view rest = std::string_view(large.bytes).substr(sent_);
+  if (Scattered bytes(rest); put_in_slot(piece_, header, bytes)) {
+    sent_ = large.bytes.size() - bytes.size();
     return true;
   }
   const bool worth_waiting = bulk != nullptr && rest.size() >= bulk_worth_bytes;
   if (worth_waiting && !paused && unsent() <= unsent_pause_bytes) return false;
   const std::string_view piece = rest.substr(0, limits::frame_bytes_max);
-  const auto bytes = static_cast<std::uint32_t>(piece.size());
-  const auto more = static_cast<std::uint8_t>((large.flags & ~kClose) | kMore);
-  if (piece.size() < rest.size()) {
-    append_header(piece_, {bytes, large.connection, FrameKind::reply, more, 0});
-    large_done_ += piece.size();
-  } else {
-    append_header(piece_, {bytes, large.connection, FrameKind::reply, large.flags, large.count});
-    sent_ = stretch_end_ = sent_ + sizeof large + large.size;
-    large_done_ = 0;
-    --large_released_;
+  header.kind = FrameKind::reply;
+  header.size = static_cast<std::uint32_t>(piece.size());
+  const bool last = piece.size() == rest.size();
+  if (!last) {
+    header.flags = static_cast<std::uint8_t>((header.flags & ~kClose) | kMore);
+    header.count = 0;
   }
+  append_header(piece_, header);
   piece_.append(piece);
+  sent_ += piece.size();
+  if (last) drop_first();
   return true;
 }
 

@@ -59,6 +59,7 @@ class Channel {
   void drop_assembly(std::uint32_t number) { assemblies_.erase(number); }
 
   // --- replies: one at a time, joined into frames by connection ---
+  // Each may throw std::bad_alloc; then forget_reply() puts things right.
   std::string& begin_reply(const Session& session);
   /// What has been written of it so far.
   std::string_view reply_so_far() const noexcept {
@@ -66,6 +67,8 @@ class Channel {
   }
   /// Returns the bytes of this reply. rest: as ReplySink has it.
   std::size_t end_reply(const Session& session, bool translate, std::string_view rest = {});
+  /// The reply begun last is not said.
+  void forget_reply() noexcept;
   /// Tells the child to hang up on a connection once all before it is sent.
   void append_close(const Session& session);
   void append_plain(FrameKind kind, std::string_view payload);
@@ -76,7 +79,7 @@ class Channel {
   /// Sends what is released, as far as the pipe and the segment take it. False: the child is gone.
   bool flush();
   std::size_t unsent() const noexcept {
-    return out_.size() + released_.size() - sent_ - large_done_ + piece_.size() - piece_sent_;
+    return out_.size() + queued_bytes_ - sent_ + piece_.size() - piece_sent_;
   }
   /// With this much unsent nothing is read from the child until it has read, not even that a slot
   /// is free again: so nothing waits for slots either.
@@ -92,29 +95,39 @@ class Channel {
   bool paused = false;          // not read from until it has read
 
  private:
+  /// Bytes that are sent one after the other: frames as they lie, or one large reply behind its
+  /// header (FrameKind::large), which goes in pieces. Never both: large replies are not copied when
+  /// others join them, and need no more memory than they have.
+  struct Stretch {
+    std::string bytes;
+    bool large = false;
+  };
+
   std::uint8_t flags_for(const Session& session, bool translate) const noexcept;
+  void part_from_frame();
+  void cut(std::size_t at, std::size_t room = 0);
   void end_large_reply(std::string_view rest);
   bool put_in_slot(std::string& frames, const FrameHeader& reply, Scattered& bytes);
   Io send(std::string_view bytes, std::size_t& sent);
-  void drop_sent();
-  FrameHeader header_at(std::size_t at) const noexcept;
-  bool next_stretch();
-  bool next_piece(const FrameHeader& large);
+  bool next_piece(const Stretch& large);
+  void drop_first();
 
   Fd requests_, replies_;
   std::int32_t pid_;
   std::unordered_map<std::uint32_t, std::unique_ptr<Session>> sessions_;
   std::unordered_map<std::uint32_t, std::string> assemblies_;
 
-  std::string out_, released_;
-  std::size_t large_out_ = 0, large_released_ = 0;  // large replies in them
-  std::size_t sent_ = 0;                            // of released_
-  std::size_t stretch_end_ = 0;  // of released_: frames that may be sent as they lie
-  std::size_t large_done_ = 0;   // of the large reply at sent_, in pieces before it
-  std::string piece_;            // of that reply, under way
+  std::string out_;            // frames that are being made
+  std::deque<Stretch> queue_;  // before them, oldest first
+  std::size_t released_ = 0;   // so many of the queue may be sent
+  std::size_t queued_bytes_ = 0;
+  std::size_t large_queued_ = 0;  // large replies in it
+  std::size_t sent_ = 0;          // of the first stretch; of a large reply, made to pieces
+  std::string piece_;             // of a large reply, before the first stretch
   std::size_t piece_sent_ = 0;
   std::size_t header_at_ = 0;    // of the last frame in out_
-  std::size_t reply_start_ = 0;  // of the reply begun last
+  std::size_t reply_start_ = 0;  // of the reply begun last, and
+  std::size_t begun_at_ = 0;     // with its header, if it has one of its own
   std::uint32_t last_connection_ = 0;
   std::uint8_t last_flags_ = 0;
   std::uint16_t last_count_ = 0;

@@ -92,7 +92,7 @@ void Child::round() {
   epoll_event events[events_max];
   int timeout_ms = may_read() && !readable_.empty() ? 0 : -1;
   // A sibling that is out of descriptors cannot open our pipes: better hang up than never answer.
-  if (placeholder_ && timeout_ms < 0) timeout_ms = 1000;
+  if ((placeholder_ || closes_untold_ > 0) && timeout_ms < 0) timeout_ms = 1000;
   if (placeholder_ && Clock::now() > give_up_at_) give_up("the sibling does not open our pipes");
   const int count =
       patience_.wait(epoll_.get(), events, events_max, timeout_ms, connections_.size() == 1);
@@ -110,20 +110,22 @@ void Child::round() {
   read_clients();
   write_requests();
   flush_dirty();
+  tell_closes();
 }
 
 /// Does what one connection needs. If memory ends, that connection is lost and no other: what it
 /// has put in the queue half is taken out again, and the slots are given back.
 template <class Work>
 void Child::or_lose(std::uint32_t number, Work work) {
-  const std::size_t before = out_.bytes.size();
+  const std::uint64_t before = written_ + out_.bytes.size();
   try {
     work();
     return;
   } catch (const std::bad_alloc&) {
   }
-  std::string_view undone =
-      std::string_view(out_.bytes).substr(std::min(before, out_.bytes.size()));
+  const std::size_t begun = static_cast<std::size_t>(std::max(before, written_) - written_);
+  if (begun < sent_) give_up("there is no memory to go on");  // half a frame may be on its way
+  std::string_view undone = std::string_view(out_.bytes).substr(begun);
   FrameHeader header;
   std::string_view payload;
   bool bad = false;
@@ -134,7 +136,7 @@ void Child::or_lose(std::uint32_t number, Work work) {
         read_bulk_reference(payload, offset, bytes))
       bulk_->give_back(offset);
   }
-  out_.bytes.resize(std::min(before, out_.bytes.size()));
+  out_.bytes.resize(begun);
   if (connections_.contains(number)) close_connection(number);
   log::warn("a connection is closed: there is no memory for its request or reply");
 }
@@ -252,6 +254,7 @@ void Child::read_replies() {
   bool bad = false;
   while (take_frame(bytes, header, payload, bad)) {
     or_lose(header.connection, [&] { handle_reply(header, payload); });
+    if (header.kind == FrameKind::bulk_reply) give_slot_back(payload);
   }
   if (bad) give_up("a frame over the limit");
   std::memmove(reply_buffer_.data(), bytes.data(), bytes.size());
@@ -292,9 +295,17 @@ bool Child::take_bulk_reply(const FrameHeader& header, std::string_view payload)
   if (!view) return false;
   const auto found = connections_.find(header.connection);
   if (found != connections_.end()) found->second->reply_piece(header.flags, *view);
+  return true;
+}
+
+/// Also of a connection that is gone, or was lost just now for want of memory: the sibling has only
+/// a few slots for all of this child's.
+void Child::give_slot_back(std::string_view reference) {
+  std::uint64_t offset = 0;
+  std::uint32_t bytes = 0;
+  if (!read_bulk_reference(reference, offset, bytes)) return;
   append_header(out_.bytes, {sizeof offset, 0, FrameKind::bulk_done, 0, 0});
   out_.bytes.append(reinterpret_cast<const char*>(&offset), sizeof offset);
-  return true;
 }
 
 /// Slots are free again for those that wait for them, in their order.
@@ -334,6 +345,7 @@ void Child::write_requests() {
   }
   if (watching_requests_) unwatch(epoll_.get(), requests_.get());
   watching_requests_ = false;
+  written_ += out_.bytes.size();
   out_.bytes.clear();
   sent_ = 0;
   if (out_.bytes.capacity() > 4 * limits::frame_bytes_max) out_.bytes.shrink_to_fit();
@@ -369,9 +381,17 @@ void Child::close_connection(std::uint32_t number) {
   connections_.erase(found);
   append_header(out_.bytes, {0, number, FrameKind::closed, 0, 0});
   write_requests();
-  std::size_t put = 0;
-  (void)write_some(control_.get(), {&control_closed, 1}, put);
+  ++closes_untold_;
+  tell_closes();
   update_title();
+}
+
+/// The parent counts connections: what its socket does not take now is told later.
+void Child::tell_closes() {
+  std::size_t put = 0;
+  while (closes_untold_ > 0 && write_some(control_.get(), {&control_closed, 1}, put) == Io::done) {
+    --closes_untold_;
+  }
 }
 
 }  // namespace kv

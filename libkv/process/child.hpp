@@ -61,10 +61,12 @@ class Child {
   void write_requests();
   void flush_dirty();
   void close_connection(std::uint32_t number);
+  void tell_closes();
   void update_title();
   void serve_queue();
   void ask_for_segment();
   bool take_bulk_reply(const FrameHeader& header, std::string_view payload);
+  void give_slot_back(std::string_view reference);
   void give_up(const char* why);
   void mark_dirty(Connection& connection);
 
@@ -79,9 +81,11 @@ class Child {
   std::unordered_map<int, Connection*> by_fd_;
   std::vector<std::uint32_t> dirty_, readable_, reading_;  // numbers of connections
   std::string first_address_;
+  std::size_t closes_untold_ = 0;  // to the parent
   FrameWriter out_;
   bool asked_for_segment_ = false;
-  std::size_t sent_ = 0;
+  std::size_t sent_ = 0;       // of out_.bytes
+  std::uint64_t written_ = 0;  // bytes that were in out_ and are sent
   bool watching_requests_ = false;
   std::vector<char> client_buffer_, reply_buffer_;
   std::size_t reply_kept_ = 0;  // bytes of an unfinished frame at the start of reply_buffer_

@@ -81,8 +81,9 @@ std::size_t Connection::stay(std::size_t used) noexcept {
 
 bool Connection::send_request(std::span<const Scalar> args, FrameWriter& out) {
   ++under_way_;
-  if (arguments_bytes(args) < bulk_worth_bytes) {
-    append_request(out.bytes, number_, args);
+  const std::size_t bytes = arguments_bytes(args);
+  if (bytes < bulk_worth_bytes) {
+    append_request(out.bytes, number_, args, bytes);
     return true;
   }
   out.wants_segment = true;
@@ -93,7 +94,7 @@ bool Connection::send_request(std::span<const Scalar> args, FrameWriter& out) {
   // What is not kept cannot wait.
   if (out.segment == nullptr || (in_.empty() && !out.segment->has_free())) {
     std::string whole;
-    whole.reserve(arguments_bytes(args));
+    whole.reserve(bytes);
     append_arguments(whole, args);
     append_pieces(out.bytes, number_, whole);
     return true;

@@ -90,9 +90,9 @@ std::string_view likely_key(std::string_view payload) noexcept {
                                               : std::string_view{};
 }
 
-void append_request(std::string& out, std::uint32_t connection, std::span<const Scalar> args) {
-  const std::size_t total = arguments_bytes(args);
-  append_header(out, {static_cast<std::uint32_t>(total), connection, FrameKind::request, 0, 0});
+void append_request(std::string& out, std::uint32_t connection, std::span<const Scalar> args,
+                    std::size_t bytes) {
+  append_header(out, {static_cast<std::uint32_t>(bytes), connection, FrameKind::request, 0, 0});
   append_arguments(out, args);
 }
 

@@ -91,7 +91,9 @@ std::string_view likely_key(std::string_view payload) noexcept;
 void append_parts(std::string& out, std::uint32_t connection, std::string_view piece);
 /// Appends the rest of a request's payload: parts and a request frame.
 void append_pieces(std::string& out, std::uint32_t connection, std::string_view rest);
-/// Appends the frame that carries these arguments, which must fit one.
-void append_request(std::string& out, std::uint32_t connection, std::span<const Scalar> args);
+/// Appends the frame that carries these arguments, which must fit one; bytes:
+/// arguments_bytes(args).
+void append_request(std::string& out, std::uint32_t connection, std::span<const Scalar> args,
+                    std::size_t bytes);
 
 }  // namespace kv

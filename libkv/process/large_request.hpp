@@ -1,8 +1,8 @@
 // A request too large for a frame, on its way from a child to the sibling.
 //
 // It goes through slots of the child's segment, as far as they are free; the rest waits until the
-// sibling gives one back. It never waits for a client: slots that clients fill are kept apart
-// (bulk.hpp).
+// sibling gives one back. It never waits for a client: one slot is never kept for one that
+// fills it by and by (bulk.hpp).
 #pragma once
 
 #include <cstdint>

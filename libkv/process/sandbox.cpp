@@ -29,18 +29,41 @@ constexpr bool filtered = true;
 #endif
 
 constexpr int allowed_calls[] = {
-    SCMP_SYS(read),           SCMP_SYS(write),           SCMP_SYS(readv),
-    SCMP_SYS(writev),         SCMP_SYS(recvmsg),         SCMP_SYS(recvfrom),
-    SCMP_SYS(sendmsg),        SCMP_SYS(sendto),          SCMP_SYS(epoll_wait),
-    SCMP_SYS(epoll_pwait),    SCMP_SYS(epoll_ctl),       SCMP_SYS(poll),
-    SCMP_SYS(ppoll),          SCMP_SYS(close),           SCMP_SYS(shutdown),
-    SCMP_SYS(exit),           SCMP_SYS(exit_group),      SCMP_SYS(brk),
-    SCMP_SYS(munmap),         SCMP_SYS(mremap),          SCMP_SYS(madvise),
-    SCMP_SYS(clock_gettime),  SCMP_SYS(gettimeofday),    SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(rt_sigprocmask), SCMP_SYS(getpid),          SCMP_SYS(fstat),
-    SCMP_SYS(newfstatat),     SCMP_SYS(futex),           SCMP_SYS(restart_syscall),
-    SCMP_SYS(nanosleep),      SCMP_SYS(clock_nanosleep), SCMP_SYS(sched_yield),
-    SCMP_SYS(getrandom),      SCMP_SYS(tgkill),          SCMP_SYS(gettid),
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(readv),
+    SCMP_SYS(writev),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(sendto),
+    SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(close),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(brk),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(getpid),
+    SCMP_SYS(fstat),
+    SCMP_SYS(newfstatat),
+    SCMP_SYS(futex),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(tgkill),
+    SCMP_SYS(gettid),
 };
 
 bool add_rules(scmp_filter_ctx context, bool may_open) {
@@ -51,6 +74,9 @@ bool add_rules(scmp_filter_ctx context, bool may_open) {
   const auto no_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
   if (seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, no_code) != 0) return false;
   if (seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, no_code) != 0) return false;
+  // The allocator's advice; other advice could take away memory the sibling shares with the child.
+  const auto give_back = SCMP_A2(SCMP_CMP_EQ, MADV_DONTNEED);
+  if (seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(madvise), 1, give_back) != 0) return false;
   // Its own name, for ps; nothing else of prctl.
   const auto set_name = SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME);
   if (seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, set_name) != 0) return false;

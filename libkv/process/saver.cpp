@@ -88,7 +88,9 @@ ProgressFunction Saver::progress(SavingBar& bar) {
   };
 }
 
-void Saver::be_writer(const SaveJob& job, const std::vector<Keyspace*>& databases, int result_fd) {
+/// noexcept: nothing of this process may go on as a second sibling.
+void Saver::be_writer(const SaveJob& job, const std::vector<Keyspace*>& databases,
+                      int result_fd) noexcept {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   set_title("kv snapshot writer");
   after_fork_();

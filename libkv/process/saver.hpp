@@ -46,7 +46,7 @@ class Saver {
   ProgressFunction progress(SavingBar& bar);
   std::atomic<std::uint64_t>& keys_saved() const;
   [[noreturn]] void be_writer(const SaveJob& job, const std::vector<Keyspace*>& databases,
-                              int result_fd);
+                              int result_fd) noexcept;
 
   Env& env_;
   Persistence& store_;

@@ -148,11 +148,13 @@ int Sibling::run() {
   while (!ending_) {
     round(idle_timeout_ms);
     timers();
+    (void)memory::hold_reserve();
   }
   return finish_up();
 }
 
 void Sibling::round(int timeout_ms) {
+  const memory::MayUseReserve whole;  // for all but what clients ask for
   serve_events(timeout_ms);
   engine_.finish();
   arena_used_ = 0;
@@ -184,12 +186,13 @@ void Sibling::serve_events(int timeout_ms) {
     if (const auto request = by_request_fd_.find(fd); request != by_request_fd_.end()) {
       if (!request->second->paused) read_or_drop(*request->second, true);
     } else if (const auto reply = by_reply_fd_.find(fd); reply != by_reply_fd_.end()) {
-      send(*reply->second);  // it has room again
+      send(*reply->second, false);  // it has room again
     }
   }
 }
 
 void Sibling::timers() {
+  const memory::MayUseReserve whole;
   const auto now = Clock::now();
   if (!deferred_.empty()) run_deferred();
   if (!unopened_.empty()) open_unopened();
@@ -245,6 +248,7 @@ void Sibling::handle_signals() {
 }
 
 int Sibling::finish_up() {
+  const memory::MayUseReserve whole;
   engine_.finish();
   (void)store_->sync_now();  // what it cannot sync is not answered, and close() says why
   flush_channels();

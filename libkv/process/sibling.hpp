@@ -86,6 +86,7 @@ class Sibling : public Services, public ReplySink {
   // --- ReplySink ---
   std::string& begin_reply(Session& session) override;
   void end_reply(Session& session, bool translate, std::string_view rest) override;
+  void lose_reply(Session& session) override;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -133,7 +134,7 @@ class Sibling : public Services, public ReplySink {
   void append_closes();
   void flush_channels();
   bool written_is_safe();
-  void send(Channel& channel);
+  void send(Channel& channel, bool all);
   void watch_for_room(Channel& channel);
   void note_request(const Session& session, std::span<const Scalar> args);
   Session* session_of(Channel& channel, std::uint32_t number);

@@ -6,9 +6,11 @@
 #include <array>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "libkv/base/clock.hpp"
 #include "libkv/base/log.hpp"
+#include "libkv/base/memory.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/keyspace/siphash.hpp"
 #include "libkv/process/sibling.hpp"
@@ -18,6 +20,7 @@ namespace {
 
 constexpr std::size_t unsent_pause_bytes = Channel::unsent_pause_bytes;
 constexpr std::size_t deferred_bytes_max = 64 * 1024;
+constexpr std::string_view child_without_memory = "asked for more memory than there is";
 
 bool out_of_descriptors(const Result<Fd>& opened) noexcept {
   return !opened.ok() && opened.status().code() == Code::limit;
@@ -32,6 +35,7 @@ bool asks_to_log_in(std::string_view command) noexcept {
 // --- announcements ---
 
 void Sibling::read_announcements() {
+  const memory::MayUseReserve whole;  // what is read of them here is nowhere else
   Announcement batch[16];
   for (;;) {
     std::size_t got = 0;
@@ -144,6 +148,8 @@ void Sibling::resume(Channel& channel) {
 void Sibling::read_channel(Channel& channel, bool from_pipe) {
   if (channel.unsent() > unsent_pause_bytes) return pause(channel);
   const std::size_t keep = channel.leftover.size();
+  // More than that has a whole frame in it, from before a pause: first things first.
+  from_pipe = from_pipe && keep <= limits::frame_bytes_max + frame_header_bytes;
   if (arena_used_ + keep + limits::read_bytes > arena_.size()) {
     engine_.finish();
     arena_used_ = 0;
@@ -165,9 +171,10 @@ void Sibling::read_channel(Channel& channel, bool from_pipe) {
 /// Where memory ends and no request can be told, its child pays, not everybody.
 void Sibling::read_or_drop(Channel& channel, bool from_pipe) {
   try {
+    const memory::MayUseReserve may(false);
     read_channel(channel, from_pipe);
   } catch (const std::bad_alloc&) {
-    drop_channel(channel, "asked for more memory than there is");
+    drop_channel(channel, child_without_memory);
   }
 }
 
@@ -290,6 +297,9 @@ bool Sibling::use_segment(Channel& channel) {
 
 bool Sibling::open_connection(Session& session, std::string_view payload) {
   if (payload.size() != 5 || static_cast<std::uint8_t>(payload[0]) > 1) return false;
+  // Once, and first: in the middle of a batch another dialect would do what no line of the log
+  // says.
+  if (std::exchange(session.opened, true) || session.commands > 0) return false;
   session.dialect = static_cast<Dialect>(payload[0]);
   std::memcpy(&session.fd, payload.data() + 1, sizeof session.fd);
   return true;
@@ -488,17 +498,23 @@ std::string& Sibling::begin_reply(Session& session) {
 
 void Sibling::end_reply(Session& session, bool translate, std::string_view rest) {
   if (session.channel == nullptr) return;
-  const bool was_dirty = session.channel->dirty;
   if (log::verbose()) {
     log::note("[msg]    to child: " + shown(session.channel->reply_so_far(), 80));
   }
+  if (!session.channel->dirty) dirty_.push_back(session.channel);
   const std::size_t bytes = session.channel->end_reply(session, translate, rest);
   session.was_authenticated |= session.authenticated;
   session.unread += bytes;
   session.last_reply = bytes;
   counters_.net_output_bytes += bytes;
   session.bytes_out += bytes;
-  if (!was_dirty) dirty_.push_back(session.channel);
+}
+
+void Sibling::lose_reply(Session& session) {
+  if (session.channel == nullptr) return;
+  session.channel->forget_reply();
+  log::warn("a connection is closed: there is no memory for what it asked");
+  close_session(session);
 }
 
 void Sibling::append_closes() {
@@ -515,15 +531,12 @@ void Sibling::flush_channels() {
   append_closes();
   if (!written_is_safe()) return;
   sending_.swap(dirty_);
-  for (Channel* channel : sending_) {
-    channel->release();
-    send(*channel);
-  }
+  for (Channel* channel : sending_) send(*channel, true);
   sending_.clear();
   while (!slots_back_.empty()) {
     Channel* const channel = slots_back_.back();
     slots_back_.pop_back();
-    if (channel->waits_for_slot) send(*channel);  // not only just sent
+    if (channel->waits_for_slot) send(*channel, false);  // not only just sent
   }
 }
 
@@ -536,8 +549,16 @@ bool Sibling::written_is_safe() {
   return store_->sync_now().ok();
 }
 
-void Sibling::send(Channel& channel) {
-  if (!channel.flush()) {
+/// What has been released, or, with all, everything.
+void Sibling::send(Channel& channel, bool all) {
+  bool there = false;
+  try {
+    if (all) channel.release();
+    there = channel.flush();
+  } catch (const std::bad_alloc&) {
+    return drop_channel(channel, child_without_memory);
+  }
+  if (!there) {
     drop_channel(channel, {});
   } else if (channel.unsent() > limits::child_output_bytes_max) {
     drop_channel(channel, "does not read its replies");

@@ -154,6 +154,8 @@ void Sibling::make_settings() {
                          if (!parse_fsync(text, policy)) {
                            return {Code::usage, "argument must be always, everysec or no"};
                          }
+                         // What this round has written so far was promised to be safe.
+                         if (Status safe = store_->sync_now(); !safe.ok()) return safe;
                          store_->set_fsync(policy);
                          tell_parent(static_cast<char>('0' + static_cast<int>(policy)));
                          return {};

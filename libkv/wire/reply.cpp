@@ -5,6 +5,11 @@
 #include "libkv/wire/lisp_text.hpp"
 
 namespace kv {
+namespace {
+
+constexpr std::size_t reply_ends_bytes = 64;
+
+}  // namespace
 
 void Reply::error(std::string_view text) {
   failed_ = true;
@@ -43,8 +48,9 @@ void Reply::last(const Scalar& s) {
   if (s.kind != Kind::string || s.bytes.size() < limits::large_reply_bytes) return scalar(s);
   number('$', static_cast<std::int64_t>(s.bytes.size()));
   if (!fits(s.bytes.size())) return;
-  // Whoever sends it may have to put it here after all; if memory ends, that must show now.
-  out_->reserve(out_->size() + s.bytes.size() + 2);
+  // Whoever sends it may have to put it here after all, with a head and a line break; if memory
+  // ends, that must show now.
+  out_->reserve(out_->size() + s.bytes.size() + reply_ends_bytes);
   rest_ = s.bytes;
 }
 

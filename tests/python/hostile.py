@@ -128,7 +128,9 @@ def test_a_lying_child(tap):
         header = struct.Struct("<IIBBH")
         argument = lambda text: struct.pack("<IB", len(text), 0) + text
         set_request = struct.pack("<I", 3) + argument(b"SET") + argument(b"k") + argument(b"lie")
+        opening = header.pack(5, 1, 1, 0, 0) + struct.pack("<Bi", 0, 3)
         lies = {
+            "another dialect in the middle": opening * 2,
             "a request of a connection nobody announced": header.pack(len(set_request), 99, 2, 0, 0) + set_request,
             "an unknown kind of frame": header.pack(0, 1, 77, 0, 0),
             "a frame over the limit": header.pack(1 << 30, 1, 2, 0, 0),
@@ -144,6 +146,8 @@ def test_a_lying_child(tap):
             out = os.open(f"{folder}/pipe_child_{pid}_request", os.O_WRONLY | os.O_NONBLOCK)
             with open(f"{folder}/pipe_sibling", "wb", buffering=0) as announce:
                 announce.write(struct.pack("<Ii", 1, pid).ljust(128, b"\0"))
+                if frame.startswith(opening):
+                    announce.write(struct.pack("<IiIBB57s57s", 2, pid, 1, 1, 1, b"127.0.0.1:9", b"127.0.0.1:8"))
             until(5, lambda: not os.path.exists(f"{folder}/pipe_child_{pid}_reply"))
             os.close(placeholder)
             os.write(out, frame)

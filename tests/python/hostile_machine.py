@@ -305,11 +305,91 @@ def test_memory_ends(tap):
             restarted.log.close()
 
 
+def short_of_memory(mib):
+    """A server each of whose processes may use so many MiB of address space."""
+    return Wrapped(f"ulimit -v {mib * 1024}", "--persist", "3600", "--children", "1")
+
+
+def value_or_no_memory(tap, what, got, size):
+    whole = got.startswith(b"$%d\r\n" % size) and len(got) == len(str(size)) + 5 + size
+    tap.ok(whole or got.startswith(b"-OOM"), what + ": the value, or a word that there is no memory", repr(got[:80]))
+
+
+def test_large_replies_when_memory_is_short(tap):
+    """A reply that has its memory must not need twice as much on its way, or take others with it."""
+    with short_of_memory(440) as server:
+        raw, other = Raw(server.port, timeout=60), Raw(server.port)
+        size = 100 * MIB
+        raw.call("SETRANGE", "big", size - 1, "x")
+        value_or_no_memory(tap, "the first large reply", raw.call("GET", "big"), size)
+        tap.equal("the first large reply: another client is served", other.call("PING"), b"+PONG\r\n")
+    with short_of_memory(440) as server:
+        raw, other = Raw(server.port, timeout=60), Raw(server.port)
+        sibling = sibling_of(server)
+        raw.call("SETRANGE", "big", size - 1, "x")
+        raw.send(request("SET", "a", 1) + request("GET", "big") + request("SET", "b", 2) + request("SET", "c", 3) + request("PING"))
+        tap.equal("a large reply among writes: what is before it", raw.reply(), b"+OK\r\n")
+        value_or_no_memory(tap, "a large reply among writes", raw.reply(), size)
+        tap.equal("a large reply among writes: what is behind it", [raw.reply() for _ in range(3)], [b"+OK\r\n"] * 2 + [b"+PONG\r\n"])
+        there = other.call("MGET", "a", "b", "c")
+        tap.equal("a large reply among writes: all of them are done", there, b"*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n")
+        tap.equal("a large reply among writes: it is still the same sibling", sibling_of(server), sibling)
+
+
+def test_slots_of_lost_connections_come_back(tap):
+    """A child that finds no memory for a reply gives the place it lay in back, or everybody behind it would wait."""
+    with short_of_memory(400) as server:
+        raw = Raw(server.port, timeout=10)
+        size, small = 40 * MIB, 300 * 1024
+        raw.call("SETRANGE", "big", size - 1, "x")
+        raw.call("SETRANGE", "small", small - 1, "x")
+        for _ in range(3):  # the child gets its segment
+            raw.call("GET", "small")
+            time.sleep(0.2)
+        def lost():
+            return server.text().count("a connection is closed")
+
+        held = []
+        while lost() <= 8 and len(held) < 60:
+            held.append(Raw(server.port, timeout=10))
+            held[-1].send(request("GET", "big"))
+            time.sleep(0.2)
+        tap.ok(lost() > 8, "more replies than there are slots found no memory in the child", f"{lost()} of {len(held)}")
+        for one in held:
+            one.close()
+        tap.equal("who logs in afterwards is served", len(Raw(server.port).call("GET", "small")), small + 11)
+
+
+def test_save_without_memory(tap):
+    with short_of_memory(400) as server:
+        raw = Raw(server.port, timeout=60)
+        raw.call("SETRANGE", "big", 40 * MIB - 1, "x")
+        raw.call("RPUSH", "kept", "a", "b")
+        got = raw.call("SAVE")
+        tap.ok(got.startswith(b"-") and b"memory" in got, "a SAVE for which there is no memory says so", repr(got))
+        tap.ok(not os.path.exists(os.path.join(server.folder, "kv.db.tmp")), "and leaves nothing behind")
+        tap.ok(raw.call("BGSAVE").startswith(b"+"), "a BGSAVE is started")
+        tap.ok(until(20, lambda: b"rdb_bgsave_in_progress:0" in raw.call("INFO", "persistence")), "and ends")
+        tap.ok(b"rdb_last_bgsave_status:err" in raw.call("INFO", "persistence"), "and has failed, for the same reason")
+        raw.call("DEL", "big")
+        tap.equal("with less to save, saving goes on", raw.call("SAVE"), b"+OK\r\n")
+        raw.call("SETRANGE", "big", 40 * MIB - 1, "x")
+        tap.equal("a server that cannot save at its end ends as ever", server.stop(), 0)
+        restarted = Server("--persist", "3600")
+        restarted.folder = server.folder
+        restarted.start()
+        again = Raw(restarted.port, timeout=60)
+        tap.equal("and has lost nothing", [again.call("STRLEN", "big"), again.call("LLEN", "kept")], [b":%d\r\n" % (40 * MIB), b":2\r\n"])
+        restarted.stop()
+        restarted.log.close()
+
+
 if __name__ == "__main__":
     tests = [test_no_shared_memory, test_waiting_is_free, test_child_that_does_not_read, test_pid_used_again,
              test_sleep_ends_with_the_parent, test_replies_are_bounded]
     # AddressSanitizer reserves 15 TiB of addresses for itself, so under a limit no program of its
     # starts. There the ends of memory are those of the unit tests, which make allocations fail.
     if "address" not in os.environ.get("SAN", ""):
-        tests.append(test_memory_ends)
+        tests += [test_memory_ends, test_large_replies_when_memory_is_short, test_slots_of_lost_connections_come_back,
+                  test_save_without_memory]
     main(*tests)

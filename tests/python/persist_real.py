@@ -10,6 +10,7 @@ import os
 import random
 import shlex
 import signal
+import struct
 import subprocess
 import time
 from collections import Counter
@@ -222,9 +223,30 @@ def test_dumps(tap):
                        f"S7 the index as {form}, loaded {' '.join(binary) or 'as text'}: the same digest", load.stderr)
 
 
+def most_memory(*command):
+    """KiB that a program used at most."""
+    code = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], capture_output=True); " \
+           "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    return int(subprocess.check_output(["/usr/bin/python3", "-c", code, *command]))
+
+
+def test_a_count_that_lies(tap):
+    with Server("--persist", "3600", "--binary") as server:
+        connect(server).call("SET", "k", os.urandom(20 << 20))
+        server.stop()
+        check = [SERVER, "--check", "--dir", server.folder]
+        honest = most_memory(*check)
+        with open(os.path.join(server.folder, "kv.bin"), "r+b") as f:
+            f.seek(-20, os.SEEK_END)
+            f.write(struct.pack("<5I", 2, 0, 0xFFFFFFFF, 1, 0))
+        lying = most_memory(*check)
+        tap.ok(lying < honest + (60 << 10), "a count of keys that lies costs no more memory than the file has bytes",
+               f"{honest} and {lying} KiB")
+
+
 def test_binary(tap):
     test_killed(tap, "--binary")
 
 
 if __name__ == "__main__":
-    main(test_killed, test_binary, test_dumps)
+    main(test_killed, test_binary, test_dumps, test_a_count_that_lies)

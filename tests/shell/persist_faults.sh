@@ -123,6 +123,14 @@ if [ "$can_trace" = yes ]; then
   is "D9 always: nor shown to others" "$(cat "$SCRATCH/read")" ""
   wait "$writer" "$reader"
   is "D9 always: then it is, and a read sees it" "$(cat "$SCRATCH/slow" "$SCRATCH/read" | tr '\n' ' ')" "OK 1 "
+  # The policy of the moment of the write counts, also when it changes before the answer.
+  exec 8<>"/dev/tcp/127.0.0.1/$PORT"
+  printf 'AUTH %s\r\n' "$PASS" >&8 && read -r -t 20 <&8
+  printf 'SET late 1\r\nCONFIG SET appendfsync everysec\r\n' >&8
+  passes "D9 always: a write before CONFIG SET appendfsync is in the log" wait_for 10 grep -q '"late"' "$DIR/kv.aof"
+  is "D9 always: it is not acknowledged before its sync" "$(timeout 1 head -n 1 <&8)" ""
+  like "D9 always: then it is" "$(timeout 20 head -n 1 <&8)" '^.OK'
+  exec 8<&-
   heal
   stop_server
 

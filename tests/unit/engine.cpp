@@ -46,6 +46,7 @@ class FakeLog final : public WriteLog {
     lines.resize(lines.size() - count);
     return {};
   }
+  void forget() noexcept override { waiting.clear(); }
   bool pending() const override { return !waiting.empty(); }
 
   std::vector<Line> waiting, lines;
@@ -60,9 +61,13 @@ class FakeSink final : public ReplySink {
  public:
   std::string& begin_reply(Session& session) override { return replies[session.id]; }
   void end_reply(Session& session, bool, std::string_view rest) override {
+    if (session.id == no_memory_for) throw std::bad_alloc();
     if (!rest.empty()) replies[session.id].append(rest) += "\r\n";
   }
+  void lose_reply(Session& session) override { lost.push_back(session.id); }
   std::map<std::uint64_t, std::string> replies;
+  std::uint64_t no_memory_for = 0;  // a session
+  std::vector<std::uint64_t> lost;
 };
 
 struct Bench {
@@ -277,6 +282,25 @@ TEST_CASE(
   std::vector<Keyspace*> all;
   for (unsigned i = 0; i < fresh.databases(); ++i) all.push_back(&fresh.database(i));
   CHECK(dataset_digest(all) == piped.digest());
+}
+
+TEST_CASE("engine: a reply without memory costs its own session, not what came with it") {
+  Bench b;
+  Session other;
+  other.id = 2;
+  other.authenticated = true;
+  const std::vector<Scalar> first{"SET", "a", "1"}, read{"GET", "a"}, second{"SET", "b", "2"};
+  b.sink.no_memory_for = other.id;
+  b.engine.submit(b.session, first);
+  b.engine.submit(other, read);
+  b.engine.submit(b.session, second);
+  b.engine.submit(other, {{Scalar("NOSUCH")}});  // and a refusal
+  b.engine.finish();
+  CHECK(b.sink.lost == std::vector<std::uint64_t>{2, 2});
+  CHECK(b.sink.replies[1] == "+OK\r\n+OK\r\n");
+  CHECK(b.log.lines.size() == 2);
+  b.submit({"MGET", "a", "b"});
+  CHECK(b.sink.replies[1].ends_with("*2\r\n$1\r\n1\r\n$1\r\n2\r\n"));
 }
 
 TEST_CASE("engine: replay refuses what it cannot know") {

@@ -35,6 +35,7 @@ class WordLog final : public WriteLog {
     lines.resize(lines.size() - count);
     return {};
   }
+  void forget() noexcept override { waiting_.clear(); }
   bool pending() const override { return !waiting_.empty(); }
 
   std::vector<std::string> lines;
@@ -50,6 +51,7 @@ class TextSink final : public ReplySink {
  public:
   std::string& begin_reply(Session&) override { return text; }
   void end_reply(Session&, bool, std::string_view) override {}
+  void lose_reply(Session&) override {}
   std::string text;
 };
 

@@ -314,6 +314,25 @@ TEST_CASE("persistence: D12 a short write that cannot be undone closes the log")
   CHECK(start.notes[0].find("torn_tail") != std::string::npos);
 }
 
+TEST_CASE("persistence: a line taken back is synced away, though all before it was synced") {
+  FaultEnv env;
+  TestServer server(env, with(Fsync::always));
+  REQUIRE(server.start().ok());
+  server.store().defer_syncs(true);
+  REQUIRE(server.write({"INCR", "counter"}).ok());
+  REQUIRE(server.store().sync_now().ok());
+  const std::string before = env.contents("kv.aof");
+  WriteLog& log = server.store().log();
+  const std::vector<Scalar> line{"INCR", "counter"};
+  log.add(log.next_time(monotonic_ns()), 0, Dialect::resp, line);
+  REQUIRE(log.write().ok());
+  const bool was_on_the_disk = GENERATE(true, false);
+  if (was_on_the_disk) env.settle();  // the kernel wrote it by itself
+  REQUIRE(log.take_back(1).ok());
+  REQUIRE(server.store().sync_now().ok());
+  CHECK(env.on_disk("kv.aof") == before);
+}
+
 TEST_CASE("persistence: D15 a log removed while in use is noticed, and a save heals it") {
   FaultEnv env;
   TestServer server(env, with(Fsync::no));

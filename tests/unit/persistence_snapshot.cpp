@@ -336,6 +336,17 @@ TEST_CASE("persistence: S5 lengths that lie are refused before memory is asked f
         std::string::npos);
 }
 
+TEST_CASE("persistence: room made in advance does not stay where SWAPDB takes it") {
+  TestData data;
+  const Replay replay = data.replay();
+  {
+    const Expected expected(replay, 1'000'000);
+    CHECK(data.database(0).memory_bytes() > 1'000'000);
+    data.database(0).swap(data.database(5));
+  }
+  CHECK(data.database(5).memory_bytes() < 1'000'000);
+}
+
 TEST_CASE("persistence: S6 files of two runs do not belong together") {
   const auto run = [](FaultEnv& env) {
     TestServer server(env, with(Fsync::no));

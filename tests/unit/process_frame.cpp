@@ -23,7 +23,7 @@ TEST_CASE("process/frame: arguments come back as they went, kinds too") {
   const std::vector<Scalar> sent{"SET", Scalar(any), Scalar("12", Kind::number),
                                  Scalar("", Kind::nil), Scalar("s", Kind::symbol)};
   std::string bytes;
-  append_request(bytes, 7, sent);
+  append_request(bytes, 7, sent, arguments_bytes(sent));
   std::string_view rest = bytes, payload;
   FrameHeader header;
   bool bad = true;
@@ -64,7 +64,8 @@ TEST_CASE("process/frame: the likely key is the second argument, or none, of any
 
 TEST_CASE("process/frame: a cut frame waits, an oversize one is bad (P14)") {
   std::string bytes;
-  append_request(bytes, 1, std::vector<Scalar>{"PING"});
+  const std::vector<Scalar> ping{"PING"};
+  append_request(bytes, 1, ping, arguments_bytes(ping));
   FrameHeader header;
   std::string_view payload;
   bool bad = true;

@@ -1,0 +1,53 @@
+// What a child may still ask of the kernel: a process that enters the sandbox tries it.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <functional>
+
+#include "libkv/process/sandbox.hpp"
+
+namespace kv::test {
+namespace {
+
+// A build with sanitizers has no filter (sandbox.cpp): there only the rest of it can be entered.
+#if !defined(__SANITIZE_ADDRESS__)
+
+/// The wait status of a process that does this inside the sandbox and then ends well.
+int inside(const std::function<void()>& what) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    if (!enter_sandbox().ok()) ::_exit(1);
+    what();
+    ::_exit(0);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(pid, &status, 0) == pid);
+  return status;
+}
+
+bool is_fine(int status) { return WIFEXITED(status) && WEXITSTATUS(status) == 0; }
+bool is_killed(int status) { return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS; }
+
+TEST_CASE("process/sandbox: a child can take no memory from the sibling and signal nobody") {
+  REQUIRE(prepare_sandbox().ok());
+  constexpr std::size_t bytes = 64 * 1024;
+  void* shared = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(shared != MAP_FAILED);
+  CHECK(is_fine(inside([] {})));
+  CHECK(is_fine(inside([&] { ::madvise(shared, bytes, MADV_DONTNEED); })));
+  CHECK(is_killed(inside([&] { ::madvise(shared, bytes, MADV_REMOVE); })));
+  CHECK(is_killed(inside([] { ::tgkill(::getppid(), ::getppid(), 0); })));
+  CHECK(is_killed(inside([] { ::kill(::getppid(), 0); })));
+  CHECK(is_killed(inside([] { (void)::open("/dev/null", O_RDONLY); })));
+  CHECK(is_killed(inside([] { ::fork(); })));
+  ::munmap(shared, bytes);
+}
+
+#endif
+
+}  // namespace
+}  // namespace kv::test
