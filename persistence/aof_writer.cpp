@@ -175,7 +175,7 @@ Status AofWriter::wait_for_disk() {
   if (policy_ == Fsync::always && deferred_) return {};  // the caller waits, with the answers
   if (policy_ == Fsync::no || (!sync_.busy() && waiting_since_ == 0)) return {};
   const std::int64_t limit = clock_() - (policy_ == Fsync::always ? 0 : unsynced_most_ns);
-  const bool asked = sync_.busy() && asked_since_ <= limit;
+  const bool asked = sync_.busy() && asked_since_ != 0 && asked_since_ <= limit;
   const bool waiting = waiting_since_ != 0 && waiting_since_ <= limit;
   if (!asked && !waiting) return {};
   ++delayed_;

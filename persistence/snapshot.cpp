@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <new>
+#include <system_error>
 
 #include "libkv/base/memory.hpp"
 
@@ -25,29 +26,30 @@ std::string SaveJob::file_name() const { return std::string(snapshot_name(format
 
 namespace {
 
-/// Where memory ends, it is the save that ends.
-Status write_snapshot(File& file, const SaveJob& job, std::span<Keyspace* const> databases,
-                      const ProgressFunction& progress) {
-  const memory::MayUseReserve may(false);
+Status no_memory() { return {Code::limit, "there is not enough memory to save"}; }
+
+/// Where memory ends, also for the thread that packs, the file is still there to be removed.
+Status write_content(File& file, const SaveJob& job, std::span<Keyspace* const> databases,
+                     const ProgressFunction& progress) {
   try {
     return job.format == SnapshotFormat::text
                ? write_text_snapshot(file, job, databases, progress)
                : write_binary_snapshot(file, job, databases, progress);
   } catch (const std::bad_alloc&) {
-    return {Code::limit, "there is not enough memory to save"};
+    return no_memory();
+  } catch (const std::system_error& error) {
+    return {Code::limit, "cannot save: no thread: " + error.code().message()};
   }
 }
 
-}  // namespace
-
-Status SaveJob::run(Env& env, std::span<Keyspace* const> databases,
-                    const ProgressFunction& progress) const {
-  if (::getpid() != owner_pid) env.leave_locks_to_parent();
-  const std::string path = join_path(folder, file_name());
+Status write_snapshot(Env& env, const SaveJob& job, std::span<Keyspace* const> databases,
+                      const ProgressFunction& progress) {
+  if (::getpid() != job.owner_pid) env.leave_locks_to_parent();
+  const std::string path = join_path(job.folder, job.file_name());
   const std::string temporary = path + ".tmp";
   Result<std::unique_ptr<File>> file = env.create_temporary(temporary);
   if (!file) return file.status();
-  Status status = write_snapshot(**file, *this, databases, progress);
+  Status status = write_content(**file, job, databases, progress);
   // The content first, so that the old snapshot keeps its name until the new one is on the disk.
   if (status) status = (*file)->sync();
   if (status) {
@@ -57,6 +59,18 @@ Status SaveJob::run(Env& env, std::span<Keyspace* const> databases,
   if (status) status = env.replace_file(**file, path);
   if (!status) static_cast<void>(env.remove(temporary).ok());
   return status;
+}
+
+}  // namespace
+
+Status SaveJob::run(Env& env, std::span<Keyspace* const> databases,
+                    const ProgressFunction& progress) const {
+  const memory::MayUseReserve may(false);
+  try {
+    return write_snapshot(env, *this, databases, progress);
+  } catch (const std::bad_alloc&) {
+    return no_memory();  // for a path or the like
+  }
 }
 
 std::string needs_database(unsigned number) {

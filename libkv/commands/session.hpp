@@ -21,6 +21,7 @@ struct Session {
   bool local = true;          // loopback, Unix socket or command pipe, as the parent saw it
 
   bool opened = false;  // its child has said what it speaks
+  bool lost = false;    // a reply of it found no memory: it gets no further one
   bool authenticated = false;
   bool was_authenticated = false;  // and its child has been told so: RESET takes no limit back
   Dialect dialect = Dialect::resp;

@@ -15,6 +15,9 @@ constexpr std::size_t joined_bytes_max = limits::frame_bytes_max / 2;
 constexpr std::uint16_t joined_replies_max = 60'000;
 constexpr std::string_view line_break = "\r\n";
 constexpr std::size_t header_bytes = sizeof(FrameHeader);
+// From this size on frames go into another string: to grow they would need twice their size at
+// once.
+constexpr std::size_t stretch_bytes_max = std::size_t{1} << 20;
 // Memory of a stretch that is sent is used again up to this size; a burst must not hold it for
 // ever.
 constexpr std::size_t kept_bytes_max = 4 * limits::frame_bytes_max;
@@ -52,6 +55,7 @@ std::uint8_t Channel::flags_for(const Session& session, bool translate) const no
 
 std::string& Channel::begin_reply(const Session& session) {
   begun_at_ = out_.size();
+  if (out_.size() > stretch_bytes_max) close_stretch();
   joined_ = frame_open_ && last_connection_ == session.number && last_count_ < joined_replies_max &&
             out_.size() - header_at_ < joined_bytes_max;
   if (!joined_) {
@@ -185,20 +189,26 @@ void Channel::append_plain(FrameKind kind, std::string_view payload) {
   dirty = true;
 }
 
+/// What is in out_ joins the queue.
+void Channel::close_stretch() {
+  queue_.emplace_back();
+  queue_.back().bytes.swap(out_);
+  queued_bytes_ += queue_.back().bytes.size();
+  frame_open_ = false;
+  begun_at_ = 0;
+}
+
 void Channel::release() {
   dirty = false;
   frame_open_ = false;  // what is released cannot grow any more
-  if (!out_.empty()) {
+  const bool few = !queue_.empty() && !queue_.back().large &&
+                   queue_.back().bytes.size() + out_.size() <= limits::frame_bytes_max;
+  if (few) {
+    queue_.back().bytes.append(out_);  // a child that lags does not collect a thousand of them
     queued_bytes_ += out_.size();
-    const bool few = !queue_.empty() && !queue_.back().large &&
-                     queue_.back().bytes.size() + out_.size() <= limits::frame_bytes_max;
-    if (few) {
-      queue_.back().bytes.append(out_);  // a child that lags does not collect a thousand of them
-      out_.clear();
-    } else {
-      queue_.emplace_back();
-      queue_.back().bytes.swap(out_);
-    }
+    out_.clear();
+  } else if (!out_.empty()) {
+    close_stretch();
   }
   released_ = queue_.size();
 }

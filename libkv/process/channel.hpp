@@ -104,6 +104,7 @@ class Channel {
   };
 
   std::uint8_t flags_for(const Session& session, bool translate) const noexcept;
+  void close_stretch();
   void part_from_frame();
   void cut(std::size_t at, std::size_t room = 0);
   void end_large_reply(std::string_view rest);

@@ -62,7 +62,6 @@ constexpr int allowed_calls[] = {
     SCMP_SYS(clock_nanosleep),
     SCMP_SYS(sched_yield),
     SCMP_SYS(getrandom),
-    SCMP_SYS(tgkill),
     SCMP_SYS(gettid),
 };
 
@@ -74,9 +73,14 @@ bool add_rules(scmp_filter_ctx context, bool may_open) {
   const auto no_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
   if (seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, no_code) != 0) return false;
   if (seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, no_code) != 0) return false;
-  // The allocator's advice; other advice could take away memory the sibling shares with the child.
+  // Advice may be refused and nothing is lost. Other advice than this one could take memory away
+  // that the sibling shares with the child.
   const auto give_back = SCMP_A2(SCMP_CMP_EQ, MADV_DONTNEED);
-  if (seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(madvise), 1, give_back) != 0) return false;
+  const auto other = SCMP_A2(SCMP_CMP_NE, MADV_DONTNEED);
+  if (seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(madvise), 1, give_back) != 0 ||
+      seccomp_rule_add(context, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(madvise), 1, other) != 0) {
+    return false;
+  }
   // Its own name, for ps; nothing else of prctl.
   const auto set_name = SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME);
   if (seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, set_name) != 0) return false;

@@ -132,6 +132,7 @@ class Sibling : public Services, public ReplySink {
   void drop_channel(Channel& channel, std::string_view why);
   void forget(std::unique_ptr<Session> session);
   void append_closes();
+  void mark_dirty(Channel& channel);
   void flush_channels();
   bool written_is_safe();
   void send(Channel& channel, bool all);

@@ -290,7 +290,7 @@ bool Sibling::use_segment(Channel& channel) {
   read_announcements();  // it may be announced there
   channel.bulk = std::move(channel.bulk_to_be);
   if (channel.bulk == nullptr) return true;  // we could not map it: the pipe goes on
-  if (!channel.dirty) dirty_.push_back(&channel);
+  mark_dirty(channel);
   channel.append_plain(FrameKind::usable, {});
   return true;
 }
@@ -332,7 +332,7 @@ bool Sibling::take_bulk(Channel& channel, Session& session, std::uint8_t flags,
   const auto view = channel.bulk->view(offset, bytes);
   if (!view || !take_piece(channel, session, *view)) return false;
   if ((flags & kMore) != 0) return true;
-  if (!channel.dirty) dirty_.push_back(&channel);
+  mark_dirty(channel);
   channel.append_plain(FrameKind::bulk_done,
                        {reinterpret_cast<const char*>(&offset), sizeof offset});
   return true;
@@ -491,17 +491,17 @@ void Sibling::drop_channel(Channel& channel, std::string_view why) {
 // --- replies ---
 
 std::string& Sibling::begin_reply(Session& session) {
-  if (session.channel != nullptr) return session.channel->begin_reply(session);
+  if (session.channel != nullptr && !session.lost) return session.channel->begin_reply(session);
   nowhere_.clear();  // it has gone meanwhile
   return nowhere_;
 }
 
 void Sibling::end_reply(Session& session, bool translate, std::string_view rest) {
-  if (session.channel == nullptr) return;
+  if (session.channel == nullptr || session.lost) return;
   if (log::verbose()) {
     log::note("[msg]    to child: " + shown(session.channel->reply_so_far(), 80));
   }
-  if (!session.channel->dirty) dirty_.push_back(session.channel);
+  mark_dirty(*session.channel);
   const std::size_t bytes = session.channel->end_reply(session, translate, rest);
   session.was_authenticated |= session.authenticated;
   session.unread += bytes;
@@ -511,7 +511,7 @@ void Sibling::end_reply(Session& session, bool translate, std::string_view rest)
 }
 
 void Sibling::lose_reply(Session& session) {
-  if (session.channel == nullptr) return;
+  if (session.channel == nullptr || std::exchange(session.lost, true)) return;
   session.channel->forget_reply();
   log::warn("a connection is closed: there is no memory for what it asked");
   close_session(session);
@@ -519,12 +519,22 @@ void Sibling::lose_reply(Session& session) {
 
 void Sibling::append_closes() {
   for (const Session* session : closing_) {
-    if (session->channel == nullptr) continue;  // it has gone by itself meanwhile
-    const bool was_dirty = session->channel->dirty;
-    session->channel->append_close(*session);
-    if (!was_dirty) dirty_.push_back(session->channel);
+    Channel* const channel = session->channel;
+    if (channel == nullptr) continue;  // it has gone by itself meanwhile
+    try {
+      mark_dirty(*channel);
+      channel->append_close(*session);
+    } catch (const std::bad_alloc&) {
+      drop_channel(*channel, child_without_memory);
+    }
   }
   closing_.clear();
+}
+
+void Sibling::mark_dirty(Channel& channel) {
+  if (channel.dirty) return;
+  dirty_.push_back(&channel);
+  channel.dirty = true;
 }
 
 void Sibling::flush_channels() {

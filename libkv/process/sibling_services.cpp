@@ -146,14 +146,21 @@ void Sibling::make_settings() {
   fixed("save", o.persist ? std::to_string(o.persist_seconds) + " 1" : "");
   fixed("proto-max-bulk-len", std::to_string(limits::value_bytes_max));
   fixed("plio-remote", o.plio_remote ? "yes" : "no");
+  // While the data is loaded there is no store to ask.
+  const auto format = [this] {
+    const auto first = setup_.binary ? SnapshotFormat::binary : SnapshotFormat::text;
+    return store_ != nullptr ? store_->format() : first;
+  };
+  const auto fsync = [this] { return store_ != nullptr ? store_->fsync() : setup_.fsync; };
   settings_.push_back(
-      {"dbfilename", [this] { return std::string(snapshot_name(store_->format())); }, nullptr});
-  settings_.push_back({"appendfsync", [this] { return std::string(fsync_name(store_->fsync())); },
+      {"dbfilename", [format] { return std::string(snapshot_name(format())); }, nullptr});
+  settings_.push_back({"appendfsync", [fsync] { return std::string(fsync_name(fsync())); },
                        [this](std::string_view text) -> Status {
                          Fsync policy{};
                          if (!parse_fsync(text, policy)) {
                            return {Code::usage, "argument must be always, everysec or no"};
                          }
+                         if (store_ == nullptr) return {Code::busy, "still loading"};
                          // What this round has written so far was promised to be safe.
                          if (Status safe = store_->sync_now(); !safe.ok()) return safe;
                          store_->set_fsync(policy);

@@ -336,6 +336,29 @@ def test_large_replies_when_memory_is_short(tap):
         tap.equal("a large reply among writes: it is still the same sibling", sibling_of(server), sibling)
 
 
+def test_many_replies_when_memory_is_short(tap):
+    """Replies of one batch, together more than there is memory for: whoever asked for them pays."""
+    for size in (60_000, 60_005, 60_011):
+        with short_of_memory(186) as server:
+            raw, other = Raw(server.port, timeout=60), Raw(server.port)
+            sibling = sibling_of(server)
+            raw.call("SET", "medium", b"y" * size)
+            raw.call("SET", "small", b"z" * 2000)
+            asked = [("SET", "a", 1)] + [("GET", "medium")] * 1030 + [("GET", "small")] * 1100 + [("RPUSH", "l", "x")]
+            raw.send(b"".join(request(*words) for words in asked))
+            got = []
+            try:
+                for _ in asked:
+                    got.append(raw.reply())
+            except (EOFError, OSError):
+                pass  # what finds no memory costs the connection
+            wrong = [one[:20] for one, words in zip(got, asked) if words[0] == "GET" and not one.startswith((b"$", b"-OOM", b"-ERR too many"))]
+            tap.equal(f"{size}: no answer is taken for another's", wrong, [])
+            tap.equal(f"{size}: another client is served", other.call("PING"), b"+PONG\r\n")
+            tap.equal(f"{size}: the writes are done", [other.call("GET", "a"), other.call("LLEN", "l")], [b"$1\r\n1\r\n", b":1\r\n"])
+            tap.equal(f"{size}: it is still the same sibling", sibling_of(server), sibling)
+
+
 def test_slots_of_lost_connections_come_back(tap):
     """A child that finds no memory for a reply gives the place it lay in back, or everybody behind it would wait."""
     with short_of_memory(400) as server:
@@ -384,12 +407,32 @@ def test_save_without_memory(tap):
         restarted.log.close()
 
 
+def test_binary_save_without_memory(tap):
+    """Packing is done by a thread, which wants memory of its own."""
+    with short_of_memory(400) as server:
+        raw = Raw(server.port, timeout=60)
+        sibling, value = sibling_of(server), os.urandom(60_000)
+        raw.call("CONVERT")
+        until(20, lambda: os.path.exists(os.path.join(server.folder, "kv.bin")))
+
+        def left():
+            return 400 * 1024 - int(re.search(r"VmSize:\s+(\d+)", open(f"/proc/{sibling}/status").read()).group(1))
+
+        for i in range(10_000):
+            if raw.call("SET", f"k{i}", value) != b"+OK\r\n" or left() < 5000:
+                break
+        got = raw.call("SAVE")
+        tap.ok(got == b"+OK\r\n" or got.startswith(b"-"), "a binary SAVE with next to no memory is done or refused", repr(got[:100]))
+        tap.equal("and it is still the same sibling", sibling_of(server), sibling)
+
+
 if __name__ == "__main__":
     tests = [test_no_shared_memory, test_waiting_is_free, test_child_that_does_not_read, test_pid_used_again,
              test_sleep_ends_with_the_parent, test_replies_are_bounded]
     # AddressSanitizer reserves 15 TiB of addresses for itself, so under a limit no program of its
     # starts. There the ends of memory are those of the unit tests, which make allocations fail.
     if "address" not in os.environ.get("SAN", ""):
-        tests += [test_memory_ends, test_large_replies_when_memory_is_short, test_slots_of_lost_connections_come_back,
+        tests += [test_memory_ends, test_large_replies_when_memory_is_short,
+                  test_many_replies_when_memory_is_short, test_binary_save_without_memory, test_slots_of_lost_connections_come_back,
                   test_save_without_memory]
     main(*tests)

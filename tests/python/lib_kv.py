@@ -19,10 +19,11 @@ PASSWORD = "secret"
 
 
 def until(seconds, condition):
+    """What the condition says as soon as it says something, or False."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if condition():
-            return True
+        if got := condition():
+            return got
         time.sleep(0.02)
     return False
 

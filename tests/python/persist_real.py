@@ -15,7 +15,7 @@ import subprocess
 import time
 from collections import Counter
 
-from lib_kv import SERVER, Raw, Server, main, request, TOP
+from lib_kv import SERVER, Raw, Server, main, request, until, TOP
 
 INDEX = os.environ.get("KV_INDEX", "/var/lib/dpkg/status")
 WINDOW = 16
@@ -244,9 +244,36 @@ def test_a_count_that_lies(tap):
                f"{honest} and {lying} KiB")
 
 
+def listening(server):
+    """A connection, or None if the sibling that would serve it is gone."""
+    try:
+        return Raw(server.port)
+    except (EOFError, OSError, RuntimeError):  # the last: "busy, try again"
+        return None
+
+
+def test_questions_while_loading(tap):
+    with Server("--persist", "3600", "--fsync", "no") as server:
+        raw = connect(server)
+        for n in range(25):  # a log that takes a while to replay
+            raw.send(b"".join(request("RPUSH", f"list{n}:{i}", *"abcdefgh") for i in range(20_000)))
+            for _ in range(20_000):
+                raw.line()
+        kill(children(server.process.pid, "kv sibling")[0])
+        asked = [("CONFIG", "GET", "appendfsync"), ("CONFIG", "GET", "dbfilename"), ("CONFIG", "SET", "appendfsync", "always"),
+                 ("GET", "x")]
+        raw = until(20, lambda: listening(server))
+        raw.send(b"".join(request(*words) for words in asked))
+        got = [raw.reply() for _ in asked]
+        tap.equal("while it loads CONFIG GET answers", got[:2],
+                  [b"*2\r\n$11\r\nappendfsync\r\n$2\r\nno\r\n", b"*2\r\n$10\r\ndbfilename\r\n$5\r\nkv.db\r\n"])
+        tap.ok(got[2].startswith(b"-ERR") and b"still loading" in got[2], "and CONFIG SET appendfsync says that it has to wait", repr(got[2]))
+        tap.ok(got[3].startswith(b"-LOADING"), "it was loading all the time", repr(got[3]))
+
+
 def test_binary(tap):
     test_killed(tap, "--binary")
 
 
 if __name__ == "__main__":
-    main(test_killed, test_binary, test_dumps, test_a_count_that_lies)
+    main(test_killed, test_binary, test_dumps, test_a_count_that_lies, test_questions_while_loading)
