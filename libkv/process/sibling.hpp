@@ -131,14 +131,17 @@ class Sibling : public Services, public ReplySink {
   void close_connection(Channel& channel, std::uint32_t number);
   void drop_channel(Channel& channel, std::string_view why);
   void forget(std::unique_ptr<Session> session);
+  void note_request(const Session& session, std::span<const Scalar> args);
+  Session* session_of(Channel& channel, std::uint32_t number);
+  static constexpr std::string_view no_memory_for_it = "asked for more memory than there is";
+
+  // sibling_replies.cpp: what goes back
   void append_closes();
   void mark_dirty(Channel& channel);
   void flush_channels();
   bool written_is_safe();
   void send(Channel& channel, bool all);
   void watch_for_room(Channel& channel);
-  void note_request(const Session& session, std::span<const Scalar> args);
-  Session* session_of(Channel& channel, std::uint32_t number);
 
   void make_settings();
   void tell_parent(char word);

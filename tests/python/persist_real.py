@@ -267,7 +267,8 @@ def test_questions_while_loading(tap):
         got = [raw.reply() for _ in asked]
         tap.equal("while it loads CONFIG GET answers", got[:2],
                   [b"*2\r\n$11\r\nappendfsync\r\n$2\r\nno\r\n", b"*2\r\n$10\r\ndbfilename\r\n$5\r\nkv.db\r\n"])
-        tap.ok(got[2].startswith(b"-ERR") and b"still loading" in got[2], "and CONFIG SET appendfsync says that it has to wait", repr(got[2]))
+        tap.ok(got[2].startswith(b"-ERR") and b"still loading" in got[2], "and CONFIG SET appendfsync says that it has to wait",
+               repr(got[2]))
         tap.ok(got[3].startswith(b"-LOADING"), "it was loading all the time", repr(got[3]))
 
 
