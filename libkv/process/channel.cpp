@@ -14,7 +14,6 @@ namespace {
 constexpr std::size_t joined_bytes_max = limits::frame_bytes_max / 2;
 constexpr std::uint16_t joined_replies_max = 60'000;
 constexpr std::string_view line_break = "\r\n";
-constexpr std::size_t header_bytes = sizeof(FrameHeader);
 // From this size on frames go into another string: to grow they would need twice their size at
 // once.
 constexpr std::size_t stretch_bytes_max = std::size_t{1} << 20;
@@ -60,7 +59,7 @@ std::string& Channel::begin_reply(const Session& session) {
             out_.size() - header_at_ < joined_bytes_max;
   if (!joined_) {
     frame_open_ = false;
-    out_.append(header_bytes, '\0');
+    out_.append(frame_header_bytes, '\0');
     header_at_ = begun_at_;
     last_count_ = 0;
   }
@@ -77,7 +76,7 @@ std::size_t Channel::end_reply(const Session& session, bool translate, std::stri
   if (joined_ && (flags != last_flags_ || !rest.empty())) part_from_frame();
   last_flags_ = flags;
   ++last_count_;
-  const std::size_t payload = out_.size() - header_at_ - header_bytes;
+  const std::size_t payload = out_.size() - header_at_ - frame_header_bytes;
   if (payload > limits::frame_bytes_max || !rest.empty()) {
     end_large_reply(rest);
   } else {
@@ -85,18 +84,17 @@ std::size_t Channel::end_reply(const Session& session, bool translate, std::stri
                              flags, last_count_};
     std::memcpy(out_.data() + header_at_, &header, sizeof header);
   }
-  dirty = true;
   return bytes;
 }
 
 /// The reply begun last cannot travel with the ones before: it gets a frame of its own.
 void Channel::part_from_frame() {
   if (out_.size() - reply_start_ <= limits::frame_bytes_max) {
-    out_.insert(reply_start_, header_bytes, '\0');
+    out_.insert(reply_start_, frame_header_bytes, '\0');
     header_at_ = reply_start_;
   } else {
     // A string that is full would double: the header gets the place of what is cut off.
-    cut(reply_start_, header_bytes);
+    cut(reply_start_, frame_header_bytes);
     header_at_ = begun_at_ = 0;
   }
   last_count_ = 0;
@@ -106,9 +104,7 @@ void Channel::part_from_frame() {
 /// so many bytes of it stay, as room. All of that, or an exception and nothing.
 void Channel::cut(std::size_t at, std::size_t room) {
   std::string before(out_, 0, at);
-  queue_.emplace_back();
-  queued_bytes_ += before.size();
-  queue_.back().bytes.swap(before);
+  enqueue(before);
   const std::size_t gone = at - room;
   out_.erase(0, gone);
   for (std::size_t* place : {&header_at_, &reply_start_, &begun_at_}) {
@@ -120,12 +116,12 @@ void Channel::cut(std::size_t at, std::size_t room) {
 /// one that waits no slot is taken: it would not be given back before that one has got its own.
 void Channel::end_large_reply(std::string_view rest) {
   std::string frames;
-  frames.reserve(bulk_reply_slots * (header_bytes + bulk_reference_bytes));
+  frames.reserve(bulk_reply_slots * (frame_header_bytes + bulk_reference_bytes));
   if (header_at_ > 0) cut(header_at_);
   queue_.resize(queue_.size() + 2);
   // From here on nothing can fail: no string grows beyond the room it has (Reply::last).
   frame_open_ = false;
-  Scattered bytes(std::string_view(out_).substr(header_bytes), rest,
+  Scattered bytes(std::string_view(out_).substr(frame_header_bytes), rest,
                   rest.empty() ? rest : line_break);
   FrameHeader header{0, last_connection_, FrameKind::reply, last_flags_, last_count_};
   while (large_queued_ == 0 && put_in_slot(frames, header, bytes)) {
@@ -133,8 +129,8 @@ void Channel::end_large_reply(std::string_view rest) {
   const bool large = bytes.size() > limits::frame_bytes_max;
   if (large) header.kind = FrameKind::large;
   header.size = static_cast<std::uint32_t>(bytes.size());
-  std::memcpy(out_.data(), &header, header_bytes);
-  out_.erase(header_bytes, out_.size() - header_bytes - bytes.part(0).size());
+  std::memcpy(out_.data(), &header, frame_header_bytes);
+  out_.erase(frame_header_bytes, out_.size() - frame_header_bytes - bytes.part(0).size());
   out_.append(bytes.part(1)).append(bytes.part(2));
   if (!large) {
     queue_.resize(queue_.size() - 2);
@@ -179,21 +175,24 @@ void Channel::append_close(const Session& session) {
   append_header(out_, {0, session.number, FrameKind::reply,
                        static_cast<std::uint8_t>(flags_for(session, false) | kClose), 0});
   frame_open_ = false;
-  dirty = true;
 }
 
 void Channel::append_plain(FrameKind kind, std::string_view payload) {
   append_header(out_, {static_cast<std::uint32_t>(payload.size()), 0, kind, 0, 0});
   out_.append(payload);
   frame_open_ = false;
-  dirty = true;
+}
+
+/// Leaves bytes empty; or an exception, and nothing is done.
+void Channel::enqueue(std::string& bytes) {
+  queue_.emplace_back();
+  queue_.back().bytes.swap(bytes);
+  queued_bytes_ += queue_.back().bytes.size();
 }
 
 /// What is in out_ joins the queue.
 void Channel::close_stretch() {
-  queue_.emplace_back();
-  queue_.back().bytes.swap(out_);
-  queued_bytes_ += queue_.back().bytes.size();
+  enqueue(out_);
   frame_open_ = false;
   begun_at_ = 0;
 }
@@ -265,8 +264,8 @@ void Channel::drop_first() {
 /// Of the large reply that is the first stretch. False: it has to wait for a slot.
 bool Channel::next_piece(const Stretch& large) {
   FrameHeader header;
-  std::memcpy(&header, large.bytes.data(), header_bytes);
-  sent_ = std::max(sent_, header_bytes);
+  std::memcpy(&header, large.bytes.data(), frame_header_bytes);
+  sent_ = std::max(sent_, frame_header_bytes);
   const std::string_view rest = std::string_view(large.bytes).substr(sent_);
   if (Scattered bytes(rest); put_in_slot(piece_, header, bytes)) {
     sent_ = large.bytes.size() - bytes.size();

@@ -91,7 +91,7 @@ class Channel {
   bool wants_write = false;     // the pipe was full: waiting for room
   bool waits_for_slot = false;  // a large reply goes on when a slot is given back
   bool watched = false;         // the loop watches the pipe for room
-  bool dirty = false;           // has replies that are not released
+  bool dirty = false;           // has what is not released: Sibling::mark_dirty
   bool paused = false;          // not read from until it has read
 
  private:
@@ -104,6 +104,7 @@ class Channel {
   };
 
   std::uint8_t flags_for(const Session& session, bool translate) const noexcept;
+  void enqueue(std::string& bytes);
   void close_stretch();
   void part_from_frame();
   void cut(std::size_t at, std::size_t room = 0);

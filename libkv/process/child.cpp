@@ -92,6 +92,7 @@ void Child::round() {
   epoll_event events[events_max];
   int timeout_ms = may_read() && !readable_.empty() ? 0 : -1;
   // A sibling that is out of descriptors cannot open our pipes: better hang up than never answer.
+  // And what the parent's socket did not take is told again, though nothing else may happen.
   if ((placeholder_ || closes_untold_ > 0) && timeout_ms < 0) timeout_ms = 1000;
   if (placeholder_ && Clock::now() > give_up_at_) give_up("the sibling does not open our pipes");
   const int count =

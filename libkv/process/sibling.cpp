@@ -143,12 +143,11 @@ int Sibling::run() {
   tell_parent('r');
   counters_.memory_at_start = process_use().allocated_bytes;
   next_expire_ = next_second_ = Clock::now();
-  (void)memory::hold_reserve();
   store_->defer_syncs(true);  // written_is_safe() does them
   while (!ending_) {
+    (void)memory::hold_reserve();
     round(idle_timeout_ms);
     timers();
-    (void)memory::hold_reserve();
   }
   return finish_up();
 }

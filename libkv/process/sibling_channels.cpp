@@ -81,8 +81,8 @@ void Sibling::announced_child(const Announcement& announcement) {
   watch(epoll_.get(), channel->request_fd(), EPOLLIN);
   by_request_fd_[channel->request_fd()] = channel.get();
   by_reply_fd_[channel->reply_fd()] = channel.get();
+  mark_dirty(*channel);
   channel->append_plain(FrameKind::attached, {});
-  dirty_.push_back(channel.get());
   if (auto early = early_.extract(pid); !early.empty()) {
     for (auto& session : early.mapped()) channel->add(std::move(session));
   }
