@@ -1,9 +1,9 @@
 // The elements of record.hpp: how a value stands in a text file, there and back. Strings and
 // numbers are done here, quickly; symbols and lists as wire/lisp_text.hpp has them.
-#include <array>
 #include <cstring>
 
 #include "libkv/base/text.hpp"
+#include "libkv/wire/lisp_string.hpp"
 #include "libkv/wire/lisp_text.hpp"
 #include "persistence/record.hpp"
 
@@ -12,82 +12,11 @@ namespace {
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
-/// ASCII that cannot stand for itself between the quotes, and everything that is not ASCII: whether
-/// that is UTF-8 or must be escaped is for print_lisp to say.
-constexpr std::array<bool, 256> make_special(bool ascii_only) {
-  std::array<bool, 256> special{};
-  for (std::size_t c = 0; c < 32; ++c) special[c] = true;
-  for (const unsigned char c : {'"', '\\', '^', '\x7F'}) special[c] = true;
-  for (std::size_t c = 128; c < 256; ++c) special[c] = ascii_only;
-  return special;
-}
-constexpr std::array<bool, 256> special_to_write = make_special(true);
-constexpr std::array<bool, 256> special_to_read = make_special(false);
-
-using Block = unsigned char __attribute__((vector_size(16)));
-
-/// Is one of these sixteen bytes special? The same sets as the tables'.
-template <bool ascii_only>
-bool any_special(const char* p) noexcept {
-  Block bytes;
-  std::memcpy(&bytes, p, sizeof bytes);
-  const auto byte = [](int c) { return static_cast<unsigned char>(c); };
-  auto found = (bytes < byte(' ')) | (bytes == byte('"')) | (bytes == byte('\\')) |
-               (bytes == byte('^')) | (bytes == byte(0x7F));
-  if (ascii_only) found |= bytes >= byte(0x80);
-  std::uint64_t halves[2];
-  std::memcpy(halves, &found, sizeof halves);
-  return (halves[0] | halves[1]) != 0;
-}
-
-/// How many bytes at the start stand for themselves.
-template <bool ascii_only>
-std::size_t plain_run(std::string_view text) noexcept {
-  constexpr const auto& special = ascii_only ? special_to_write : special_to_read;
-  std::size_t i = 0;
-  while (i + sizeof(Block) <= text.size() && !any_special<ascii_only>(text.data() + i))
-    i += sizeof(Block);
-  while (i < text.size() && !special[static_cast<unsigned char>(text[i])]) ++i;
-  return i;
-}
-
-/// False if it needs more than a mark before it.
-bool append_escaped(std::string& out, char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  if (byte == 0 || byte >= 0x80) return false;
-  if (byte == '"' || byte == '\\' || byte == '^') {
-    out.push_back('\\');
-    out.push_back(c);
-  } else {
-    out.push_back('^');
-    out.push_back(byte == 0x7F ? '?' : static_cast<char>(byte | 0x40));
-  }
-  return true;
-}
-
 }  // namespace
-
-void append_quoted(std::string& out, std::string_view bytes) {
-  const std::size_t start = out.size();
-  std::string_view rest = bytes;
-  out.push_back('"');
-  while (true) {
-    const std::size_t plain = plain_run<true>(rest);
-    out.append(rest.data(), plain);
-    if (plain == rest.size()) break;
-    if (!append_escaped(out, rest[plain])) {
-      out.resize(start);
-      print_lisp(bytes, out);
-      return;
-    }
-    rest.remove_prefix(plain + 1);
-  }
-  out.push_back('"');
-}
 
 void append_element(std::string& out, const Scalar& element) {
   switch (element.kind) {
-    case Kind::string: append_quoted(out, element.bytes); return;
+    case Kind::string: append_lisp_string(out, element.bytes); return;
     case Kind::number: out.append(element.bytes); return;
     case Kind::nil: out.append("NIL", 3); return;
     case Kind::symbol:
@@ -140,7 +69,7 @@ bool ElementReader::number(std::uint64_t& n) noexcept {
 bool ElementReader::string(std::string_view& out) {
   if (!peek('"')) return fail("a quoted text is missing");
   const std::string_view text = text_.substr(at_ + 1);
-  const std::size_t plain = plain_run<false>(text);
+  const std::size_t plain = plain_in_lisp_string(text);
   if (plain == text.size()) return fail("a quoted text does not end");
   if (text[plain] != '"') return escaped_string(out);
   out = text.substr(0, plain);
@@ -157,13 +86,18 @@ bool ElementReader::escaped_string(std::string_view& out) {
   ++at_;
   while (true) {
     const std::string_view text = text_.substr(at_);
-    const std::size_t plain = plain_run<false>(text);
+    const std::size_t plain = plain_in_lisp_string(text);
     if (plain == text.size()) return fail("a quoted text does not end");
     std::memcpy(to, text.data(), plain);
     to += plain;
     at_ += plain;
     if (take('"')) break;
-    if (escape(to)) continue;
+    std::size_t taken = 0, escapes = 0;
+    for (; (taken = read_lisp_escape(rest(), *to)) != 0; ++escapes) {
+      ++to;
+      at_ += taken;
+    }
+    if (escapes > 0) continue;
     at_ = start_at;
     Scalar whole;
     if (!generic(whole)) return false;
@@ -173,22 +107,6 @@ bool ElementReader::escaped_string(std::string_view& out) {
   }
   out = {start, static_cast<std::size_t>(to - start)};
   scratch_used_ += out.size();
-  return true;
-}
-
-/// One common escape. False if it is another one: then lisp_text knows, or refuses.
-bool ElementReader::escape(char*& to) noexcept {
-  const char mark = text_[at_];
-  if (at_ + 1 == text_.size()) return false;
-  const char next = text_[at_ + 1];
-  if (mark == '^' && (next == '?' || (next >= 'A' && next <= '_'))) {
-    *to++ = next == '?' ? '\x7F' : static_cast<char>(next & 0x1F);
-  } else if (mark == '\\' && (next == '"' || next == '\\' || next == '^')) {
-    *to++ = next;
-  } else {
-    return false;
-  }
-  at_ += 2;
   return true;
 }
 

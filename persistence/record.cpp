@@ -7,6 +7,7 @@
 #include "libkv/base/clock.hpp"
 #include "libkv/base/limits.hpp"
 #include "libkv/base/text.hpp"
+#include "libkv/wire/lisp_string.hpp"
 #include "persistence/checksum.hpp"
 
 namespace kv {
@@ -38,11 +39,20 @@ void put_digits(char* to, std::size_t count, std::uint64_t n) noexcept {
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
+/// A large line would be moved once more for every doubling of its memory.
+void make_room(std::string& out, std::span<const Scalar> args) {
+  constexpr std::size_t large = 16 * 1024;
+  std::size_t bytes = 0;
+  for (const Scalar& arg : args) bytes += arg.bytes.size();
+  if (bytes >= large) out.reserve(out.size() + bytes + bytes / 32);
+}
+
 }  // namespace
 
 std::uint32_t append_record(std::string& out, std::uint32_t chain, std::int64_t time_ns,
                             unsigned database, Dialect dialect, std::span<const Scalar> args) {
   const std::size_t start = out.size();
+  make_room(out, args);
   char head[record_head_bytes + checksum_digits + 2];
   std::memcpy(head, "(\"", 2);
   put_digits(head + 2, seconds_digits, static_cast<std::uint64_t>(time_ns / ns_per_second));
@@ -50,7 +60,7 @@ std::uint32_t append_record(std::string& out, std::uint32_t chain, std::int64_t 
   put_digits(head + 13, nanoseconds_digits, static_cast<std::uint64_t>(time_ns % ns_per_second));
   std::memcpy(head + 22, "\" 0000000000 (", 14);
   out.append(head, sizeof head);
-  append_quoted(out, args[0].bytes);
+  append_lisp_string(out, args[0].bytes);
   if (args.size() == 1) {
     out.append(" NIL)", 5);
   } else {

@@ -45,8 +45,6 @@ std::uint32_t append_sealed(std::string& out, std::uint32_t chain, std::string_v
 
 /// Appends an element as it stands in log and text snapshot: "text", 12, symbol, NIL, (list).
 void append_element(std::string& out, const Scalar& element);
-/// The same for a string's bytes: quoted, one line whatever they are.
-void append_quoted(std::string& out, std::string_view bytes);
 
 /// Reads elements from text that is in memory. What it returns lives until the next clear().
 class ElementReader {
@@ -72,7 +70,6 @@ class ElementReader {
 
  private:
   bool escaped_string(std::string_view& out);
-  bool escape(char*& to) noexcept;
   bool generic(Scalar& out);
   bool fail(const char* why) noexcept {
     error_ = why;

@@ -14,6 +14,7 @@
 #include "libkv/base/clock.hpp"
 #include "libkv/base/limits.hpp"
 #include "libkv/base/text.hpp"
+#include "libkv/wire/lisp_string.hpp"
 #include "libkv/wire/plio.hpp"
 #include "persistence/checksum.hpp"
 #include "persistence/snapshot.hpp"
@@ -101,7 +102,7 @@ class TextWriter {
 void append_key_line(std::string& out, Keyspace& keys, const Keyspace::Item& item,
                      unsigned database) {
   out.push_back('(');
-  append_quoted(out, item.key);
+  append_lisp_string(out, item.key);
   out.push_back(' ');
   std::string_view stated_type;
   if (item.type == Type::string) {

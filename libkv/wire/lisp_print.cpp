@@ -1,54 +1,12 @@
 // See lisp_text.hpp: printing.
 #include <array>
 
-#include "libkv/base/text.hpp"
+#include "libkv/wire/lisp_string.hpp"
 #include "libkv/wire/lisp_text.hpp"
 #include "libkv/wire/plio.hpp"
 
 namespace kv {
 namespace {
-
-enum class How : std::uint8_t { plain, backslash, control, beyond_ascii, no_text };
-
-constexpr auto how_in_string = [] {
-  std::array<How, 256> table{};
-  for (unsigned c = 0; c < 256; ++c)
-    table[c] = c >= 0x80 ? How::beyond_ascii : c < 0x20 || c == 0x7F ? How::control : How::plain;
-  table['\\'] = table['^'] = table['"'] = How::backslash;
-  table[0] = How::no_text;
-  return table;
-}();
-
-void print_byte_code(unsigned char byte, std::string& out) {
-  out.push_back('\\');
-  out.append(std::to_string(lisp_byte_code + byte)).push_back('\\');
-}
-
-void print_string(std::string_view text, std::string& out) {
-  out.push_back('"');
-  for (std::size_t i = 0, run = 0; run < text.size(); i = run) {
-    // As long a run as needs no escape, copied at once.
-    How how = How::plain;
-    std::size_t sequence = 1;
-    while (run < text.size()) {
-      how = how_in_string[static_cast<unsigned char>(text[run])];
-      sequence = how == How::beyond_ascii ? utf8_length(text.substr(run)) : 1;
-      if (how != How::plain && (how != How::beyond_ascii || sequence == 0)) break;
-      run += sequence;
-    }
-    out.append(text.substr(i, run - i));
-    if (run == text.size()) break;
-    const auto byte = static_cast<unsigned char>(text[run++]);
-    if (how == How::backslash) {
-      out.push_back('\\'), out.push_back(static_cast<char>(byte));
-    } else if (how == How::control) {
-      out.push_back('^'), out.push_back(byte == 0x7F ? '?' : static_cast<char>(byte | 0x40));
-    } else {
-      print_byte_code(byte, out);
-    }
-  }
-  out.push_back('"');
-}
 
 void print_symbol(std::string_view name, std::string& out) {
   constexpr std::string_view escaped = " \t\n\r\"'(),[]`{}~\\";
@@ -64,7 +22,7 @@ void print_atom(const Scalar& atom, std::string& out) {
     case Kind::number: out.append(atom.bytes); return;
     case Kind::symbol: return print_symbol(atom.bytes, out);
     case Kind::nil: out.append("NIL"); return;
-    default: return print_string(atom.bytes, out);
+    default: return append_lisp_string(out, atom.bytes);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "libkv/base/text.hpp"
+#include "libkv/wire/lisp_string.hpp"
 #include "libkv/wire/plio.hpp"
 #include "libkv/wire/plio_atom.hpp"
 

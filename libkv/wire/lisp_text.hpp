@@ -17,9 +17,6 @@
 
 namespace kv {
 
-/// The character number that stands for byte 0 in a string; see above.
-inline constexpr std::uint32_t lisp_byte_code = 56320;
-
 /// Appends value as Lisp text; a Kind::list as a whole list.
 void print_lisp(const Scalar& value, std::string& out);
 /// A Kind::list's PLIO bytes as Lisp text: "(1 (\"a\" . \"b\"))".

@@ -6,6 +6,7 @@
 #include "libkv/base/text.hpp"
 #include "libkv/wire/lisp_text.hpp"
 #include "libkv/wire/plio.hpp"
+#include "persistence/record.hpp"
 #include "tests/unit/wire_help.hpp"
 
 namespace kv {
@@ -58,6 +59,47 @@ TEST_CASE("wire/lisp text: N10 a string of any bytes is one line of UTF-8 and co
     ++survived;
   }
   CHECK(survived == rounds);
+}
+
+TEST_CASE("wire/lisp text: what is not plain is found wherever it stands in a long string") {
+  const std::pair<std::string_view, std::string_view> forms[] = {
+      {"\"", "\\\""},
+      {"\\", "\\\\"},
+      {"^", "\\^"},
+      {"\n", "^J"},
+      {"\x1F", "^_"},
+      {"\x7F", "^?"},
+      {std::string_view("\0", 1), "\\56320\\"},
+      {"\x80", "\\56448\\"},
+      {"\xFF", "\\56575\\"},
+      {"\xC3", "\\56515\\"},
+      {"é", "é"},
+      {"€", "€"},
+      {"😀", "😀"},
+      {"\xED\xA0\x80", "\\56557\\\\56480\\\\56448\\"},
+      {" ", " "},
+      {"~", "~"},
+      {"]", "]"}};
+  for (const auto& [bytes, form] : forms) {
+    for (const std::size_t before :
+         {0, 1, 7, 15, 16, 17, 31, 47, 63, 64, 65, 127, 128, 4090, 5000}) {
+      for (const std::size_t after : {0, 1, 14, 15, 16, 70}) {
+        for (const std::size_t times : {1, 2, 9, 20, 700}) {
+          std::string value(before, 'x'), text = '"' + value;
+          for (std::size_t i = 0; i < times; ++i) value += bytes, text += form;
+          value.append(after, '/');
+          text.append(after, '/') += '"';
+          if (print(Scalar(value)) != text) FAIL(form << " after " << before << ", " << times);
+          ElementReader in;
+          in.clear(text);
+          std::string_view back;
+          if (!in.string(back) || back != value || !in.done())
+            FAIL(form << " is not read after " << before << ", " << times << ": " << in.error());
+        }
+      }
+    }
+  }
+  CHECK(print(Scalar("a\nb")) == "\"a^Jb\"");
 }
 
 TEST_CASE("wire/lisp text: each kind comes back as it was") {
