@@ -144,6 +144,7 @@ class Sibling : public Services, public ReplySink {
   void watch_for_room(Channel& channel);
 
   void make_settings();
+  void make_slow_log_settings();
   void tell_parent(char word);
 
   SiblingSetup setup_;

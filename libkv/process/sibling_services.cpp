@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <type_traits>
 
 #include "libkv/base/clock.hpp"
 #include "libkv/base/fd.hpp"
@@ -167,6 +168,7 @@ void Sibling::make_settings() {
                          tell_parent(static_cast<char>('0' + static_cast<int>(policy)));
                          return {};
                        }});
+  make_slow_log_settings();
   settings_.push_back({"verbose", [] { return std::string(log::verbose() ? "yes" : "no"); },
                        [](std::string_view text) -> Status {
                          bool on = false;
@@ -174,6 +176,26 @@ void Sibling::make_settings() {
                          if (status.ok()) log::set_verbose(on);
                          return status;
                        }});
+}
+
+void Sibling::make_slow_log_settings() {
+  const auto number = [this](std::string_view name, std::int64_t least, auto& value) {
+    const auto set = [&value, least](std::string_view text) -> Status {
+      std::int64_t n = 0;
+      if (!parse_integer(text, n)) {
+        return {Code::usage, "argument couldn't be parsed into an integer"};
+      }
+      if (n < least) {
+        return {Code::usage, "argument must be between " + std::to_string(least) + " and " +
+                                 std::to_string(INT64_MAX) + " inclusive"};
+      }
+      value = static_cast<std::remove_reference_t<decltype(value)>>(n);
+      return {};
+    };
+    settings_.push_back({name, [&value] { return std::to_string(value); }, set});
+  };
+  number("slowlog-log-slower-than", -1, counters_.slow.threshold_us);
+  number("slowlog-max-len", 0, counters_.slow.length_max);
 }
 
 }  // namespace kv

@@ -32,6 +32,9 @@ CLIENT KILL ID 1 FOO | CLIENT KILL a b c | CLIENT KILL | CONFIG | CONFIG GET | C
 CONFIG GET nonesuch | CONFIG GET DATABASES data* | CONFIG SET | CONFIG SET databases
 CONFIG SET nonesuch 3 | CONFIG SET databases 4 | CONFIG SET appendfsync no appendfsync always
 CONFIG SET appendfsync no databases | CONFIG SET appendfsync always | CONFIG GET appendfsync
+CONFIG SET slowlog-log-slower-than abc | CONFIG SET slowlog-log-slower-than -2 | CONFIG GET slowlog-log-slower-than
+CONFIG SET slowlog-max-len -1 | CONFIG SET slowlog-max-len 5 slowlog-log-slower-than 0 | CONFIG GET slowlog-max-len
+SET slow LONG | PING | SLOWLOG LEN | CONFIG SET slowlog-log-slower-than -1 | SLOWLOG RESET | SLOWLOG LEN
 CONFIG RESETSTAT | CONFIG FOO | TIME x | INFO foo | SAVE x | BGSAVE FOO | BGSAVE a b | LASTSAVE x
 LOLWUT VERSION abc | WAIT 0 0 | WAIT a b | WAIT 0 a | WAIT 0 -1 | WAIT 1 | ROLE | SLOWLOG | SLOWLOG GET abc
 SLOWLOG GET -2 | SLOWLOG RESET | SLOWLOG FOO | SLOWLOG GET 1 2 | ACL WHOAMI | ACL CAT foo | ACL CAT | ACL USERS
