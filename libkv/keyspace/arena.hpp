@@ -103,6 +103,9 @@ class Pool {
     subtract(Arena::rounded(bytes));
     to.add(Arena::rounded(bytes));
   }
+  /// Counts memory of the arena that somebody else has allocated, or will free.
+  void adopt(std::size_t bytes) noexcept { add(Arena::rounded(bytes)); }
+  void disown(std::size_t bytes) noexcept { subtract(Arena::rounded(bytes)); }
 
  private:
   void add(std::size_t bytes) noexcept {

@@ -3,6 +3,7 @@
 
 #include "libkv/keyspace/large_hash.hpp"
 #include "libkv/keyspace/list_deque.hpp"
+#include "libkv/keyspace/offered.hpp"
 
 namespace kv {
 
@@ -38,7 +39,8 @@ void destroy_entry(Pool& pool, Entry* entry) noexcept {
   switch (entry->form()) {
     case Form::string_large: {
       const auto large = load<LargeString>(entry->payload());
-      pool.deallocate(large.data, large.capacity);
+      if (Offer::take_back(large.data)) pool.disown(large.capacity);
+      else pool.deallocate(large.data, large.capacity);
       break;
     }
     case Form::list_large: ListDeque::destroy(load<ListDeque*>(entry->payload()), pool); break;
@@ -56,6 +58,13 @@ Entry* create_string(Pool& pool, Entry::Head head, std::string_view key, std::st
     return entry;
   }
   head.form = Form::string_large;
+  if (OfferedBlock* const block = Offer::find(value); block != nullptr) {
+    Entry* entry = Entry::create(pool, head, key, sizeof(LargeString));
+    store(entry->payload(), LargeString{block->data, block->size, block->capacity});
+    pool.adopt(block->capacity);
+    block->taken = true;
+    return entry;
+  }
   LargeString large{nullptr, value.size(), value.size()};
   large.data = static_cast<unsigned char*>(pool.allocate(large.capacity));
   Entry* entry;
@@ -97,6 +106,7 @@ bool overwrite_string(Entry& entry, std::string_view value) noexcept {
     auto large = load<LargeString>(entry.payload());
     // A much smaller value gives the memory back instead.
     if (value.size() > large.capacity || value.size() <= large.capacity / 2) return false;
+    if (Offer::find(value) != nullptr) return false;  // nor is one copied that can be kept
     std::memmove(large.data, value.data(), value.size());
     large.size = value.size();
     store(entry.payload(), large);

@@ -14,6 +14,7 @@
 
 #include "libkv/base/fd.hpp"
 #include "libkv/commands/session.hpp"
+#include "libkv/process/assembly.hpp"
 #include "libkv/process/bulk.hpp"
 #include "libkv/process/frame.hpp"
 
@@ -52,7 +53,7 @@ class Channel {
     return sessions_;
   }
   /// The pieces of a request that does not fit a frame, per connection.
-  std::string& assembly(std::uint32_t number) { return assemblies_[number]; }
+  Assembly& assembly(std::uint32_t number) { return assemblies_[number]; }
   bool has_assembly(std::uint32_t number) const {
     return !assemblies_.empty() && assemblies_.contains(number);
   }
@@ -117,7 +118,7 @@ class Channel {
   Fd requests_, replies_;
   std::int32_t pid_;
   std::unordered_map<std::uint32_t, std::unique_ptr<Session>> sessions_;
-  std::unordered_map<std::uint32_t, std::string> assemblies_;
+  std::unordered_map<std::uint32_t, Assembly> assemblies_;
 
   std::string out_;            // frames that are being made
   std::deque<Stretch> queue_;  // before them, oldest first

@@ -62,7 +62,9 @@ void append_arguments(std::string& out, std::span<const Scalar> args) {
   }
 }
 
-bool read_arguments(std::string_view payload, std::vector<Scalar>& args) {
+bool read_arguments(std::string_view payload, std::vector<Scalar>& args,
+                    std::span<const Elsewhere> elsewhere) {
+  const char* const start = payload.data();
   if (payload.size() < 4) return false;
   const std::size_t count = load_u32(payload.data());
   payload.remove_prefix(4);
@@ -73,11 +75,19 @@ bool read_arguments(std::string_view payload, std::vector<Scalar>& args) {
     const std::size_t size = load_u32(payload.data());
     const auto kind = static_cast<std::uint8_t>(payload[4]);
     payload.remove_prefix(argument_header_bytes);
-    if (size > payload.size() || kind > static_cast<std::uint8_t>(Kind::list)) return false;
+    if (kind > static_cast<std::uint8_t>(Kind::list)) return false;
+    const auto place = static_cast<std::size_t>(payload.data() - start);
+    if (!elsewhere.empty() && elsewhere.front().place == place) {
+      if (elsewhere.front().bytes.size() != size) return false;
+      args.emplace_back(elsewhere.front().bytes, static_cast<Kind>(kind));
+      elsewhere = elsewhere.subspan(1);
+      continue;
+    }
+    if (size > payload.size()) return false;
     args.emplace_back(payload.substr(0, size), static_cast<Kind>(kind));
     payload.remove_prefix(size);
   }
-  return payload.empty();
+  return payload.empty() && elsewhere.empty();
 }
 
 std::string_view likely_key(std::string_view payload) noexcept {

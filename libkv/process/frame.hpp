@@ -31,7 +31,8 @@ enum class FrameKind : std::uint8_t {
   part = 3,     // a piece of a request's payload
   closed = 4,   // the client is gone
   bulk = 5,     // a piece that lies in the child's segment: payload u64 offset, u32 length; with
-                // kMore another piece of the same slot follows
+                // kMore another piece of the same slot follows; with kArgument it belongs to the
+                // argument whose head came last
   taken = 6,    // the client has taken so many more bytes of replies: payload u64
   mapped = 7,   // the child has mapped its segment
   ended = 8,    // the client of a login that is not answered yet will send no more
@@ -51,6 +52,7 @@ enum FrameFlag : std::uint8_t {
   kAuthenticated = 4,  // full limits apply from now on
   kClose = 8,          // hang up when this has been sent
   kMore = 16,          // the reply goes on in the next frame of this connection; or see bulk
+  kArgument = 32,      // see bulk
 };
 
 struct FrameHeader {
@@ -80,8 +82,15 @@ void append_count(std::string& out, std::span<const Scalar> args);
 void append_argument_head(std::string& out, const Scalar& arg);
 std::size_t arguments_bytes(std::span<const Scalar> args) noexcept;
 
-/// Reads arguments back; they point into payload. False if the payload is not exactly that.
-bool read_arguments(std::string_view payload, std::vector<Scalar>& args);
+/// The bytes of an argument that are not in the payload with its head; place: where they would be.
+struct Elsewhere {
+  std::size_t place;
+  std::string_view bytes;
+};
+/// Reads arguments back; they point into payload, or are those elsewhere (in the order of their
+/// places). False if the payload is not exactly that.
+bool read_arguments(std::string_view payload, std::vector<Scalar>& args,
+                    std::span<const Elsewhere> elsewhere = {});
 
 /// The second argument of a request's payload, which mostly is its key; empty if there is none. A
 /// hint only: the payload may still be bad.

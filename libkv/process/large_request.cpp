@@ -13,56 +13,60 @@ void LargeRequest::begin(std::span<const Scalar> args, FrameWriter& out, std::ui
   args_ = args;
   connection_ = connection;
   segment_ = out.segment;
-  head_.clear();
-  head_done_ = bytes_done_ = 0;
-  append_count(head_, args);
-  append_argument_head(head_, args.front());
+  append_count(words_, args);
 }
 
 bool LargeRequest::go_on(FrameWriter& out) {
-  for (; !args_.empty(); next_argument()) {
-    if (put(head_, head_done_, out) && put(args_.front().bytes, bytes_done_, out)) continue;
-    if (!std::exchange(queued_, true)) out.queue.push_back(connection_);
-    return false;
+  while (put_words(out) && put_value(out)) {
+    if (args_.empty()) {
+      append_pieces(out.bytes, connection_, words_);
+      stop();
+      return true;
+    }
+    const Scalar& next = args_.front();
+    append_argument_head(words_, next);
+    if (next.bytes.size() < bulk_worth_bytes) words_.append(next.bytes);
+    else value_ = next.bytes;
+    args_ = args_.subspan(1);
   }
-  if (slot_) send_slot(out);
-  append_pieces(out.bytes, connection_, {});
-  stop();
-  return true;
-}
-
-void LargeRequest::next_argument() {
-  args_ = args_.subspan(1);
-  head_.clear();
-  head_done_ = bytes_done_ = 0;
-  if (!args_.empty()) append_argument_head(head_, args_.front());
+  if (!std::exchange(queued_, true)) out.queue.push_back(connection_);
+  return false;
 }
 
 /// False: no slot is free.
-bool LargeRequest::put(std::string_view bytes, std::size_t& done, FrameWriter& out) {
-  while (done < bytes.size()) {
-    if (!slot_ && !(slot_ = segment_->take())) return false;
-    const std::string_view piece = bytes.substr(done, bulk_slot_bytes - used_);
-    std::memcpy(segment_->at(*slot_) + used_, piece.data(), piece.size());
-    used_ += piece.size();
-    done += piece.size();
-    if (used_ == bulk_slot_bytes) send_slot(out);
+bool LargeRequest::put_words(FrameWriter& out) {
+  std::string_view words = words_;
+  if (words.size() < bulk_worth_bytes) return true;
+  if (!put(words, 0, out)) return false;
+  words_.clear();
+  return true;
+}
+
+bool LargeRequest::put_value(FrameWriter& out) {
+  if (value_.empty()) return true;
+  append_parts(out.bytes, connection_, words_);
+  words_.clear();
+  while (!value_.empty()) {
+    if (!put(value_, kArgument, out)) return false;
   }
   return true;
 }
 
-void LargeRequest::send_slot(FrameWriter& out) {
-  append_bulk_frame(out.bytes, FrameKind::bulk, connection_, 0, *slot_, used_);
-  slot_.reset();
-  used_ = 0;
+/// Sends the first of these bytes in a slot, and forgets them.
+bool LargeRequest::put(std::string_view& bytes, std::uint8_t flags, FrameWriter& out) {
+  const auto slot = segment_->take();
+  if (!slot) return false;
+  const std::string_view piece = bytes.substr(0, bulk_slot_bytes);
+  std::memcpy(segment_->at(*slot), piece.data(), piece.size());
+  append_bulk_frame(out.bytes, FrameKind::bulk, connection_, flags, *slot, piece.size());
+  bytes.remove_prefix(piece.size());
+  return true;
 }
 
 void LargeRequest::stop() noexcept {
-  if (slot_) segment_->give_back(*slot_);
-  slot_.reset();
   segment_ = nullptr;
   args_ = {};
-  used_ = 0;
+  std::string().swap(words_);
 }
 
 void send_from_slot(std::span<const Scalar> args, InputBuffer& input, FrameWriter& out,
@@ -83,7 +87,7 @@ void send_from_slot(std::span<const Scalar> args, InputBuffer& input, FrameWrite
     }
     append_parts(out.bytes, connection, small);
     small.clear();
-    const std::uint8_t flags = --left > 0 ? kMore : 0;
+    const std::uint8_t flags = --left > 0 ? kArgument | kMore : kArgument;
     append_bulk_frame(out.bytes, FrameKind::bulk, connection, flags, *offset, arg.bytes.size());
     if (left == 0) input.hand_over();
   }

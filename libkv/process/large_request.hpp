@@ -28,11 +28,6 @@ struct FrameWriter {
 
 class LargeRequest {
  public:
-  LargeRequest() = default;
-  ~LargeRequest() { stop(); }
-  LargeRequest(const LargeRequest&) = delete;
-  LargeRequest& operator=(const LargeRequest&) = delete;
-
   /// args and their bytes must stay where they are until go_on() has said true. out.segment must
   /// not be null.
   void begin(std::span<const Scalar> args, FrameWriter& out, std::uint32_t connection);
@@ -43,18 +38,16 @@ class LargeRequest {
   void leave_queue() noexcept { queued_ = false; }
 
  private:
-  bool put(std::string_view bytes, std::size_t& done, FrameWriter& out);
-  void next_argument();
-  void send_slot(FrameWriter& out);
+  bool put_words(FrameWriter& out);
+  bool put_value(FrameWriter& out);
+  bool put(std::string_view& bytes, std::uint8_t flags, FrameWriter& out);
   void stop() noexcept;
 
   std::span<const Scalar> args_;  // still to do
   std::uint32_t connection_ = 0;
   BulkSegment* segment_ = nullptr;  // not owned; null when there is nothing to do
-  std::string head_;                // what goes before the bytes of the first of args_
-  std::size_t head_done_ = 0, bytes_done_ = 0;
-  std::optional<std::uint64_t> slot_;
-  std::size_t used_ = 0;  // of the slot
+  std::string words_;               // of the payload, not sent yet: heads, and what is small
+  std::string_view value_;          // what is left of the large argument after them
   bool queued_ = false;
 };
 

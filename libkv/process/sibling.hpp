@@ -119,7 +119,9 @@ class Sibling : public Services, public ReplySink {
                     std::uint64_t key_hash);
   bool use_segment(Channel& channel);
   bool open_connection(Session& session, std::string_view payload);
-  bool take_piece(Channel& channel, Session& session, std::string_view payload);
+  bool take_piece(Channel& channel, Session& session, std::string_view payload, bool of_argument);
+  bool take_assembled(Channel& channel, Session& session, std::string_view payload);
+  void carry_out(Session& session, std::size_t bytes, std::uint64_t key_hash);
   bool take_request(Channel& channel, Session& session, std::string_view payload,
                     std::uint64_t key_hash);
   bool take_bulk(Channel& channel, Session& session, std::uint8_t flags, std::string_view payload);

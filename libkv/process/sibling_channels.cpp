@@ -275,7 +275,7 @@ bool Sibling::handle_frame(Channel& channel, const FrameHeader& header, std::str
   if (session == nullptr) return false;
   switch (header.kind) {
     case FrameKind::open: return open_connection(*session, payload);
-    case FrameKind::part: return take_piece(channel, *session, payload);
+    case FrameKind::part: return take_piece(channel, *session, payload, false);
     case FrameKind::bulk: return take_bulk(channel, *session, header.flags, payload);
     case FrameKind::taken: return note_taken(*session, payload);
     case FrameKind::request: return take_request(channel, *session, payload, key_hash);
@@ -305,21 +305,21 @@ bool Sibling::open_connection(Session& session, std::string_view payload) {
   return true;
 }
 
-bool Sibling::take_piece(Channel& channel, Session& session, std::string_view payload) {
+/// of_argument: see kArgument.
+bool Sibling::take_piece(Channel& channel, Session& session, std::string_view payload,
+                         bool of_argument) {
   const std::size_t most = session.was_authenticated
                                ? limits::request_bytes_max
                                : limits::guest_bulk_bytes_max * (limits::guest_args_max + 1);
-  std::string& assembly = channel.assembly(session.number);
+  Assembly& assembly = channel.assembly(session.number);
   if (assembly.size() + payload.size() > most) return false;
   if (session.no_room) return true;
   try {
-    if (assembly.capacity() < assembly.size() + payload.size()) {
-      assembly.reserve(2 * (assembly.size() + payload.size()));
-    }
-    assembly.append(payload);
+    if (of_argument) assembly.add_to_argument(payload);
+    else assembly.add(payload);
   } catch (const std::bad_alloc&) {
     session.no_room = true;  // the rest is read and forgotten; then it is told
-    std::string().swap(assembly);
+    assembly.clear();
   }
   return true;
 }
@@ -330,7 +330,7 @@ bool Sibling::take_bulk(Channel& channel, Session& session, std::uint8_t flags,
   std::uint32_t bytes = 0;
   if (channel.bulk == nullptr || !read_bulk_reference(payload, offset, bytes)) return false;
   const auto view = channel.bulk->view(offset, bytes);
-  if (!view || !take_piece(channel, session, *view)) return false;
+  if (!view || !take_piece(channel, session, *view, (flags & kArgument) != 0)) return false;
   if ((flags & kMore) != 0) return true;
   mark_dirty(channel);
   channel.append_plain(FrameKind::bulk_done,
@@ -341,31 +341,42 @@ bool Sibling::take_bulk(Channel& channel, Session& session, std::uint8_t flags,
 /// key_hash: of likely_key(payload), if it was looked at; else 0.
 bool Sibling::take_request(Channel& channel, Session& session, std::string_view payload,
                            std::uint64_t key_hash) {
-  const bool assembled = channel.has_assembly(session.number);
-  if (assembled) {
-    if (!take_piece(channel, session, payload)) return false;
-    if (std::exchange(session.no_room, false)) {
-      channel.drop_assembly(session.number);
-      engine_.finish();
-      return engine_.refuse_for_memory(session), true;
-    }
-    payload = channel.assembly(session.number);
-    key_hash = 0;  // that was of the last piece alone
-  }
+  if (channel.has_assembly(session.number)) return take_assembled(channel, session, payload);
   args_.clear();
   if (!read_arguments(payload, args_) || args_.empty()) return false;
-  counters_.net_input_bytes += payload.size();
-  session.bytes_in += payload.size();
+  carry_out(session, payload.size(), key_hash);
+  return true;
+}
+
+/// payload: the last piece of it.
+bool Sibling::take_assembled(Channel& channel, Session& session, std::string_view payload) {
+  if (!take_piece(channel, session, payload, false)) return false;
+  if (std::exchange(session.no_room, false)) {
+    channel.drop_assembly(session.number);
+    engine_.finish();
+    engine_.refuse_for_memory(session);
+    return true;
+  }
+  Assembly& assembly = channel.assembly(session.number);
+  args_.clear();
+  if (!assembly.read(args_) || args_.empty()) return false;
+  {
+    const Offer keep_what_you_like(assembly.blocks());
+    carry_out(session, assembly.size(), 0);
+    engine_.finish();  // the pieces live no longer than this request
+  }
+  channel.drop_assembly(session.number);
+  return true;
+}
+
+/// What args_ holds; so many bytes came for it.
+void Sibling::carry_out(Session& session, std::size_t bytes, std::uint64_t key_hash) {
+  counters_.net_input_bytes += bytes;
+  session.bytes_in += bytes;
   session.last_ms = counters_.clock_ms;
   if (log::verbose()) note_request(session, args_);
   const bool over = session.dead || session.close_after_reply;  // QUIT, or killed
   if (!over && !must_wait(session, args_)) submit(session, args_, key_hash);
-  if (assembled) {
-    // The pieces live no longer than this request: end the batch with it.
-    engine_.finish();
-    channel.drop_assembly(session.number);
-  }
-  return true;
 }
 
 void Sibling::submit(Session& session, std::span<const Scalar> args, std::uint64_t key_hash) {

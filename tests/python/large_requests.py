@@ -1,7 +1,7 @@
 """Requests of megabytes through one shared child: each arrives whole, however it is cut, and none waits for another's
 client.
 
-All run with one child, whose segment has four slots for requests and eight for replies, each of a little more than a
+All run with one child, whose segment has six slots for requests and eight for replies, each of a little more than a
 mebibyte: sizes around that are the ones that could go wrong.
 """
 from lib_kv import Raw, Server, main, request, together
@@ -77,6 +77,45 @@ def test_shapes(tap):
         tap.equal("and not stored", raw.call("EXISTS", "g"), b":0\r\n")
 
 
+def test_kept(tap):
+    """Large values are kept as they came; also those that are gone before their request has ended."""
+    with Server("--persist", "60", "--children", "1") as server:
+        raw = warmed(server)
+        raw.call("CONFIG", "SET", "slowlog-log-slower-than", "0")
+        big, other, half = (value_of(n, size) for n, size in ((1, 900_000), (2, 800_000), (3, 500_000)))
+        before = int(raw.call("INFO", "memory").split(b"used_memory:")[1].split()[0])
+        cases = [
+            (("MSET", "a", big, "a", "x"), "a", b"x"), (("MSET", "a", big, "a", other), "a", other),
+            (("MSET", "a", big, "a", half), "a", half), (("MSET", "a", big, "b", big), "b", big),
+            (("SET", "a", other, "GET"), "a", other), (("SET", "a", big, "PXAT", "1"), "a", None),
+            (("SET", "a", big, "KEEPTTL"), "a", big), (("GETSET", "a", other), "a", other), (("APPEND", "a", big), "a", other + big),
+            (("APPEND", "new", big), "new", big), (("SETRANGE", "new", "1", other), "new", big[:1] + other + big[800_001:]),
+            (("SETNX", "new", other), "new", big[:1] + other + big[800_001:])]
+        wrong = []
+        for words, key, value in cases:
+            raw.call(*words)
+            if raw.call("GET", key) != (b"$-1\r\n" if value is None else bulk(value)):
+                wrong.append(words[0] + " " + str(words[1]))
+        raw.send(request("HSET", "h", "f", big, "f", "x", "g", other) + request("HSET", "h", "f", half))
+        raw.reply(), raw.reply()
+        if (raw.call("HGET", "h", "f"), raw.call("HGET", "h", "g")) != (bulk(half), bulk(other)):
+            wrong.append("HSET")
+        tap.equal("each way to set a large value leaves what it should", wrong, [])
+        tap.ok(b"MSET" in raw.call("SLOWLOG", "GET", "100"), "and the slow log, which looks at the words afterwards, can")
+        digest = raw.call("DEBUG", "DIGEST")
+        for _ in range(50):
+            raw.call("SET", "n", big)
+        raw.call("DEL", "n")
+        tap.equal("setting the same key again changes nothing else", raw.call("DEBUG", "DIGEST"), digest)
+        server.stop()
+        server.start()
+        raw = Raw(server.port, timeout=60)
+        tap.equal("and the log says the same", raw.call("DEBUG", "DIGEST"), digest)
+        raw.call("DEL", "a", "b", "new", "h")
+        after = int(raw.call("INFO", "memory").split(b"used_memory:")[1].split()[0])
+        tap.ok(after < before + 500_000, "deleted, they hold no memory", f"{before} and {after}")
+
+
 def test_stalled_clients(tap):
     """Clients that stop in the middle of a large value keep slots, but never the last one."""
     with Server("--children", "1") as server:
@@ -122,7 +161,7 @@ def test_many(tap):
     with Server("--children", "1") as server:
         warmed(server)
         problems = together(16, lambda n, problems: busy(server.port, n, problems))
-        tap.equal("sixteen clients share four slots: each gets its own values back", problems, [])
+        tap.equal("sixteen clients share six slots: each gets its own values back", problems, [])
         tap.ok("no honest child" not in server.text(), "and the sibling finds no fault with the child")
 
 
@@ -150,4 +189,4 @@ def test_readers(tap):
 
 
 if __name__ == "__main__":
-    main(test_sizes, test_shapes, test_stalled_clients, test_many, test_readers)
+    main(test_sizes, test_shapes, test_kept, test_stalled_clients, test_many, test_readers)
