@@ -36,6 +36,11 @@ struct Keyspace::Impl {
   static constexpr std::size_t prefetch_distance = 4;
   std::uint64_t prefetched[prefetch_distance] = {};
   std::size_t prefetches = 0;
+  struct FieldHashes {
+    std::uint64_t key = 0, field = 0;
+  };
+  FieldHashes prefetched_fields[prefetch_distance];  // of prefetch_field(), the same way
+  std::size_t field_prefetches = 0;
   bool expecting = false;                      // expect() was called, settle() was not
   std::uint64_t random = 0x9E3779B97F4A7C15u;  // state of the coin that frequency counters toss
 
@@ -71,6 +76,8 @@ struct Keyspace::Impl {
     place.version = table.version();
   }
 
+  /// The large hash of a key with this hash; null if there is none. It may be another key's.
+  LargeHash* likely_hash(std::uint64_t key_hash) const noexcept;
   Place look_up(std::string_view key, std::int64_t now_ms, std::uint64_t hash);
   void note_access(Entry& e, std::int64_t now_ms) noexcept;
   /// Puts a new entry into an absent place. Throws, after destroying the entry.

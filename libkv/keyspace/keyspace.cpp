@@ -255,6 +255,25 @@ void Keyspace::prefetch(std::uint64_t hash) const noexcept {
   earlier = hash;
 }
 
+LargeHash* Keyspace::Impl::likely_hash(std::uint64_t key_hash) const noexcept {
+  Table::Slot* const slot =
+      table.find_if(key_hash, [](const Entry& entry) { return entry.form() == Form::hash_large; });
+  return slot != nullptr ? load<LargeHash*>(Table::entry(slot)->payload()) : nullptr;
+}
+
+void Keyspace::prefetch_field(std::uint64_t key_hash, std::uint64_t field_hash) const noexcept {
+  Impl& impl = *impl_;
+  if (const LargeHash* const hash = impl.likely_hash(key_hash)) hash->table.prefetch(field_hash);
+  Impl::FieldHashes& earlier =
+      impl.prefetched_fields[impl.field_prefetches++ % Impl::prefetch_distance];
+  if (earlier.key != 0) {
+    if (const LargeHash* const hash = impl.likely_hash(earlier.key)) {
+      hash->table.prefetch_entry(earlier.field);
+    }
+  }
+  earlier = {key_hash, field_hash};
+}
+
 std::size_t Keyspace::size() const noexcept { return impl_->table.size(); }
 std::size_t Keyspace::expiring() const noexcept { return impl_->expiries.size(); }
 

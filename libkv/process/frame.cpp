@@ -2,6 +2,7 @@
 #include "libkv/process/frame.hpp"
 
 #include <bit>
+#include <utility>
 
 namespace kv {
 namespace {
@@ -90,14 +91,34 @@ bool read_arguments(std::string_view payload, std::vector<Scalar>& args,
   return payload.empty() && elsewhere.empty();
 }
 
+namespace {
+
+/// Takes an argument off the front of rest; empty, and so is the rest then, if there is none whole.
+std::string_view take_likely(std::string_view& rest) noexcept {
+  const std::string_view all = std::exchange(rest, {});
+  if (all.size() < argument_header_bytes) return {};
+  const std::size_t size = load_u32(all.data());
+  if (size > all.size() - argument_header_bytes) return {};
+  rest = all.substr(argument_header_bytes + size);
+  return all.substr(argument_header_bytes, size);
+}
+
+}  // namespace
+
 std::string_view likely_key(std::string_view payload) noexcept {
-  constexpr std::size_t heads = 4 + 2 * argument_header_bytes;
-  if (payload.size() < heads) return {};
-  const std::size_t word = load_u32(payload.data() + 4);
-  if (word > payload.size() - heads) return {};
-  const std::size_t key = load_u32(payload.data() + 4 + argument_header_bytes + word);
-  return key <= payload.size() - heads - word ? payload.substr(heads + word, key)
-                                              : std::string_view{};
+  if (payload.size() < 4) return {};
+  payload.remove_prefix(4);
+  take_likely(payload);
+  return take_likely(payload);
+}
+
+std::string_view likely_field(std::string_view payload) noexcept {
+  constexpr std::size_t word = 4 + argument_header_bytes;
+  if (payload.size() <= word || (payload[word] | 0x20) != 'h') return {};
+  payload.remove_prefix(4);
+  take_likely(payload);
+  take_likely(payload);
+  return take_likely(payload);
 }
 
 void append_request(std::string& out, std::uint32_t connection, std::span<const Scalar> args,

@@ -95,6 +95,8 @@ bool read_arguments(std::string_view payload, std::vector<Scalar>& args,
 /// The second argument of a request's payload, which mostly is its key; empty if there is none. A
 /// hint only: the payload may still be bad.
 std::string_view likely_key(std::string_view payload) noexcept;
+/// The third, if the first begins with h: mostly a field of a hash. A hint as well.
+std::string_view likely_field(std::string_view payload) noexcept;
 
 /// Appends a piece of a request's payload: part frames.
 void append_parts(std::string& out, std::uint32_t connection, std::string_view piece);

@@ -197,6 +197,10 @@ class Sibling::LookAhead {
       if (header.kind == FrameKind::request) look_at(payload);
     }
     if (in_front_ > 0) --in_front_;
+    for (; fields_ < noted_ && fields_ < taken_ + field_distance; ++fields_) {
+      const Seen& seen = seen_[fields_ % seen_.size()];
+      if (seen.field_hash != 0) keys_.prefetch_field(seen.hash, seen.field_hash);
+    }
   }
   /// Of the frame that is handled next: the hash of likely_key(), or 0.
   std::uint64_t key_hash(std::string_view payload) noexcept {
@@ -209,22 +213,24 @@ class Sibling::LookAhead {
  private:
   struct Seen {
     const char* payload;
-    std::uint64_t hash;
+    std::uint64_t hash, field_hash;
   };
-  static constexpr std::size_t distance =
-      12;  // frames; prefetch() takes four of them for its two steps
+  // Frames. prefetch() takes four of them for its two steps, and so does prefetch_field(), for
+  // which the key must be there.
+  static constexpr std::size_t distance = 12, field_distance = 8;
 
   void look_at(std::string_view payload) noexcept {
     const std::string_view key = likely_key(payload);
     if (key.empty()) return;
     const std::uint64_t hash = hash_of(key);
     keys_.prefetch(hash);
-    seen_[noted_++ % seen_.size()] = {payload.data(), hash};
+    const std::string_view field = likely_field(payload);
+    seen_[noted_++ % seen_.size()] = {payload.data(), hash, field.empty() ? 0 : hash_of(field)};
   }
 
   Keyspace& keys_;
   std::array<Seen, 16> seen_{};  // more than distance
-  std::size_t noted_ = 0, taken_ = 0;
+  std::size_t noted_ = 0, fields_ = 0, taken_ = 0;
   std::string_view bytes_;
   std::size_t in_front_ = 0;
   bool worth_it_ = false;

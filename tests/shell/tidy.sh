@@ -121,5 +121,7 @@ if [ -x "$KV_SERVER" ] && [ -x "$KV_CLIENT" ]; then
   # A compiler once took the fetching of entries for a call without effect, and left it out.
   look_ahead=$(nm "$KV_SERVER" | awk '/Keyspace8prefetch/ {print $3; exit}')
   like "the look-ahead fetches entries" "$(objdump -d --disassemble="$look_ahead" "$KV_SERVER")" 'prefetch_entry'
+  look_ahead=$(nm "$KV_SERVER" | awk '/Keyspace14prefetch_field/ {print $3; exit}')
+  like "and fields of large hashes" "$(objdump -d --disassemble="$look_ahead" "$KV_SERVER")" 'prefetch_entry'
 fi
 done_testing

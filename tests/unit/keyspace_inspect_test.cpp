@@ -190,7 +190,21 @@ TEST_CASE("keyspace: prefetch changes nothing, whatever it is asked for") {
   for (int i = 0; i < 10; ++i) db.prefetch(hash_of("nothing there"));
   for (int i = 0; i < 1000; ++i) set(db, std::to_string(i), "v");
   for (int i = 0; i < 2000; ++i) db.prefetch(hash_of(std::to_string(i)));
+  for (int i = 0; i < 200; ++i) hset(db, "large", "f" + std::to_string(i), "v");
+  hset(db, "small", "f", "v");
+  const auto fields = [&db] {
+    for (const char* key : {"large", "small", "1", "nothing there", "gone"}) {
+      for (int i = 0; i < 300; ++i)
+        db.prefetch_field(hash_of(key), hash_of("f" + std::to_string(i)));
+    }
+  };
+  fields();
+  CHECK(db.size() == 1002);
+  Place large = db.locate("large", t0);
+  db.erase(large);  // while its fields are asked for
+  fields();
   db.clear();
   for (int i = 0; i < 10; ++i) db.prefetch(hash_of(std::to_string(i)));
+  fields();
   CHECK(db.size() == 0);
 }
