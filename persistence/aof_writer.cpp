@@ -110,7 +110,7 @@ void AofWriter::add(std::int64_t time_ns, unsigned database, Dialect dialect,
   ++batch_lines_;
 }
 
-void AofWriter::forget_batch() noexcept {
+void AofWriter::forget() noexcept {
   if (batch_.capacity() > batch_kept_bytes) batch_ = {};
   batch_.clear();
   batch_lines_ = 0;
@@ -119,7 +119,7 @@ void AofWriter::forget_batch() noexcept {
 
 Status AofWriter::fail(Status why) {
   failure_ = std::move(why);
-  forget_batch();
+  forget();
   return failure_;
 }
 
@@ -130,7 +130,7 @@ Status AofWriter::undo(const Status& why) {
         error, "the log is closed after " + why.message() + "; it could not be cut back"));
   }
   cut_back_ = true;
-  forget_batch();
+  forget();
   last_write_ = why;
   return last_write_;
 }
@@ -138,11 +138,11 @@ Status AofWriter::undo(const Status& why) {
 Status AofWriter::write() {
   if (batch_.empty()) return {};
   if (Status refused = failure_.ok() && sync_.error() == 0 ? refused_ : status(); !refused) {
-    forget_batch();
+    forget();
     return refused;
   }
   if (Status s = wait_for_disk(); !s) {
-    forget_batch();
+    forget();
     return s;
   }
   if (const Status written = file_->write(batch_); !written) return undo(written);
@@ -164,7 +164,7 @@ Status AofWriter::write() {
   position_ = batch_position_;
   sealed_ = false;
   last_write_ = {};
-  forget_batch();
+  forget();
   return {};
 }
 

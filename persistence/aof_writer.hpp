@@ -68,7 +68,7 @@ class AofWriter final : public WriteLog {
            std::span<const Scalar> args) override;
   Status write() override;
   Status take_back(std::size_t lines) override;
-  void forget() noexcept override { forget_batch(); }
+  void forget() noexcept override;
   bool pending() const override { return !batch_.empty(); }
 
   /// Goes on in another file, which continues this one and has only its header, up to end. Nothing
@@ -104,7 +104,6 @@ class AofWriter final : public WriteLog {
   bool all_synced() const { return !cut_back_ && synced_ns() >= position_.time_ns; }
   Status undo(const Status& why);
   Status wait_for_disk();
-  void forget_batch() noexcept;
 
   std::shared_ptr<File> file_;
   std::uint64_t size_;    // bytes of the file that count

@@ -357,15 +357,19 @@ bool Sibling::take_request(Channel& channel, Session& session, std::string_view 
 /// payload: the last piece of it.
 bool Sibling::take_assembled(Channel& channel, Session& session, std::string_view payload) {
   if (!take_piece(channel, session, payload, false)) return false;
+  Assembly& assembly = channel.assembly(session.number);
+  args_.clear();
+  try {
+    if (!session.no_room && (!assembly.read(args_) || args_.empty())) return false;
+  } catch (const std::bad_alloc&) {
+    session.no_room = true;
+  }
   if (std::exchange(session.no_room, false)) {
     channel.drop_assembly(session.number);
     engine_.finish();
     engine_.refuse_for_memory(session);
     return true;
   }
-  Assembly& assembly = channel.assembly(session.number);
-  args_.clear();
-  if (!assembly.read(args_) || args_.empty()) return false;
   {
     const Offer keep_what_you_like(assembly.blocks());
     carry_out(session, assembly.size(), 0);
