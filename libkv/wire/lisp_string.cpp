@@ -1,6 +1,7 @@
 // See lisp_string.hpp.
 #include "libkv/wire/lisp_string.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -58,17 +59,23 @@ std::size_t count(Block found) noexcept {
 
 template <Run run>
 std::size_t plain_run(std::string_view text) noexcept {
-  constexpr std::size_t one = sizeof(Block);
+  constexpr std::size_t one = sizeof(Block), four = 4 * one;
   const char* const p = text.data();
   std::size_t i = 0;
-  for (; i + 4 * one <= text.size(); i += 4 * one) {
+  const auto found_before = [p, &i](std::size_t end) {
+    for (; i + one <= end; i += one) {
+      const Block found = special<run>(p + i);
+      if (any(found)) return i += first(found), true;
+    }
+    return false;
+  };
+  // Most runs are short; four at a time is for long ones.
+  if (found_before(std::min(text.size(), four))) return i;
+  for (; i + four <= text.size(); i += four) {
     const Block two = special<run>(p + i) | special<run>(p + i + one);
     if (any(two | special<run>(p + i + 2 * one) | special<run>(p + i + 3 * one))) break;
   }
-  for (; i + one <= text.size(); i += one) {
-    const Block found = special<run>(p + i);
-    if (any(found)) return i + first(found);
-  }
+  if (found_before(text.size())) return i;
   while (i < text.size() && !is_special(static_cast<unsigned char>(p[i]), run)) ++i;
   return i;
 }
