@@ -45,7 +45,6 @@ void Assembly::add(std::string_view piece) {
 void Assembly::add_to_argument(std::string_view piece) {
   if (places_.empty() || places_.back() != words_.size()) {
     if (piece.size() < bulk_worth_bytes) return add(piece);  // not worth a block
-    places_.reserve(places_.size() + 1);
     blocks_.emplace_back();
     places_.push_back(words_.size());
   }

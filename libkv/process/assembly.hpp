@@ -24,11 +24,12 @@ class Assembly {
   Assembly& operator=(const Assembly&) = delete;
 
   std::size_t size() const noexcept { return bytes_; }
-  /// More of the request's payload (frame.hpp). Throws std::bad_alloc.
+  // These three may throw std::bad_alloc; then it is good for clear() alone.
+  /// More of the request's payload (frame.hpp).
   void add(std::string_view piece);
-  /// Bytes of the argument whose head came last. Throws std::bad_alloc.
+  /// Bytes of the argument whose head came last.
   void add_to_argument(std::string_view piece);
-  /// As read_arguments(); they live until clear(). Throws std::bad_alloc.
+  /// As read_arguments(); they live until clear().
   bool read(std::vector<Scalar>& args);
   /// Of the large arguments.
   std::span<OfferedBlock> blocks() noexcept { return blocks_; }
