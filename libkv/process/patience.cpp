@@ -3,16 +3,21 @@
 
 #include <sched.h>
 
+#include <algorithm>
+
 #include "libkv/base/clock.hpp"
 
 namespace kv {
 namespace {
 
-// Longer than waking a process on another processor takes, so that a lone client's next request is
-// met awake: 15 us instead of 63 (tests/bench).
-constexpr std::int64_t looking_ns = 20'000;
-// A look that found nobody else waiting for the processor is over sooner.
-constexpr std::int64_t others_ran_ns = 3'000;
+// What is looked for at most, and first: to be woken took a lone client's processes 35 us each
+// here, so all of a request that meets both asleep stays below this, and once they look it is met
+// awake.
+constexpr std::int64_t window_most_ns = 100'000;
+constexpr std::int64_t window_first_ns = 20'000;
+// Others had the processor for longer than one of them needs to answer: many want it, and it is
+// theirs.
+constexpr std::int64_t others_ran_ns = 15'000;
 // Others kept the processor for so long: they compute, and are not part of this server's work.
 constexpr std::int64_t away_too_long_ns = 1'000'000;
 constexpr std::int64_t rest_ns = 5'000'000;
@@ -23,21 +28,36 @@ int Patience::look(int epoll, epoll_event* events, int most, bool lone) noexcept
   int count = ::epoll_wait(epoll, events, most, 0);
   if (count != 0) return count;
   const std::int64_t start = monotonic_ns();
-  if (start < asleep_until_ns_) return 0;
-  for (std::int64_t before = start, now = start; now - start <= looking_ns; before = now) {
+  const std::int64_t end = start + (lone ? window_ns_ : 0);
+  std::int64_t now = start;
+  while (count == 0 && now >= asleep_until_ns_ && (now == start || now < end)) {
+    const std::int64_t before = now;
     ::sched_yield();
     count = ::epoll_wait(epoll, events, most, 0);
     now = monotonic_ns();
     if (now - before > away_too_long_ns) asleep_until_ns_ = now + rest_ns;
-    // Others ran meanwhile: the processor is theirs.
-    if (count != 0 || !lone || now - before > others_ran_ns) break;
+    if (now - before > others_ran_ns) break;
   }
   return count;
 }
 
+/// Who slept for a short time had better looked on; who slept long looks half as long from now on,
+/// or, at last, not at all.
+void Patience::learn(std::int64_t slept_ns) noexcept {
+  if (slept_ns < window_most_ns) {
+    window_ns_ = std::clamp(2 * window_ns_, window_first_ns, window_most_ns);
+  } else {
+    window_ns_ = window_ns_ > window_first_ns ? window_ns_ / 2 : 0;
+  }
+}
+
 int Patience::wait(int epoll, epoll_event* events, int most, int timeout_ms, bool lone) noexcept {
   int count = worked_ && timeout_ms != 0 ? look(epoll, events, most, lone) : 0;
-  if (count == 0) count = ::epoll_wait(epoll, events, most, timeout_ms);
+  if (count == 0) {
+    const std::int64_t start = lone && timeout_ms != 0 ? monotonic_ns() : 0;
+    count = ::epoll_wait(epoll, events, most, timeout_ms);
+    if (start != 0 && count > 0) learn(monotonic_ns() - start);
+  }
   worked_ = count > 0;
   return count;
 }
