@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::int64_t backoff_first_ms = 1'000, backoff_most_ms = 60'000;
 constexpr std::size_t sentence_bytes_max = 500;
+constexpr int writer_niceness = 10;  // beside the sibling's: about a tenth of its share
 
 std::vector<Keyspace*> pointers(const std::vector<std::unique_ptr<Keyspace>>& databases) {
   std::vector<Keyspace*> all;
@@ -92,6 +93,9 @@ ProgressFunction Saver::progress(SavingBar& bar) {
 void Saver::be_writer(const SaveJob& job, const std::vector<Keyspace*>& databases,
                       int result_fd) noexcept {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // Clients wait for the sibling and for their child, nobody for this. With 50,000 writes a second
+  // on two cores beside it: p99 1.5 ms with equal rights, 1.0 ms like this.
+  static_cast<void>(::nice(writer_niceness));
   set_title("kv snapshot writer");
   after_fork_();
   SavingBar bar(keys_to_save_);

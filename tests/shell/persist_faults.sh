@@ -94,6 +94,19 @@ if [ "$can_trace" = yes ]; then
   exits "S9 check is content" 0 "$KV_SERVER" --check --dir "$DIR"
   like "S9 nothing is lost" "$(cat "$SCRATCH/out")" "digest $digest"
 
+  # --- the snapshot writer stands back for requests ---
+  rm -rf "$DIR"
+  start_server
+  redis set a 1 >/dev/null
+  inject -e trace=fdatasync -e inject=fdatasync:delay_enter=2000000  # so that it can be looked at
+  redis bgsave >/dev/null
+  niceness() { ps -o ni= -p "$1" | tr -d ' '; }
+  writer() { pgrep -P "$(sibling)" -f 'kv snapshot writer'; }
+  passes "a snapshot writer is there" wait_for 5 writer
+  is "it leaves the processor to who answers" "$(niceness "$(writer)")" "$(($(niceness "$(sibling)") + 10))"
+  heal
+  kill_server
+
   # --- D9 under everysec: writes are refused, INFO says why, reads go on ---
   rm -rf "$DIR"
   start_server --persist 3600
