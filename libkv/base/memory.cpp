@@ -17,7 +17,6 @@ constexpr std::size_t piece_bytes = limits::memory_reserve_bytes / 16;
 
 void* reserve = nullptr;  // in one piece, or
 std::array<void*, limits::memory_reserve_bytes / piece_bytes> pieces{};
-bool usable = false;
 
 /// Counts as used address space and is never touched.
 void* take(std::size_t bytes) noexcept {
@@ -69,13 +68,10 @@ bool room_for(std::size_t bytes) noexcept {
 }
 
 bool give_up_reserve() noexcept {
-  if (!usable || !held()) return false;
+  if (!MayUseReserve::usable_ || !held()) return false;
   if (reserve != nullptr) ::munmap(std::exchange(reserve, nullptr), limits::memory_reserve_bytes);
   give_pieces_back();
   return true;
 }
-
-MayUseReserve::MayUseReserve(bool may) noexcept : before_(std::exchange(usable, may)) {}
-MayUseReserve::~MayUseReserve() { usable = before_; }
 
 }  // namespace kv::memory

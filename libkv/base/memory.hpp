@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 
 namespace kv::memory {
 
@@ -21,12 +22,14 @@ bool room_for(std::size_t bytes) noexcept;
 /// decides.
 class MayUseReserve {
  public:
-  explicit MayUseReserve(bool may = true) noexcept;
-  ~MayUseReserve();
+  explicit MayUseReserve(bool may = true) noexcept : before_(std::exchange(usable_, may)) {}
+  ~MayUseReserve() { usable_ = before_; }
   MayUseReserve(const MayUseReserve&) = delete;
   MayUseReserve& operator=(const MayUseReserve&) = delete;
 
  private:
+  friend bool give_up_reserve() noexcept;
+  inline static bool usable_ = false;
   bool before_;
 };
 

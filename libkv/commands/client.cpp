@@ -35,6 +35,12 @@ std::string flag_letters(const Session& session) {
   return letters.empty() ? "N" : letters;
 }
 
+std::string last_command(const Session& session) {
+  std::string name(session.last_command);
+  if (!session.last_subcommand.empty()) name.append("|").append(session.last_subcommand);
+  return name;
+}
+
 // Redis's line. Buffers are the child's business, so their sizes are 0 here.
 std::string resp_line(const Session& session, std::int64_t now_ms) {
   std::string line;
@@ -51,7 +57,7 @@ std::string resp_line(const Session& session, std::int64_t now_ms) {
   line += " obl=0 oll=0 omem=0";
   field(line, "tot-mem", static_cast<std::int64_t>(sizeof(Session) + session.name.capacity()));
   field(line, "events", "r");
-  field(line, "cmd", session.last_command);
+  field(line, "cmd", last_command(session));
   field(line, "user", "default");
   field(line, "redir", "-1");
   field(line, "resp", session.protocol);

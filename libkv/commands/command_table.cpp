@@ -41,8 +41,10 @@ NameWords words_of(std::string_view name) noexcept {
     words.head = load<std::uint64_t>(first), words.tail = load<std::uint64_t>(end - 8);
   } else if (name.size() >= 4) {
     words.head = load<std::uint32_t>(first), words.tail = load<std::uint32_t>(end - 4);
-  } else {
-    for (const char c : name) words.head = words.head << 8 | static_cast<unsigned char>(c);
+  } else if (!name.empty()) {  // first, middle and last: with the size, all of them
+    for (const char c : {name.front(), name[name.size() / 2], name.back()}) {
+      words.head = words.head << 8 | static_cast<unsigned char>(c);
+    }
   }
   words.head |= small_letters, words.tail |= small_letters;
   return words;

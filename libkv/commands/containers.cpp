@@ -59,9 +59,8 @@ void run_container(Call& call) {
     return call.fail("ERR wrong number of arguments for '" + std::string(call.command.name) + "|" +
                      std::string(row->name) + "' command");
   }
-  if (!call.trial()) {  // what CLIENT LIST shows as cmd=
-    call.session.last_command.assign(call.command.name).append("|").append(row->name);
-  }
+  call.session.last_command = call.command.name;
+  call.session.last_subcommand = row->name;
   row->run(call);
 }
 

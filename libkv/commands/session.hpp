@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "libkv/wire/reply.hpp"
 
@@ -28,7 +29,8 @@ struct Session {
   std::uint8_t protocol = 2;  // 2 or 3, chosen by HELLO
   unsigned database = 0;
   std::string name, library_name, library_version;
-  std::string last_command = "NULL";
+  // Names from the command table, which stays: CLIENT LIST's cmd=.
+  std::string_view last_command = "NULL", last_subcommand;
 
   std::int64_t created_ms = 0;
   std::int64_t last_ms = 0;  // of the last request

@@ -97,6 +97,7 @@ class Engine {
   Request request_of(const Item& item, std::span<const Scalar> arguments) const noexcept;
   void enqueue(const Request& request, std::int64_t time_ns, bool needs_log, bool has_line = false);
   void make_room(std::size_t arguments);
+  const Command* named(std::string_view word);
   void take(Session& session, std::span<const Scalar> args, std::uint64_t key_hash);
   bool has_memory_for(const Request& request) const;
   Status take_back_from(std::span<const Item> items, std::span<const Scalar> arguments);
@@ -121,7 +122,12 @@ class Engine {
   std::unordered_map<const Command*, CommandCalls> calls_;
   std::uint32_t timing_ = 0;
   std::int64_t last_ns_ = 0;
-  std::int64_t batch_ns_ = 0;         // the time of this batch's reads; 0: not looked up yet
+  std::int64_t batch_ns_ = 0;  // the time of this batch's reads; 0: not looked up yet
+  // The coarse clock at the end of the command before, in microseconds; 0: look. Commands of a
+  // batch run one after the other, so one look each tells how long it took.
+  std::int64_t looked_us_ = 0;
+  std::string last_word_;  // that named a command, as it was spelt, and which
+  const Command* last_named_ = nullptr;
   const Command* counted_ = nullptr;  // whose calls were counted last
   CommandCalls* counted_calls_ = nullptr;
   std::size_t batch_replies_ = 0;  // bytes of this batch's replies so far

@@ -38,7 +38,9 @@ struct Zlib {
   /// False without memory; the next call tries again.
   bool prepare() noexcept {
     if (ready) return true;
-    constexpr int level = 1, window_bits = 13, memory_level = 8;  // raw; 8 KiB are all there is
+    // Raw; 8 KiB are all there is, so more places for them than 16 KiB would only be cleared each
+    // time.
+    constexpr int level = 1, window_bits = 13, memory_level = 6;
     deflater = inflater = z_stream{};
     deflater.zalloc = inflater.zalloc = allocate;
     deflater.zfree = inflater.zfree = deallocate;

@@ -4,7 +4,7 @@
 // from the start (one for each element), and stay away whenever the block is opened. What is read
 // is inflated into one of a few buffers of the process, which keep the blocks opened last, so that
 // who walks a list or asks for one element after the other pays once for each block. The state
-// zlib needs (some 180 KB for the process) is taken when the first block is made.
+// zlib needs (some 80 KB for the process) is taken when the first block is made.
 //
 // Must never: take a size from anywhere but the block itself, which this file wrote; hand out a
 // buffer that a walk still reads. One thread, as the arena.

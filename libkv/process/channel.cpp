@@ -24,13 +24,16 @@ constexpr std::size_t kept_bytes_max = 4 * limits::frame_bytes_max;
 }  // namespace
 
 Session* Channel::find(std::uint32_t number) const {
+  if (found_ != nullptr && found_->number == number) return found_;
   const auto found = sessions_.find(number);
-  return found == sessions_.end() ? nullptr : found->second.get();
+  found_ = found == sessions_.end() ? nullptr : found->second.get();
+  return found_;
 }
 
 void Channel::add(std::unique_ptr<Session> session) {
   session->channel = this;
   const std::uint32_t number = session->number;
+  found_ = nullptr;
   sessions_[number] = std::move(session);
 }
 
@@ -39,6 +42,7 @@ std::unique_ptr<Session> Channel::remove(std::uint32_t number) {
   if (found == sessions_.end()) return nullptr;
   std::unique_ptr<Session> session = std::move(found->second);
   sessions_.erase(found);
+  found_ = nullptr;
   assemblies_.erase(number);
   return session;
 }

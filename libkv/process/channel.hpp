@@ -118,6 +118,7 @@ class Channel {
   Fd requests_, replies_;
   std::int32_t pid_;
   std::unordered_map<std::uint32_t, std::unique_ptr<Session>> sessions_;
+  mutable Session* found_ = nullptr;  // by the last find(): a pipeline's requests have one sender
   std::unordered_map<std::uint32_t, Assembly> assemblies_;
 
   std::string out_;            // frames that are being made

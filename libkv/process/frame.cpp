@@ -9,9 +9,9 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "frames never leave the machine");
 
-void append_u32(std::string& out, std::size_t n) {
+void store_u32(char* to, std::size_t n) noexcept {
   const auto narrow = static_cast<std::uint32_t>(n);
-  out.append(reinterpret_cast<const char*>(&narrow), sizeof narrow);
+  std::memcpy(to, &narrow, sizeof narrow);
 }
 
 std::uint32_t load_u32(const char* from) noexcept {
@@ -20,6 +20,7 @@ std::uint32_t load_u32(const char* from) noexcept {
   return n;
 }
 
+constexpr std::size_t count_bytes = 4;
 constexpr std::size_t argument_header_bytes = 5;
 
 }  // namespace
@@ -45,86 +46,103 @@ std::size_t arguments_bytes(std::span<const Scalar> args) noexcept {
   return total;
 }
 
-void append_count(std::string& out, std::span<const Scalar> args) { append_u32(out, args.size()); }
+void append_count(std::string& out, std::span<const Scalar> args) {
+  char count[count_bytes];
+  store_u32(count, args.size());
+  out.append(count, sizeof count);
+}
 
 void append_argument_head(std::string& out, const Scalar& arg) {
   char head[argument_header_bytes];
-  const auto size = static_cast<std::uint32_t>(arg.bytes.size());
-  std::memcpy(head, &size, sizeof size);
+  store_u32(head, arg.bytes.size());
   head[4] = static_cast<char>(arg.kind);
   out.append(head, sizeof head);
 }
 
-void append_arguments(std::string& out, std::span<const Scalar> args) {
-  append_count(out, args);
+namespace {
+
+/// Writes arguments_bytes(args).
+void write_arguments(char* to, std::span<const Scalar> args) noexcept {
+  store_u32(to, args.size());
+  to += count_bytes;
   for (const Scalar& arg : args) {
-    append_argument_head(out, arg);
-    out.append(arg.bytes);
+    store_u32(to, arg.bytes.size());
+    to[4] = static_cast<char>(arg.kind);
+    to += argument_header_bytes;
+    to += arg.bytes.copy(to, arg.bytes.size());
   }
+}
+
+}  // namespace
+
+void append_arguments(std::string& out, std::span<const Scalar> args) {
+  const std::size_t before = out.size();
+  out.resize(before + arguments_bytes(args));
+  write_arguments(out.data() + before, args);
 }
 
 bool read_arguments(std::string_view payload, std::vector<Scalar>& args,
                     std::span<const Elsewhere> elsewhere) {
-  const char* const start = payload.data();
-  if (payload.size() < 4) return false;
+  const std::size_t end = payload.size();
+  if (end < count_bytes) return false;
   const std::size_t count = load_u32(payload.data());
-  payload.remove_prefix(4);
   // Nothing is reserved for a count that the bytes received cannot hold.
-  if (count > limits::args_max || count * argument_header_bytes > payload.size()) return false;
+  if (count > limits::args_max || count * argument_header_bytes > end - count_bytes) return false;
+  std::size_t at = count_bytes;
   for (std::size_t i = 0; i < count; ++i) {
-    if (payload.size() < argument_header_bytes) return false;
-    const std::size_t size = load_u32(payload.data());
-    const auto kind = static_cast<std::uint8_t>(payload[4]);
-    payload.remove_prefix(argument_header_bytes);
+    if (end - at < argument_header_bytes) return false;
+    const std::size_t size = load_u32(payload.data() + at);
+    const auto kind = static_cast<std::uint8_t>(payload[at + 4]);
+    at += argument_header_bytes;
     if (kind > static_cast<std::uint8_t>(Kind::list)) return false;
-    const auto place = static_cast<std::size_t>(payload.data() - start);
-    if (!elsewhere.empty() && elsewhere.front().place == place) {
+    if (!elsewhere.empty() && elsewhere.front().place == at) {
       if (elsewhere.front().bytes.size() != size) return false;
       args.emplace_back(elsewhere.front().bytes, static_cast<Kind>(kind));
       elsewhere = elsewhere.subspan(1);
       continue;
     }
-    if (size > payload.size()) return false;
-    args.emplace_back(payload.substr(0, size), static_cast<Kind>(kind));
-    payload.remove_prefix(size);
+    if (size > end - at) return false;
+    args.emplace_back(std::string_view(payload.data() + at, size), static_cast<Kind>(kind));
+    at += size;
   }
-  return payload.empty() && elsewhere.empty();
+  return at == end && elsewhere.empty();
 }
 
 namespace {
 
-/// Takes an argument off the front of rest; empty, and so is the rest then, if there is none whole.
-std::string_view take_likely(std::string_view& rest) noexcept {
-  const std::string_view all = std::exchange(rest, {});
-  if (all.size() < argument_header_bytes) return {};
-  const std::size_t size = load_u32(all.data());
-  if (size > all.size() - argument_header_bytes) return {};
-  rest = all.substr(argument_header_bytes + size);
-  return all.substr(argument_header_bytes, size);
+/// The argument whose head stands at this byte; at is then behind it. Empty if it is not all there.
+std::string_view likely_at(std::string_view payload, std::size_t& at) noexcept {
+  const std::size_t first = at + argument_header_bytes;
+  if (first > payload.size()) return {};
+  const std::size_t size = load_u32(payload.data() + at);
+  at = first + size;
+  return at > payload.size() ? std::string_view() : std::string_view(payload.data() + first, size);
 }
 
 }  // namespace
 
 std::string_view likely_key(std::string_view payload) noexcept {
-  if (payload.size() < 4) return {};
-  payload.remove_prefix(4);
-  take_likely(payload);
-  return take_likely(payload);
+  std::size_t at = count_bytes;
+  likely_at(payload, at);
+  return likely_at(payload, at);
 }
 
 std::string_view likely_field(std::string_view payload) noexcept {
-  constexpr std::size_t word = 4 + argument_header_bytes;
+  constexpr std::size_t word = count_bytes + argument_header_bytes;
   if (payload.size() <= word || (payload[word] | 0x20) != 'h') return {};
-  payload.remove_prefix(4);
-  take_likely(payload);
-  take_likely(payload);
-  return take_likely(payload);
+  std::size_t at = count_bytes;
+  likely_at(payload, at);
+  likely_at(payload, at);
+  return likely_at(payload, at);
 }
 
 void append_request(std::string& out, std::uint32_t connection, std::span<const Scalar> args,
                     std::size_t bytes) {
-  append_header(out, {static_cast<std::uint32_t>(bytes), connection, FrameKind::request, 0, 0});
-  append_arguments(out, args);
+  const FrameHeader header{static_cast<std::uint32_t>(bytes), connection, FrameKind::request, 0, 0};
+  const std::size_t before = out.size();
+  out.resize(before + sizeof header + bytes);  // once: a request is mostly a few short words
+  std::memcpy(out.data() + before, &header, sizeof header);
+  write_arguments(out.data() + before + sizeof header, args);
 }
 
 namespace {

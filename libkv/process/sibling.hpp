@@ -113,7 +113,7 @@ class Sibling : public Services, public ReplySink {
   void read_or_drop(Channel& channel, bool from_pipe);
   void pause(Channel& channel);
   void resume(Channel& channel);
-  class LookAhead;
+  class FramesAhead;
   std::size_t take_frames(Channel& channel, std::string_view bytes);
   bool handle_frame(Channel& channel, const FrameHeader& header, std::string_view payload,
                     std::uint64_t key_hash);

@@ -178,86 +178,82 @@ void Sibling::read_or_drop(Channel& channel, bool from_pipe) {
   }
 }
 
-/// Has the memory of the next requests' keys loaded while the ones before are worked on.
-class Sibling::LookAhead {
+/// The frames of one read, taken apart some requests ahead of the one that is handled, so that the
+/// memory of their keys is loaded meanwhile.
+class Sibling::FramesAhead {
  public:
-  LookAhead(Keyspace& keys, std::string_view bytes) : keys_(keys), bytes_(bytes) {
-    FrameHeader header;
-    if (bytes.size() < sizeof header) return;
-    std::memcpy(&header, bytes.data(), sizeof header);
-    worth_it_ = bytes.size() > sizeof header + header.size;  // more than one
-  }
-  /// Before each frame is handled.
-  void step() {
-    if (!worth_it_) return;
+  struct Frame {
     FrameHeader header;
     std::string_view payload;
-    bool bad = false;
-    for (; in_front_ < distance && take_frame(bytes_, header, payload, bad); ++in_front_) {
-      if (header.kind == FrameKind::request) look_at(payload);
+    std::uint64_t key_hash = 0, field_hash = 0;  // of likely_key() and likely_field(), or 0
+  };
+
+  FramesAhead(Keyspace& keys, std::string_view bytes) noexcept : keys_(keys), bytes_(bytes) {}
+  /// Null: there is no further whole frame. What it points to lives until the next call.
+  const Frame* next() noexcept {
+    while (known_ < handled_ + distance && take_one()) {
     }
-    if (in_front_ > 0) --in_front_;
-    for (; fields_ < noted_ && fields_ < taken_ + field_distance; ++fields_) {
-      const Seen& seen = seen_[fields_ % seen_.size()];
-      if (seen.field_hash != 0) keys_.prefetch_field(seen.hash, seen.field_hash);
+    if (known_ == handled_) return nullptr;
+    for (; fields_ < known_ && fields_ < handled_ + field_distance; ++fields_) {
+      const Frame& frame = at(fields_);
+      if (frame.field_hash != 0) keys_.prefetch_field(frame.key_hash, frame.field_hash);
     }
+    const Frame& frame = at(handled_++);
+    taken_ += frame_header_bytes + frame.payload.size();
+    return &frame;
   }
-  /// Of the frame that is handled next: the hash of likely_key(), or 0.
-  std::uint64_t key_hash(std::string_view payload) noexcept {
-    const Seen& next = seen_[taken_ % seen_.size()];
-    if (taken_ == noted_ || next.payload != payload.data()) return 0;
-    ++taken_;
-    return next.hash;
-  }
+  /// Bytes of the frames that next() has given.
+  std::size_t taken() const noexcept { return taken_; }
+  /// Behind those that next() gave comes one that no honest child sends.
+  bool bad() const noexcept { return bad_; }
 
  private:
-  struct Seen {
-    const char* payload;
-    std::uint64_t hash, field_hash;
-  };
   // Frames. prefetch() takes four of them for its two steps, and so does prefetch_field(), for
   // which the key must be there.
   static constexpr std::size_t distance = 12, field_distance = 8;
 
-  void look_at(std::string_view payload) noexcept {
-    const std::string_view key = likely_key(payload);
-    if (key.empty()) return;
-    const std::uint64_t hash = hash_of(key);
-    keys_.prefetch(hash);
-    const std::string_view field = likely_field(payload);
-    seen_[noted_++ % seen_.size()] = {payload.data(), hash, field.empty() ? 0 : hash_of(field)};
+  Frame& at(std::size_t i) noexcept { return frames_[i % frames_.size()]; }
+
+  bool take_one() noexcept {
+    Frame& frame = at(known_);
+    if (bad_ || !take_frame(bytes_, frame.header, frame.payload, bad_)) return false;
+    ++known_;
+    frame.key_hash = frame.field_hash = 0;
+    const bool alone = known_ == 1 && bytes_.empty();  // nothing to do meanwhile
+    if (frame.header.kind != FrameKind::request || alone) return true;
+    const std::string_view key = likely_key(frame.payload);
+    if (key.empty()) return true;
+    frame.key_hash = hash_of(key);
+    keys_.prefetch(frame.key_hash);
+    const std::string_view field = likely_field(frame.payload);
+    if (!field.empty()) frame.field_hash = hash_of(field);
+    return true;
   }
 
   Keyspace& keys_;
-  std::array<Seen, 16> seen_{};  // more than distance
-  std::size_t noted_ = 0, fields_ = 0, taken_ = 0;
-  std::string_view bytes_;
-  std::size_t in_front_ = 0;
-  bool worth_it_ = false;
+  std::string_view bytes_;        // behind what is known
+  std::array<Frame, 16> frames_;  // more than distance
+  std::size_t known_ = 0, fields_ = 0, handled_ = 0;
+  std::size_t taken_ = 0;
+  bool bad_ = false;
 };
 
 std::size_t Sibling::take_frames(Channel& channel, std::string_view bytes) {
-  const std::size_t whole = bytes.size();
-  LookAhead look_ahead(*databases_.front(), bytes);
-  look_ahead.step();
-  FrameHeader header;
-  std::string_view payload;
-  bool bad = false;
-  while (take_frame(bytes, header, payload, bad)) {
-    look_ahead.step();
-    if (handle_frame(channel, header, payload, look_ahead.key_hash(payload))) {
-      if (channel.unsent() <= unsent_pause_bytes) continue;
-      pause(channel);
-      return whole - bytes.size();
+  FramesAhead frames(*databases_.front(), bytes);
+  while (const FramesAhead::Frame* frame = frames.next()) {
+    if (!handle_frame(channel, frame->header, frame->payload, frame->key_hash)) {
+      drop_channel(channel, "sent a frame that no honest child sends");
+      return bytes.size();
     }
-    drop_channel(channel, "sent a frame that no honest child sends");
-    return whole;
+    if (channel.unsent() <= unsent_pause_bytes) continue;
+    pause(channel);
+    return frames.taken();
   }
-  if (bad) {
+  if (frames.bad()) {
     drop_channel(channel, "sent a frame over the limit");
-    return whole;
+    return bytes.size();
   }
-  return whole - bytes.size();
+  return frames.taken();
 }
 
 Session* Sibling::session_of(Channel& channel, std::uint32_t number) {
@@ -425,8 +421,7 @@ void Sibling::run_backlog(Session& session) {
 // --- logins that wait their turn ---
 
 bool Sibling::must_wait(Session& session, std::span<const Scalar> args) {
-  const auto waiting = deferred_.find(session.id);
-  if (waiting == deferred_.end()) {
+  if (deferred_.empty() || !deferred_.contains(session.id)) {
     const bool unread = session.unread > limits::unread_bytes_max;
     if (!unread && (session.authenticated || !asks_to_log_in(args[0].bytes))) return false;
     if (!unread && !gatekeeper_.must_queue(session.address, session.id, monotonic_ms()))

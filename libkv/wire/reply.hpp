@@ -42,8 +42,16 @@ class Reply {
   }
   void nil_array() { special(), out_->append("*-1\r\n", 5); }
   void bulk(std::string_view bytes) {
-    number('$', static_cast<std::int64_t>(bytes.size()));
-    if (fits(bytes.size())) out_->append(bytes).append("\r\n", 2);
+    if (!fits(bytes.size())) return;
+    char text[head_bytes_max_ + joined_bytes_max_ + 2];
+    char* end = head(text, '$', static_cast<std::int64_t>(bytes.size()));
+    if (bytes.size() > joined_bytes_max_) {
+      out_->append(text, static_cast<std::size_t>(end - text)).append(bytes).append("\r\n", 2);
+      return;
+    }
+    end += bytes.copy(end, bytes.size());
+    *end++ = '\r', *end++ = '\n';
+    out_->append(text, static_cast<std::size_t>(end - text));
   }
   /// Text for people: RESP3 verbatim (=), RESP2 bulk. INFO, CLIENT LIST, LOLWUT.
   void verbatim(std::string_view text);
@@ -92,13 +100,20 @@ class Reply {
     out_->append(text).append("\r\n", 2);
   }
   void number(char sigil, std::int64_t n) {
-    char text[24];
-    text[0] = sigil;
-    char* end = std::to_chars(text + 1, text + 22, n).ptr;
-    *end++ = '\r', *end++ = '\n';
     if (!fits(0)) return;
-    out_->append(text, static_cast<std::size_t>(end - text));
+    char text[head_bytes_max_];
+    out_->append(text, static_cast<std::size_t>(head(text, sigil, n) - text));
   }
+  static char* head(char* text, char sigil, std::int64_t n) noexcept {
+    *text = sigil;
+    char* end = std::to_chars(text + 1, text + head_bytes_max_ - 2, n).ptr;
+    *end++ = '\r', *end++ = '\n';
+    return end;
+  }
+
+  static constexpr std::size_t head_bytes_max_ = 24;  // sigil, 20 digits with a sign, line break
+  // Up to here a bulk string is put together first and appended once, which costs half.
+  static constexpr std::size_t joined_bytes_max_ = 128;
 
   std::string* out_;
   std::size_t start_;

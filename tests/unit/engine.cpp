@@ -3,9 +3,11 @@
 #include "libkv/engine/engine.hpp"
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <map>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "libkv/keyspace/digest.hpp"
@@ -34,6 +36,7 @@ class FakeLog final : public WriteLog {
   }
   Status write() override {
     ++writes;
+    std::this_thread::sleep_for(takes);
     if (!next_status.ok()) {
       waiting.clear();
       return next_status;
@@ -52,6 +55,7 @@ class FakeLog final : public WriteLog {
   std::vector<Line> waiting, lines;
   Status next_status;
   int writes = 0;
+  std::chrono::milliseconds takes{0};
 
  private:
   std::int64_t last_ns_ = 0;
@@ -301,6 +305,56 @@ TEST_CASE("engine: a reply without memory costs its own session, not what came w
   CHECK(b.log.lines.size() == 2);
   b.submit({"MGET", "a", "b"});
   CHECK(b.sink.replies[1].ends_with("*2\r\n$1\r\n1\r\n$1\r\n2\r\n"));
+}
+
+TEST_CASE("engine: what came last is known by its subcommand too, for CLIENT LIST") {
+  Bench b;
+  b.submit({"CONFIG", "GET", "port"});
+  CHECK(b.session.last_command == "config");
+  CHECK(b.session.last_subcommand == "get");
+  b.submit({"CLIENT", "INFO"});
+  CHECK(b.take().find(" cmd=client|info ") != std::string::npos);
+  b.submit({"get", "k"});
+  b.take();
+  CHECK(b.session.last_command == "get");
+  CHECK(b.session.last_subcommand.empty());
+  b.submit({"CONFIG", "NOSUCH"});
+  b.take();
+  CHECK(b.session.last_command == "config");
+  CHECK(b.session.last_subcommand.empty());
+}
+
+TEST_CASE("engine: a word means the command it names, whatever came before") {
+  Bench b;
+  b.submit({"SET", "a", "1"});
+  for (const char* word : {"SET", "SE", "SETT", "", "set", "GET", "Get", "GETT", "get"}) {
+    b.submit({word, "a"});
+  }
+  const std::string arity = "-ERR wrong number of arguments for 'set' command\r\n";
+  const auto unknown = [](const std::string& word) {
+    return "-ERR unknown command '" + word + "', with args beginning with: 'a' \r\n";
+  };
+  CHECK(b.take() == "+OK\r\n" + arity + unknown("SE") + unknown("SETT") + unknown("") + arity +
+                        "$1\r\n1\r\n$1\r\n1\r\n" + unknown("GETT") + "$1\r\n1\r\n");
+}
+
+TEST_CASE("engine: a slow disk makes no command slow, a slow command only itself") {
+  Bench b;
+  SlowLog& slow = b.services.counters().slow;
+  slow.threshold_us = 500'000;
+  b.log.takes = std::chrono::milliseconds(700);
+  b.submit({"SET", "a", "1"});
+  b.submit({"GET", "a"});
+  b.take();
+  CHECK(slow.entries().empty());
+  b.log.takes = {};
+  b.services.sleeps = true;
+  b.submit({"GET", "a"});
+  b.submit({"DEBUG", "SLEEP", "0.7"});
+  b.submit({"GET", "a"});
+  b.take();
+  REQUIRE(slow.entries().size() == 1);
+  CHECK(slow.entries().front().args.front() == "DEBUG");
 }
 
 TEST_CASE("engine: replay refuses what it cannot know") {

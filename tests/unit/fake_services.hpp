@@ -6,11 +6,13 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "libkv/commands/call.hpp"
@@ -49,7 +51,10 @@ class FakeServices final : public Services {
   Status reload() override { return note("reload"); }
   void shutdown(bool save) override { asked.push_back(save ? "shutdown save" : "shutdown"); }
   void set_active_expire(bool on) override { active_expire = on; }
-  void sleep_ms(std::int64_t ms) override { slept_ms += ms; }
+  void sleep_ms(std::int64_t ms) override {
+    slept_ms += ms;
+    if (sleeps) std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+  }
 
   bool plio_remote() const override { return plio_from_afar; }
 
@@ -69,6 +74,7 @@ class FakeServices final : public Services {
   bool active_expire = true;
   bool plio_from_afar = false;
   std::int64_t slept_ms = 0;
+  bool sleeps = false;  // really
   Counters counters_;
   PersistenceState persistence_;
   std::vector<Setting> settings_;

@@ -156,6 +156,28 @@ TEST_CASE("process/channel: replies of one connection share a frame, others do n
   CHECK(frames == std::vector<std::pair<std::uint32_t, std::uint16_t>>{{1, 2}, {2, 1}, {1, 1}});
 }
 
+TEST_CASE("process/channel: a connection is found until it is gone, by whatever number it came") {
+  ChildPipes p;
+  const auto add = [&](std::uint32_t number) {
+    auto session = std::make_unique<Session>();
+    session->number = number;
+    Session* const added = session.get();
+    p.channel->add(std::move(session));
+    return added;
+  };
+  Session* const first = add(1);
+  CHECK(p.channel->find(1) == first);
+  CHECK(p.channel->find(2) == nullptr);
+  Session* const second = add(2);
+  CHECK(p.channel->find(2) == second);
+  CHECK(p.channel->find(1) == first);
+  CHECK(p.channel->remove(1).get() == first);
+  CHECK(p.channel->find(1) == nullptr);
+  CHECK(p.channel->find(2) == second);
+  Session* const again = add(2);
+  CHECK(p.channel->find(2) == again);
+}
+
 TEST_CASE("process/channel: a reply that needs translation does not drag others along") {
   ChildPipes p;
   Session a;

@@ -70,6 +70,18 @@ TEST_CASE("wire/reply: what Reply writes is what the client reads") {
   CHECK(value.items[3] == Value::list(Type::array, {Value::of(1.5), Value::of(true), Value{}}));
 }
 
+TEST_CASE("wire/reply: bulk strings of every size come as they are") {
+  std::string out, expected;
+  Reply reply(out, Dialect::resp);
+  for (std::size_t size = 0; size < 1100; size = size < 300 ? size + 1 : size + 199) {
+    const std::string bytes(size, static_cast<char>('a' + size % 26));
+    reply.bulk(bytes);
+    expected += "$" + std::to_string(size) + "\r\n" + bytes + "\r\n";
+  }
+  CHECK(out == expected);
+  CHECK_FALSE(reply.too_large());
+}
+
 TEST_CASE("wire/reply: only replies that differ between RESP2 and RESP3 ask for translation") {
   std::string out;
   Reply plain(out, Dialect::resp);
