@@ -17,6 +17,14 @@ like "a child is named after its client" "$(titles)" "kv child 127\.0\.0\.1:[0-9
 unlike "A4: no password in any command line" "$(titles)" "$PASS"
 is "A4: no password in the environment" "$(tr '\0' '\n' <"/proc/$SERVER_PID/environ" 2>/dev/null | grep -c "$PASS")" 0
 
+# A lone client is waited for awake, but only while it asks.
+hundredths() { sed 's/.*) //' "/proc/$(sibling)/stat" "/proc/$(child_pids | head -n 1)/stat" | awk '{n += $12 + $13} END {print n}'; }
+for _ in $(seq 1000); do printf 'PING\r\n' >&5; read -r -t 5 reply <&5; done
+is "a thousand requests, one after the other" "$reply" $'+PONG\r'
+before=$(hundredths)
+sleep 2
+passes "and then the processes sleep: $(($(hundredths) - before)) hundredths of a second in two" test $(($(hundredths) - before)) -lt 40
+
 # P15: a child holds its control socket, two pipes, its loop and its clients, and no file.
 child=$(child_pids | head -n 1)
 files=$(ls -l "/proc/$child/fd" | grep -E ' -> /' | grep -vE "/dev/|$SCRATCH/server\.(out|err)|pipe_child_")
