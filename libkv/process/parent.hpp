@@ -82,6 +82,8 @@ class Parent {
   ChildProcess* fork_child();
   void hear_child(ChildProcess& child);
   void connection_closed(ChildProcess& child);
+  void set_turns(const ChildProcess& child) const noexcept;
+  void note_saving(bool saving);
   void give_segment(ChildProcess& child);
   void retire_idle();
   void dismiss(pid_t pid);
@@ -99,6 +101,7 @@ class Parent {
   Clock::time_point command_pipe_pause_{};  // no new one until then
   bool sibling_open_ = false;               // takes announcements
   bool ready_said_ = false;
+  bool saving_ = false;  // a snapshot writer is at work
   // How the sibling writes: as the options say, then as CONVERT and CONFIG SET say.
   bool binary_;
   Fsync fsync_ = Fsync::everysec;

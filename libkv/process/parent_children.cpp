@@ -48,15 +48,22 @@ void copy_text(char (&to)[N], std::string_view text) {
   to[size] = '\0';
 }
 
+}  // namespace
+
 /// A child of several connections does not interrupt whoever is at work when something comes for
 /// it: by its turn more has come, which it takes with the same few system calls (measured in
-/// tests/bench). A child of one connection has nothing to gather and answers at once.
-void let_gather(pid_t pid, bool several) noexcept {
+/// tests/bench). A child of one connection has nothing to gather and answers at once. While a
+/// snapshot is written all do: its writer would keep the processor for its whole turn.
+void Parent::set_turns(const ChildProcess& child) const noexcept {
   const sched_param none{};
-  ::sched_setscheduler(pid, several ? SCHED_BATCH : SCHED_OTHER, &none);
+  const bool gathers = child.connections > 1 && !saving_;
+  ::sched_setscheduler(child.pid, gathers ? SCHED_BATCH : SCHED_OTHER, &none);
 }
 
-}  // namespace
+void Parent::note_saving(bool saving) {
+  saving_ = saving;
+  for (const auto& [pid, child] : children_) set_turns(*child);
+}
 
 void Parent::accept_from(const Listener& listener) {
   if (!sibling_open_) return;
@@ -104,7 +111,7 @@ void Parent::hand_over(Fd socket, const Newcomer& newcomer) {
   note.trusted = newcomer.trusted;
   copy_text(note.address, newcomer.address);
   ++child->connections, ++child->served, ++connections_;
-  if (child->connections == 2) let_gather(child->pid, true);
+  if (child->connections == 2) set_turns(*child);
   if (!send_descriptor(child->control.get(), note, socket.get())) {
     turn_away(socket.get(), "-ERR busy, try again\r\n");
     connection_closed(*child);
@@ -173,7 +180,7 @@ void Parent::connection_closed(ChildProcess& child) {
   if (child.connections == 0) return;  // a child that lies only lies about itself
   --child.connections, --connections_;
   young_deaths_ = 0;
-  if (child.connections == 1) let_gather(child.pid, false);
+  if (child.connections == 1) set_turns(child);
   if (child.connections > 0) return;
   child.idle_since = Clock::now();
   std::size_t idle = 0;

@@ -91,6 +91,7 @@ void Parent::hear_sibling() {
     }
     if (word == 'r') announce_ready();
     if (word == 'b' || word == 't') binary_ = word == 'b';
+    if (word == 's' || word == 'e') note_saving(word == 's');
     if (word >= '0' && word <= '2') fsync_ = static_cast<Fsync>(word - '0');
   }
 }
@@ -133,7 +134,7 @@ bool Parent::put_announcement(const Announcement& announcement) {
 void Parent::sibling_ended(int wait_status) {
   sibling_ = -1;
   if (sibling_open_) listen_if(false);
-  sibling_open_ = false;
+  sibling_open_ = saving_ = false;
   untold_.clear();  // the next one knows nothing of these children
   sibling_status_.reset();
   announcements_.reset();

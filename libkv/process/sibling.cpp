@@ -241,6 +241,7 @@ void Sibling::handle_signals() {
   int status = 0;
   for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
     if (saver_ != nullptr && saver_->reaped(pid, status)) {
+      tell_parent('e');
       for (const auto& database : databases_) database->set_access_tracking(true);
     }
   }

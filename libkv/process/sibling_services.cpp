@@ -69,7 +69,13 @@ void Sibling::close_session(Session& session) {
 
 Status Sibling::save_in_background() {
   if (saver_ == nullptr) return {Code::busy, "still loading"};
-  return saver_->start(databases_);
+  return start_saver();
+}
+
+Status Sibling::start_saver() {
+  const Status started = saver_->start(databases_);
+  if (started.ok()) tell_parent('s');
+  return started;
 }
 
 Status Sibling::save_now() {
@@ -87,7 +93,7 @@ Status Sibling::convert_format() {
     return {Code::busy, "a background save is in progress"};
   const bool binary = store_->format() == SnapshotFormat::binary;
   store_->set_format(binary ? SnapshotFormat::text : SnapshotFormat::binary);
-  if (Status started = saver_->start(databases_); !started.ok()) {
+  if (Status started = start_saver(); !started.ok()) {
     store_->set_format(binary ? SnapshotFormat::binary : SnapshotFormat::text);
     return started;
   }

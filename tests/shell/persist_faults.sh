@@ -96,15 +96,22 @@ if [ "$can_trace" = yes ]; then
 
   # --- the snapshot writer stands back for requests ---
   rm -rf "$DIR"
-  start_server
-  redis set a 1 >/dev/null
-  inject -e trace=fdatasync -e inject=fdatasync:delay_enter=2000000  # so that it can be looked at
-  redis bgsave >/dev/null
+  start_server --children 1
+  exec 7<>"/dev/tcp/127.0.0.1/$PORT" 8<>"/dev/tcp/127.0.0.1/$PORT"
+  printf 'AUTH %s\r\n' "$PASS" >&7; printf 'PING\r\n' >&8
+  read -r -t 5 reply <&7 && read -r -t 5 reply <&8
   niceness() { ps -o ni= -p "$1" | tr -d ' '; }
   writer() { pgrep -P "$(sibling)" -f 'kv snapshot writer'; }
+  turns_are() { [ "$(ps -o cls= -p "$(pgrep -P "$SERVER_PID" -f '^kv child')" | tr -d ' ')" = "$1" ]; }
+  passes "a child of two connections interrupts nobody (SCHED_BATCH)" wait_for 5 turns_are B
+  inject -e trace=fdatasync -e inject=fdatasync:delay_enter=2000000  # so that it can be looked at
+  printf 'BGSAVE\r\n' >&7
   passes "a snapshot writer is there" wait_for 5 writer
   is "it leaves the processor to who answers" "$(niceness "$(writer)")" "$(($(niceness "$(sibling)") + 10))"
+  passes "and may be interrupted by the child" wait_for 5 turns_are TS
   heal
+  passes "which is as before when it has ended" wait_for 10 turns_are B
+  exec 7<&- 8<&-
   kill_server
 
   # --- D9 under everysec: writes are refused, INFO says why, reads go on ---
