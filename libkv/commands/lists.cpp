@@ -32,13 +32,6 @@ void push_tail(Call& call) { push(call, End::tail, false); }
 void push_head_if_there(Call& call) { push(call, End::head, true); }
 void push_tail_if_there(Call& call) { push(call, End::tail, true); }
 
-/// Answers and removes one element.
-void pop_one(Call& call, List& list, End end) {
-  call.reply.scalar(list.at(end == End::head ? 0 : list.size() - 1));
-  if (end == End::head) list.pop_front();
-  else list.pop_back();
-}
-
 /// What is popped must fit a reply, or nobody would ever see it.
 bool is_too_much(const List& list, End end, std::size_t n) {
   std::size_t bytes = 0;
@@ -60,14 +53,19 @@ void pop(Call& call, End end) {
   if (!place.found()) return counted ? call.reply.nil_array() : call.reply.nil();
   if (count == 0) return call.reply.array(0);
   List list = call.keys().list(place);
-  const std::size_t n = std::min(static_cast<std::size_t>(count), list.size());
+  const std::size_t size = list.size();
+  const std::size_t n = std::min(static_cast<std::size_t>(count), size);
   if (n > 1 && is_too_much(list, end, n)) {
     return call.fail("ERR the elements are too many bytes for one reply; ask for fewer");
   }
   if (!call.commit()) return;
   if (counted) call.reply.array(n);
-  for (std::size_t i = 0; i < n; ++i) pop_one(call, list, end);
-  call.keys().drop_if_empty(place);
+  for (std::size_t left = size; left > size - n; --left) {
+    const std::size_t index = end == End::head ? 0 : left - 1;
+    call.reply.scalar(list.at(index));
+    list.erase(index, 1);
+  }
+  if (n == size) call.keys().drop_if_empty(place);
 }
 
 void pop_head(Call& call) { pop(call, End::head); }
