@@ -59,7 +59,6 @@ void run_container(Call& call) {
     return call.fail("ERR wrong number of arguments for '" + std::string(call.command.name) + "|" +
                      std::string(row->name) + "' command");
   }
-  call.session.last_command = call.command.name;
   call.session.last_subcommand = row->name;
   row->run(call);
 }

@@ -144,7 +144,8 @@ void Engine::submit(Session& session, std::span<const Scalar> args, std::uint64_
 
 void Engine::refuse_for_memory(Session& session) { refuse(session, nullptr, no_memory); }
 
-/// find_command(), which costs three times as much as to see that it is the same word again.
+/// find_command(), which takes some hundred instructions; mostly the word is that of the request
+/// before.
 const Command* Engine::named(std::string_view word) {
   if (word == last_word_) return last_named_;
   const Command* const command = find_command(word);

@@ -14,6 +14,12 @@ void store_u32(char* to, std::size_t n) noexcept {
   std::memcpy(to, &narrow, sizeof narrow);
 }
 
+/// Writes argument_header_bytes.
+void write_argument_head(char* to, const Scalar& arg) noexcept {
+  store_u32(to, arg.bytes.size());
+  to[4] = static_cast<char>(arg.kind);
+}
+
 std::uint32_t load_u32(const char* from) noexcept {
   std::uint32_t n;
   std::memcpy(&n, from, sizeof n);
@@ -54,8 +60,7 @@ void append_count(std::string& out, std::span<const Scalar> args) {
 
 void append_argument_head(std::string& out, const Scalar& arg) {
   char head[argument_header_bytes];
-  store_u32(head, arg.bytes.size());
-  head[4] = static_cast<char>(arg.kind);
+  write_argument_head(head, arg);
   out.append(head, sizeof head);
 }
 
@@ -66,8 +71,7 @@ void write_arguments(char* to, std::span<const Scalar> args) noexcept {
   store_u32(to, args.size());
   to += count_bytes;
   for (const Scalar& arg : args) {
-    store_u32(to, arg.bytes.size());
-    to[4] = static_cast<char>(arg.kind);
+    write_argument_head(to, arg);
     to += argument_header_bytes;
     to += arg.bytes.copy(to, arg.bytes.size());
   }

@@ -137,6 +137,8 @@ class FakeClient {
       if (!committed || trial_only) return out;
       out.clear();
     }
+    session.last_command = command->name;  // as the engine does
+    session.last_subcommand = {};
     Call call(*server_, session, *command, args, now_ns, out);
     command->run(call);
     committed = call.committed();
