@@ -95,8 +95,7 @@ void Child::round() {
   // And what the parent's socket did not take is told again, though nothing else may happen.
   if ((placeholder_ || closes_untold_ > 0) && timeout_ms < 0) timeout_ms = 1000;
   if (placeholder_ && Clock::now() > give_up_at_) give_up("the sibling does not open our pipes");
-  const int count =
-      patience_.wait(epoll_.get(), events, events_max, timeout_ms, connections_.size() == 1);
+  const int count = patience_.wait(epoll_.get(), events, events_max, timeout_ms);
   for (int i = 0; i < count; ++i) {
     const int fd = events[i].data.fd;
     if (fd == replies_.get()) {

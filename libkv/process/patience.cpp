@@ -10,9 +10,9 @@
 namespace kv {
 namespace {
 
-// How long to look at most, and first. A lone client's request that meets child and sibling asleep
-// takes 60 us here, and 20 when it meets them awake: so who sleeps through such a round trip is
-// woken within this, looks from then on, and is met awake.
+// How long to look at most, and first. The request of a client that is alone at work takes 60 us
+// here when it meets child and sibling asleep, and 20 when it meets them awake: so who sleeps
+// through such a round trip is woken within this, looks from then on, and is met awake.
 constexpr std::int64_t window_most_ns = 100'000;
 constexpr std::int64_t window_first_ns = 20'000;
 // Others had the processor for longer than one of them needs to answer: many want it, and it is
@@ -24,11 +24,11 @@ constexpr std::int64_t rest_ns = 5'000'000;
 
 }  // namespace
 
-int Patience::look(int epoll, epoll_event* events, int most, bool lone) noexcept {
+int Patience::look(int epoll, epoll_event* events, int most) noexcept {
   int count = ::epoll_wait(epoll, events, most, 0);
   if (count != 0) return count;
   const std::int64_t start = monotonic_ns();
-  const std::int64_t end = start + (lone ? window_ns_ : 0);
+  const std::int64_t end = start + window_ns_;
   std::int64_t now = start;
   while (count == 0 && now >= asleep_until_ns_ && (now == start || now < end)) {
     const std::int64_t before = now;
@@ -51,10 +51,10 @@ void Patience::learn(std::int64_t slept_ns) noexcept {
   }
 }
 
-int Patience::wait(int epoll, epoll_event* events, int most, int timeout_ms, bool lone) noexcept {
-  int count = worked_ && timeout_ms != 0 ? look(epoll, events, most, lone) : 0;
+int Patience::wait(int epoll, epoll_event* events, int most, int timeout_ms) noexcept {
+  int count = worked_ && timeout_ms != 0 ? look(epoll, events, most) : 0;
   if (count == 0) {
-    const std::int64_t start = lone && timeout_ms != 0 ? monotonic_ns() : 0;
+    const std::int64_t start = timeout_ms != 0 ? monotonic_ns() : 0;
     count = ::epoll_wait(epoll, events, most, timeout_ms);
     if (start != 0 && count > 0) learn(monotonic_ns() - start);
   }

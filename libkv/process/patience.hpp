@@ -3,10 +3,11 @@
 // To put a process to sleep and wake it again costs more than most requests here (on a virtual
 // machine, where waking an idle processor leaves the guest, up to twenty times more). Whoever has
 // just worked will mostly have work again in a moment: it looks, lets others run, and looks again
-// before it sleeps. With a single client it goes on looking, for as long as such a wait has been
-// worth it lately: up to a tenth of a millisecond when it was woken sooner than that, not at all
-// for a client that asks now and then. It must never keep a processor from others: every look but
-// the first comes after giving it away.
+// before it sleeps. While nobody else wants the processor it goes on looking, for as long as such a
+// wait has been worth it lately: up to a tenth of a millisecond when it was woken sooner than that,
+// not at all for clients that ask now and then. How many clients there are says nothing: of a pool
+// of connections one may be at work. It must never keep a processor from others: every look but the
+// first comes after giving it away.
 #pragma once
 
 #include <sys/epoll.h>
@@ -17,16 +18,16 @@ namespace kv {
 
 class Patience {
  public:
-  /// epoll_wait(2), after looking again if the last call brought events. lone: there is but one
-  /// client, whose next request is worth waiting for awake. -1 and errno as epoll_wait gives them.
-  int wait(int epoll, epoll_event* events, int most, int timeout_ms, bool lone) noexcept;
+  /// epoll_wait(2), after looking again if the last call brought events. -1 and errno as it gives
+  /// them.
+  int wait(int epoll, epoll_event* events, int most, int timeout_ms) noexcept;
 
  private:
-  int look(int epoll, epoll_event* events, int most, bool lone) noexcept;
+  int look(int epoll, epoll_event* events, int most) noexcept;
   void learn(std::int64_t slept_ns) noexcept;
 
   bool worked_ = false;
-  std::int64_t window_ns_ = 0;        // with a single client: how long to look
+  std::int64_t window_ns_ = 0;        // how long to look
   std::int64_t asleep_until_ns_ = 0;  // the processor is wanted elsewhere: no looking before that
 };
 

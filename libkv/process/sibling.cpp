@@ -168,8 +168,8 @@ void Sibling::round(int timeout_ms) {
 
 void Sibling::serve_events(int timeout_ms) {
   epoll_event events[events_max];
-  const int count = patience_.wait(epoll_.get(), events, events_max,
-                                   resumed_.empty() ? timeout_ms : 0, sessions_.size() == 1);
+  const int count =
+      patience_.wait(epoll_.get(), events, events_max, resumed_.empty() ? timeout_ms : 0);
   counters_.clock_ms = wall_ms();
   // Announcements first: a connection's frames may already wait behind its announcement.
   for (int i = 0; i < count; ++i) {

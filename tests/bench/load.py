@@ -1,4 +1,5 @@
 """Runs the load generators (load.cpp, and redis-benchmark as a check) and reads what they say."""
+import contextlib
 import csv
 import os
 import subprocess
@@ -83,3 +84,13 @@ class Background:
         if self.process.returncode != 0:
             raise RuntimeError('a load generator failed in the background')
         return words(out) if out.strip() else {}
+
+
+@contextlib.contextmanager
+def idle_connections(server, count):
+    """So many connections that say nothing, while the body runs."""
+    holder = Background('idle', server, count)
+    if not holder.first_line().startswith('open='):
+        raise RuntimeError('the idle connections could not be opened')
+    yield
+    holder.finish()

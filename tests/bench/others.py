@@ -32,11 +32,8 @@ def connections(plan, results):
     for make, extra in ((Kv, ['--max-clients', '12000']), (Redis, ['--maxclients', '12000'])):
         with make(VOLATILE, extra) as server:
             before = server.memory()
-            holder = load.Background('idle', server, plan.idle)
-            if not holder.first_line().startswith('open='):
-                raise RuntimeError('the idle connections could not be opened')
-            got[server.name] = [(server.memory() - before) / plan.idle / 1024]
-            holder.finish()
+            with load.idle_connections(server, plan.idle):
+                got[server.name] = [(server.memory() - before) / plan.idle / 1024]
     results.add('connections', f'{plan.idle:,} idle ones: proportional memory of one', 'KiB', got,
                 ('<=', 20), absolute=True)
 

@@ -69,6 +69,7 @@ def grid(plan, results, durability, depths):
 
 
 def one_client(plan, results):
+    """Alone, and while other connections of its pool are open and say nothing."""
     with started(Kv(DURABLE), Redis(DURABLE)) as servers:
         prepare(servers)
         requests = requests_for(plan, 1, 0.25)
@@ -77,6 +78,12 @@ def one_client(plan, results):
             for share in ('p50', 'p99'):
                 results.add('one client, depth 1', f'{test.upper()}, {share} latency', 'us',
                             column(got, f'{share}_us'), ('<=', 1.1))
+        with contextlib.ExitStack() as stack:
+            for server in servers:
+                stack.enter_context(load.idle_connections(server, 10))
+            got = alternate(servers, plan.rounds, lambda s: one_test(s, 'get', 1, 1, requests))
+        results.add('one client, depth 1', 'GET, p50 latency, ten idle connections beside it', 'us',
+                    column(got, 'p50_us'))
 
 
 def other_children(plan, results):
