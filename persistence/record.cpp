@@ -1,10 +1,12 @@
 // See record.hpp: writing a line, and reading one.
 #include "persistence/record.hpp"
 
-#include <array>
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "libkv/base/clock.hpp"
+#include "libkv/base/digits.hpp"
 #include "libkv/base/limits.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/wire/lisp_string.hpp"
@@ -18,26 +20,71 @@ constexpr std::size_t seconds_digits = 10;
 constexpr std::size_t nanoseconds_digits = 9;
 static_assert(record_head_bytes == 2 + seconds_digits + 1 + nanoseconds_digits + 2);
 
-constexpr std::array<char, 200> make_pairs() {
-  std::array<char, 200> pairs{};
-  for (std::size_t i = 0; i < 100; ++i) {
-    pairs[2 * i] = static_cast<char>('0' + i / 10);
-    pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
-  }
-  return pairs;
-}
-constexpr std::array<char, 200> pairs = make_pairs();
-
-/// Two at a time: every line has twenty-nine of them.
+/// The last so many digits, eight or more; every line has twenty-nine.
 void put_digits(char* to, std::size_t count, std::uint64_t n) noexcept {
-  for (; count >= 2; n /= 100) {
-    count -= 2;
-    std::memcpy(to + count, &pairs[2 * (n % 100)], 2);
-  }
-  if (count == 1) *to = static_cast<char>('0' + n % 10);
+  put_eight_digits(to + count - 8, n % eight_digits_end);
+  n /= eight_digits_end;
+  for (std::size_t left = count - 8; left > 0; n /= 10)
+    to[--left] = static_cast<char>('0' + n % 10);
 }
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+
+/// Writes record_head_bytes.
+void put_line_head(char* to, std::int64_t time_ns) noexcept {
+  std::memcpy(to, "(\"", 2);
+  put_digits(to + 2, seconds_digits, static_cast<std::uint64_t>(time_ns / ns_per_second));
+  to[12] = '.';
+  put_digits(to + 13, nanoseconds_digits, static_cast<std::uint64_t>(time_ns % ns_per_second));
+  std::memcpy(to + 22, "\" ", 2);
+}
+
+constexpr std::size_t line_end_bytes = 1 + decimal_bytes_max + 5 + 2;
+
+/// What follows the command. Returns the end.
+char* put_line_end(char* to, unsigned database, Dialect dialect) noexcept {
+  if (database != 0 || dialect == Dialect::plio) {
+    *to++ = ' ';
+    to = put_decimal(to, std::uint64_t{database});
+    if (dialect == Dialect::plio) to = std::copy_n(" plio", 5, to);
+  }
+  return std::copy_n(")\n", 2, to);
+}
+
+constexpr std::size_t short_arguments_max = 4;
+constexpr std::size_t short_command_bytes =
+    (1 + short_arguments_max) * (short_lisp_string_bytes + 2);
+
+/// The command of most lines, a few short plain texts, at once; else null.
+char* put_short_command(char* to, std::span<const Scalar> args) noexcept {
+  if (args.size() < 2 || args.size() > 1 + short_arguments_max) return nullptr;
+  *to++ = '(';
+  to = put_short_lisp_string(to, args[0].bytes);
+  if (to != nullptr) *to++ = ' ';
+  char before = '(';
+  for (const Scalar& arg : args.subspan(1)) {
+    if (to == nullptr || arg.kind != Kind::string) return nullptr;
+    *to++ = std::exchange(before, ' ');
+    to = put_short_lisp_string(to, arg.bytes);
+  }
+  if (to == nullptr) return nullptr;
+  std::memcpy(to, "))", 2);
+  return to + 2;
+}
+
+/// Any command.
+void append_command(std::string& out, std::span<const Scalar> args) {
+  out.push_back('(');
+  append_lisp_string(out, args[0].bytes);
+  out.push_back(' ');
+  char before = '(';
+  for (const Scalar& arg : args.subspan(1)) {
+    out.push_back(std::exchange(before, ' '));
+    append_element(out, arg);
+  }
+  if (args.size() == 1) out.append("NIL)", 4);
+  else out.append("))", 2);
+}
 
 /// A large line would be moved once more for every doubling of its memory.
 void make_room(std::string& out, std::span<const Scalar> args) {
@@ -47,42 +94,39 @@ void make_room(std::string& out, std::span<const Scalar> args) {
   if (bytes >= large) out.reserve(out.size() + bytes + bytes / 32);
 }
 
+std::uint32_t append_long_record(std::string& out, std::uint32_t chain, std::string_view head,
+                                 std::span<const Scalar> args, std::string_view end) {
+  const std::size_t start = out.size();
+  make_room(out, args);
+  out.append(head).append(checksum_digits, '0').push_back(' ');
+  append_command(out, args);
+  out.append(end);
+  const std::size_t rest = start + head.size() + checksum_digits;
+  chain = crc32(std::string_view(out).substr(rest), crc32(head, chain));
+  put_digits(out.data() + start + head.size(), checksum_digits, chain);
+  return chain;
+}
+
 }  // namespace
 
 std::uint32_t append_record(std::string& out, std::uint32_t chain, std::int64_t time_ns,
                             unsigned database, Dialect dialect, std::span<const Scalar> args) {
-  const std::size_t start = out.size();
-  make_room(out, args);
-  char head[record_head_bytes + checksum_digits + 2];
-  std::memcpy(head, "(\"", 2);
-  put_digits(head + 2, seconds_digits, static_cast<std::uint64_t>(time_ns / ns_per_second));
-  head[12] = '.';
-  put_digits(head + 13, nanoseconds_digits, static_cast<std::uint64_t>(time_ns % ns_per_second));
-  std::memcpy(head + 22, "\" 0000000000 (", 14);
-  out.append(head, sizeof head);
-  append_lisp_string(out, args[0].bytes);
-  if (args.size() == 1) {
-    out.append(" NIL)", 5);
-  } else {
-    char before = '(';
-    out.push_back(' ');
-    for (const Scalar& arg : args.subspan(1)) {
-      out.push_back(before);
-      append_element(out, arg);
-      before = ' ';
-    }
-    out.append("))", 2);
+  // First without the digits of the checksum, so that one call sums up all the rest.
+  char line[checksum_digits + record_head_bytes + 1 + short_command_bytes + line_end_bytes];
+  char* const head = line + checksum_digits;
+  put_line_head(head, time_ns);
+  head[record_head_bytes] = ' ';
+  char* end = put_short_command(head + record_head_bytes + 1, args);
+  if (end == nullptr) {
+    end = put_line_end(line + sizeof line - line_end_bytes, database, dialect);
+    return append_long_record(out, chain, {head, record_head_bytes}, args,
+                              {line + sizeof line - line_end_bytes, end});
   }
-  if (database != 0 || dialect == Dialect::plio) {
-    out.append(" ").append(std::to_string(database));
-    if (dialect == Dialect::plio) out.append(" plio");
-  }
-  out.append(")\n", 2);
-  char* line = out.data() + start;
-  const std::size_t rest = record_head_bytes + checksum_digits;
-  chain = crc32({line, record_head_bytes}, chain);
-  chain = crc32({line + rest, out.size() - start - rest}, chain);
+  end = put_line_end(end, database, dialect);
+  chain = crc32({head, end}, chain);
+  std::memmove(line, head, record_head_bytes);
   put_digits(line + record_head_bytes, checksum_digits, chain);
+  out.append(line, end);
   return chain;
 }
 

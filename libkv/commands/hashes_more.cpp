@@ -1,11 +1,11 @@
 // Commands that count in hashes, choose fields at random, or walk a hash a few fields at a time.
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "libkv/base/digits.hpp"
 #include "libkv/base/limits.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/commands/call.hpp"
@@ -32,8 +32,8 @@ void increment_by(Call& call) {
   }
   if (old && delta == 0) return call.reply.integer(n);
   if (!call.commit()) return;
-  char digits[24];
-  const char* end = std::to_chars(digits, digits + sizeof digits, n).ptr;
+  char digits[decimal_bytes_max];
+  const char* end = put_decimal(digits, n);
   const Kind made = call.plio() ? Kind::number : Kind::string;
   const Scalar value({digits, static_cast<std::size_t>(end - digits)}, old ? old->kind : made);
   hash_at(call, place).set(call.scalar(2), value);

@@ -2,10 +2,10 @@
 //
 // The result must be the same at every replay, so decimals are added and printed with the widest
 // type the platform has, as Redis does, and printed without an exponent.
-#include <charconv>
 #include <limits>
 #include <string>
 
+#include "libkv/base/digits.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/commands/call.hpp"
 #include "libkv/commands/decimal.hpp"
@@ -28,10 +28,8 @@ void add(Call& call, std::int64_t delta) {
   }
   if (place.found() && delta == 0) return call.reply.integer(n);
   if (!call.commit()) return;
-  char digits[24];
-  const std::string_view text(
-      digits,
-      static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, n).ptr - digits));
+  char digits[decimal_bytes_max];
+  const std::string_view text(digits, static_cast<std::size_t>(put_decimal(digits, n) - digits));
   if (place.found()) keys.replace_string(place, {text, old.kind});
   else keys.set_string(place, {text, call.plio() ? Kind::number : Kind::string});
   call.reply.integer(n);

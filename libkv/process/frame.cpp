@@ -92,21 +92,23 @@ bool read_arguments(std::string_view payload, std::vector<Scalar>& args,
   const std::size_t count = load_u32(payload.data());
   // Nothing is reserved for a count that the bytes received cannot hold.
   if (count > limits::args_max || count * argument_header_bytes > end - count_bytes) return false;
+  args.resize(count);  // nothing to do after a request of as many
   std::size_t at = count_bytes;
-  for (std::size_t i = 0; i < count; ++i) {
+  for (Scalar& arg : args) {
     if (end - at < argument_header_bytes) return false;
     const std::size_t size = load_u32(payload.data() + at);
     const auto kind = static_cast<std::uint8_t>(payload[at + 4]);
     at += argument_header_bytes;
     if (kind > static_cast<std::uint8_t>(Kind::list)) return false;
+    arg.kind = static_cast<Kind>(kind);
     if (!elsewhere.empty() && elsewhere.front().place == at) {
       if (elsewhere.front().bytes.size() != size) return false;
-      args.emplace_back(elsewhere.front().bytes, static_cast<Kind>(kind));
+      arg.bytes = elsewhere.front().bytes;
       elsewhere = elsewhere.subspan(1);
       continue;
     }
     if (size > end - at) return false;
-    args.emplace_back(std::string_view(payload.data() + at, size), static_cast<Kind>(kind));
+    arg.bytes = {payload.data() + at, size};
     at += size;
   }
   return at == end && elsewhere.empty();

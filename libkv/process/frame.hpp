@@ -87,8 +87,9 @@ struct Elsewhere {
   std::size_t place;
   std::string_view bytes;
 };
-/// Reads arguments back; they point into payload, or are those elsewhere (in the order of their
-/// places). False if the payload is not exactly that.
+/// Reads arguments back, in place of those args held; they point into payload, or are those
+/// elsewhere (in the order of their places). False if the payload is not exactly that; args are
+/// then of no use.
 bool read_arguments(std::string_view payload, std::vector<Scalar>& args,
                     std::span<const Elsewhere> elsewhere = {});
 

@@ -223,8 +223,13 @@ class Sibling::FramesAhead {
     if (frame.header.kind != FrameKind::request || alone) return true;
     const std::string_view key = likely_key(frame.payload);
     if (key.empty()) return true;
-    frame.key_hash = hash_of(key);
-    keys_.prefetch(frame.key_hash);
+    // A pipeline may be on one key; others mostly differ in the last byte.
+    if (key_.size() != key.size() || key_.back() != key.back() || key_ != key) {
+      key_ = key;
+      key_hash_ = hash_of(key);
+      keys_.prefetch(key_hash_);
+    }
+    frame.key_hash = key_hash_;
     const std::string_view field = likely_field(frame.payload);
     if (!field.empty()) frame.field_hash = hash_of(field);
     return true;
@@ -233,6 +238,8 @@ class Sibling::FramesAhead {
   Keyspace& keys_;
   std::string_view bytes_;        // behind what is known
   std::array<Frame, 16> frames_;  // more than distance
+  std::string_view key_;          // of the last frame that has one
+  std::uint64_t key_hash_ = 0;
   std::size_t known_ = 0, fields_ = 0, handled_ = 0;
   std::size_t taken_ = 0;
   bool bad_ = false;
@@ -344,7 +351,6 @@ bool Sibling::take_bulk(Channel& channel, Session& session, std::uint8_t flags,
 bool Sibling::take_request(Channel& channel, Session& session, std::string_view payload,
                            std::uint64_t key_hash) {
   if (channel.has_assembly(session.number)) return take_assembled(channel, session, payload);
-  args_.clear();
   if (!read_arguments(payload, args_) || args_.empty()) return false;
   carry_out(session, payload.size(), key_hash);
   return true;
@@ -354,7 +360,6 @@ bool Sibling::take_request(Channel& channel, Session& session, std::string_view 
 bool Sibling::take_assembled(Channel& channel, Session& session, std::string_view payload) {
   if (!take_piece(channel, session, payload, false)) return false;
   Assembly& assembly = channel.assembly(session.number);
-  args_.clear();
   try {
     if (!session.no_room && (!assembly.read(args_) || args_.empty())) return false;
   } catch (const std::bad_alloc&) {
@@ -410,7 +415,6 @@ void Sibling::run_backlog(Session& session) {
          !session.close_after_reply) {
     const std::string request = std::move(requests.front());
     requests.pop_front();
-    args_.clear();
     if (!read_arguments(request, args_)) break;
     engine_.submit(session, args_);
     engine_.finish();
@@ -446,7 +450,6 @@ void Sibling::run_deferred() {
     Session& session = *found->second;
     bool turn_used = false;
     for (const std::string& request : node.mapped().requests) {
-      args_.clear();
       if (session.dead || session.close_after_reply || !read_arguments(request, args_)) break;
       // One login a turn; what follows it waits again if it logs in again.
       if (turn_used && must_wait(session, args_)) continue;

@@ -164,7 +164,36 @@ std::size_t append_mixed(std::string& out, std::string_view text) {
 
 }  // namespace
 
+char* put_short_lisp_string(char* to, std::string_view bytes) noexcept {
+  constexpr std::size_t one = sizeof(Block);
+  static_assert(short_lisp_string_bytes >= 2 + one);
+  const std::size_t size = bytes.size();
+  if (size > short_lisp_text_bytes_max) return nullptr;
+  char* const text = to + 1;
+  Block found{};
+  if (size >= one) {
+    const std::size_t last = size - one;
+    for (std::size_t i = 0;; i = std::min(i + one, last)) {
+      found |= special<Run::ascii>(bytes.data() + i);
+      std::memcpy(text + i, bytes.data() + i, one);
+      if (i == last) break;
+    }
+  } else {
+    std::memset(text, ' ', one);
+    bytes.copy(text, size);
+    found = special<Run::ascii>(text);
+  }
+  if (any(found)) return nullptr;
+  to[0] = text[size] = '"';
+  return text + size + 1;
+}
+
 void append_lisp_string(std::string& out, std::string_view bytes) {
+  char quoted[short_lisp_string_bytes];
+  if (const char* const end = put_short_lisp_string(quoted, bytes)) {
+    out.append(quoted, static_cast<std::size_t>(end - quoted));
+    return;
+  }
   out.push_back('"');
   while (!bytes.empty()) {
     const std::size_t plain = plain_run<Run::ascii>(bytes);

@@ -9,11 +9,11 @@
 //   =<n>\r\npli:<plio>\r\n  a PicoLisp list as its PLIO bytes (for PLIO connections only)
 #pragma once
 
-#include <charconv>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "libkv/base/digits.hpp"
 #include "libkv/base/limits.hpp"
 #include "libkv/value/scalar.hpp"
 
@@ -30,7 +30,9 @@ class Reply {
       : out_(&out), start_(out.size()), dialect_(dialect) {}
 
   void simple(std::string_view text) { line('+', text); }
-  void ok() { simple("OK"); }
+  void ok() {
+    if (fits(2)) out_->append("+OK\r\n", 5);
+  }
   /// text begins with the error word: "ERR no such key". Line breaks are replaced by blanks.
   void error(std::string_view text);
   void integer(std::int64_t n) { number(':', n); }
@@ -106,12 +108,12 @@ class Reply {
   }
   static char* head(char* text, char sigil, std::int64_t n) noexcept {
     *text = sigil;
-    char* end = std::to_chars(text + 1, text + head_bytes_max_ - 2, n).ptr;
+    char* end = put_decimal(text + 1, n);
     *end++ = '\r', *end++ = '\n';
     return end;
   }
 
-  static constexpr std::size_t head_bytes_max_ = 24;  // sigil, 20 digits with a sign, line break
+  static constexpr std::size_t head_bytes_max_ = 1 + decimal_bytes_max + 2;  // and a line break
   // Up to here a bulk string is put together first and appended once: 117 instructions, not 166,
   // for 32 bytes.
   static constexpr std::size_t joined_bytes_max_ = 128;

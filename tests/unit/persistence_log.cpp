@@ -71,6 +71,32 @@ TEST_CASE("persistence/record: the line is the one that FORMAT.md shows") {
   CHECK(out == "(\"1596099036.281142829\" " + std::string(10 - digits.size(), '0') + digits + rest);
 }
 
+TEST_CASE("persistence/record: short and long commands are written alike") {
+  for (std::size_t count = 0; count < 7; ++count) {
+    for (const std::size_t size : {0, 1, 15, 16, 17, 63, 64, 65, 200}) {
+      for (const bool number_last : {false, true}) {
+        const std::string text(size, 'v');
+        std::vector<Scalar> args(1 + count, Scalar(text));
+        args[0] = "LPUSH";
+        std::vector<std::string> elements(count, '"' + text + '"');
+        if (number_last) args.emplace_back("-12", Kind::number), elements.push_back("-12");
+        std::string list;
+        for (const std::string& one : elements) list += (list.empty() ? "(" : " ") + one;
+        const std::string rest = " (\"LPUSH\" " + (list.empty() ? "NIL" : list + ")") + "))\n";
+        std::string line;
+        append_record(line, 7, t0, 0, Dialect::resp, args);
+        INFO(count << " of " << size);
+        REQUIRE(line.substr(0, 24) == "(\"1596099036.281142829\" ");
+        REQUIRE(line.substr(34) == rest);
+        RecordReader reader;
+        REQUIRE(reader.parse(line) == LineKind::record);
+        REQUIRE(reader.record().args == args);
+        REQUIRE(reader.checksum() == reader.chain_after(line, 7));
+      }
+    }
+  }
+}
+
 TEST_CASE("persistence/record: every byte comes back from every place in a text") {
   for (int c = 0; c < 256; ++c) {
     for (std::size_t at = 0; at < 40; ++at) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "libkv/base/text.hpp"
+#include "libkv/wire/lisp_string.hpp"
 #include "libkv/wire/lisp_text.hpp"
 #include "libkv/wire/plio.hpp"
 #include "persistence/record.hpp"
@@ -100,6 +101,26 @@ TEST_CASE("wire/lisp text: what is not plain is found wherever it stands in a lo
     }
   }
   CHECK(print(Scalar("a\nb")) == "\"a^Jb\"");
+}
+
+TEST_CASE("wire/lisp text: a short plain text is written at once, any other one refused") {
+  for (std::size_t size = 0; size <= short_lisp_text_bytes_max + 1; ++size) {
+    for (std::size_t at = 0; at == 0 || at < size; ++at) {
+      for (int c = 0; c < 256; ++c) {
+        std::string text(size, 'x');
+        if (size > 0) text[at] = static_cast<char>(c);
+        std::string room(short_lisp_string_bytes + 4, '#');
+        const char* const end = put_short_lisp_string(room.data(), text);
+        const std::string whole = '"' + text + '"';
+        const bool plain = size <= short_lisp_text_bytes_max && print(Scalar(text)) == whole &&
+                           (size == 0 || c < 128);
+        if ((end != nullptr) != plain || room.substr(short_lisp_string_bytes) != "####")
+          FAIL("byte " << c << " at " << at << " of " << size);
+        if (end != nullptr && room.substr(0, static_cast<std::size_t>(end - room.data())) != whole)
+          FAIL("byte " << c << " at " << at << " of " << size << " as " << shown(room));
+      }
+    }
+  }
 }
 
 TEST_CASE("wire/lisp text: each kind comes back as it was") {
