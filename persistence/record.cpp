@@ -58,18 +58,14 @@ constexpr std::size_t short_command_bytes =
 /// The command of most lines, a few short plain texts, at once; else null.
 char* put_short_command(char* to, std::span<const Scalar> args) noexcept {
   if (args.size() < 2 || args.size() > 1 + short_arguments_max) return nullptr;
-  *to++ = '(';
-  to = put_short_lisp_string(to, args[0].bytes);
-  if (to != nullptr) *to++ = ' ';
-  char before = '(';
-  for (const Scalar& arg : args.subspan(1)) {
-    if (to == nullptr || arg.kind != Kind::string) return nullptr;
-    *to++ = std::exchange(before, ' ');
-    to = put_short_lisp_string(to, arg.bytes);
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    if (i > 0) *to++ = ' ';
+    if (i < 2) *to++ = '(';
+    if (args[i].kind != Kind::string) return nullptr;
+    to = put_short_lisp_string(to, args[i].bytes);
+    if (to == nullptr) return nullptr;
   }
-  if (to == nullptr) return nullptr;
-  std::memcpy(to, "))", 2);
-  return to + 2;
+  return std::copy_n("))", 2, to);
 }
 
 /// Any command.
@@ -95,12 +91,13 @@ void make_room(std::string& out, std::span<const Scalar> args) {
 }
 
 std::uint32_t append_long_record(std::string& out, std::uint32_t chain, std::string_view head,
-                                 std::span<const Scalar> args, std::string_view end) {
+                                 unsigned database, Dialect dialect, std::span<const Scalar> args) {
   const std::size_t start = out.size();
   make_room(out, args);
   out.append(head).append(checksum_digits, '0').push_back(' ');
   append_command(out, args);
-  out.append(end);
+  char end[line_end_bytes];
+  out.append(end, put_line_end(end, database, dialect));
   const std::size_t rest = start + head.size() + checksum_digits;
   chain = crc32(std::string_view(out).substr(rest), crc32(head, chain));
   put_digits(out.data() + start + head.size(), checksum_digits, chain);
@@ -117,11 +114,8 @@ std::uint32_t append_record(std::string& out, std::uint32_t chain, std::int64_t 
   put_line_head(head, time_ns);
   head[record_head_bytes] = ' ';
   char* end = put_short_command(head + record_head_bytes + 1, args);
-  if (end == nullptr) {
-    end = put_line_end(line + sizeof line - line_end_bytes, database, dialect);
-    return append_long_record(out, chain, {head, record_head_bytes}, args,
-                              {line + sizeof line - line_end_bytes, end});
-  }
+  if (end == nullptr)
+    return append_long_record(out, chain, {head, record_head_bytes}, database, dialect, args);
   end = put_line_end(end, database, dialect);
   chain = crc32({head, end}, chain);
   std::memmove(line, head, record_head_bytes);

@@ -147,7 +147,6 @@ class Sibling : public Services, public ReplySink {
 
   void make_settings();
   void make_slow_log_settings();
-  Status start_saver();
   void tell_parent(char word);
 
   SiblingSetup setup_;

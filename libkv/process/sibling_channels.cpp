@@ -223,8 +223,7 @@ class Sibling::FramesAhead {
     if (frame.header.kind != FrameKind::request || alone) return true;
     const std::string_view key = likely_key(frame.payload);
     if (key.empty()) return true;
-    // A pipeline may be on one key; others mostly differ in the last byte.
-    if (key_.size() != key.size() || key_.back() != key.back() || key_ != key) {
+    if (key != key_) {  // a pipeline may be on one key
       key_ = key;
       key_hash_ = hash_of(key);
       keys_.prefetch(key_hash_);

@@ -69,10 +69,6 @@ void Sibling::close_session(Session& session) {
 
 Status Sibling::save_in_background() {
   if (saver_ == nullptr) return {Code::busy, "still loading"};
-  return start_saver();
-}
-
-Status Sibling::start_saver() {
   const Status started = saver_->start(databases_);
   if (started.ok()) tell_parent('s');
   return started;
@@ -93,7 +89,7 @@ Status Sibling::convert_format() {
     return {Code::busy, "a background save is in progress"};
   const bool binary = store_->format() == SnapshotFormat::binary;
   store_->set_format(binary ? SnapshotFormat::text : SnapshotFormat::binary);
-  if (Status started = start_saver(); !started.ok()) {
+  if (Status started = save_in_background(); !started.ok()) {
     store_->set_format(binary ? SnapshotFormat::binary : SnapshotFormat::text);
     return started;
   }

@@ -18,9 +18,9 @@ inline constexpr std::uint32_t lisp_byte_code = 56320;
 /// Appends bytes as a string in quotes, on one line whatever they are. out must not hold bytes.
 void append_lisp_string(std::string& out, std::string_view bytes);
 
-/// The same for a short text that is plain, as most are, in a third of the time: returns the end of
-/// what it wrote, of at most short_lisp_string_bytes that it may write over. Null: the text is not
-/// short, or holds what must not stand there as it is.
+/// The same for a short text that is plain, as most are, in a third of the instructions: returns
+/// the end of what it wrote, of at most short_lisp_string_bytes that it may write over. Null: the
+/// text is not short, or holds what must not stand there as it is.
 char* put_short_lisp_string(char* to, std::string_view bytes) noexcept;
 inline constexpr std::size_t short_lisp_text_bytes_max = 64;
 inline constexpr std::size_t short_lisp_string_bytes = 1 + short_lisp_text_bytes_max + 1;

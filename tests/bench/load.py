@@ -92,5 +92,7 @@ def idle_connections(server, count):
     holder = Background('idle', server, count)
     if not holder.first_line().startswith('open='):
         raise RuntimeError('the idle connections could not be opened')
-    yield
-    holder.finish()
+    try:
+        yield
+    finally:
+        holder.finish()
