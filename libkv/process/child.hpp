@@ -47,16 +47,18 @@ class Child {
 
   Status open_pipes();
   void round();
+  void take_events(int timeout_ms);
+  bool look_past_epoll();
   void note_events(Connection& connection, std::uint32_t events);
   void queue_to_read(Connection& connection);
   bool may_read() const noexcept;
   void read_clients();
   template <class Work>
   void or_lose(std::uint32_t number, Work work);
-  void read_client(Connection& connection);
+  bool read_client(Connection& connection);
   void read_control();
   void take_over(const HandOver& hand_over, Fd descriptor);
-  void read_replies();
+  bool read_replies();
   void handle_reply(const FrameHeader& header, std::string_view payload);
   void write_requests();
   void flush_dirty();

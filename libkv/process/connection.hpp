@@ -56,6 +56,8 @@ class Connection {
   void report_taken(FrameWriter& out);
   /// May more be read from the client now, or has it enough under way?
   bool wants_input() const noexcept;
+  /// A request of the client is not answered yet.
+  bool owes_answer() const noexcept { return under_way_ > 0; }
   bool wants_output() const noexcept { return unsent() > 0; }
   /// Nothing more will happen: close it.
   bool finished() const noexcept;
