@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "libkv/base/limits.hpp"
 #include "libkv/base/log.hpp"
@@ -27,6 +28,7 @@ constexpr int events_max = 128;
 constexpr int memory_kept_bytes = 8 << 20;
 // With this much waiting for the sibling, clients are not read from.
 constexpr std::size_t unsent_pause_bytes = std::size_t{1} << 20;
+constexpr std::size_t kept_capacity_max = 2 * unsent_pause_bytes;
 
 }  // namespace
 
@@ -368,7 +370,7 @@ void Child::write_requests() {
     if (io == Io::again) {
       if (!watching_requests_) watch(epoll_.get(), requests_.get(), EPOLLOUT);
       watching_requests_ = true;
-      return;
+      return drop_sent();
     }
     sent_ += put;
   }
@@ -377,7 +379,15 @@ void Child::write_requests() {
   written_ += out_.bytes.size();
   out_.bytes.clear();
   sent_ = 0;
-  if (out_.bytes.capacity() > 4 * limits::frame_bytes_max) out_.bytes.shrink_to_fit();
+  if (out_.bytes.capacity() > kept_capacity_max) out_.bytes.shrink_to_fit();
+}
+
+/// While the sibling is busy there is always something left to send: what is sent goes, now and
+/// then, or a client that never pauses would fill the memory.
+void Child::drop_sent() {
+  if (sent_ <= out_.bytes.size() / 2) return;
+  out_.bytes.erase(0, sent_);
+  written_ += std::exchange(sent_, 0);
 }
 
 // --- the clients ---

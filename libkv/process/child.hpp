@@ -61,6 +61,7 @@ class Child {
   bool read_replies();
   void handle_reply(const FrameHeader& header, std::string_view payload);
   void write_requests();
+  void drop_sent();
   void flush_dirty();
   void close_connection(std::uint32_t number);
   void tell_closes();

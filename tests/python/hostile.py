@@ -1,14 +1,16 @@
 """Bad bytes, bad passwords, bad children: the server stays up, says why and serves the others."""
 import glob
 import os
+import re
 import resource
 import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 
-from lib_kv import Raw, Server, main, request, sibling_of, until, PASSWORD
+from lib_kv import Raw, Server, main, pids, request, sibling_of, until, PASSWORD
 
 
 def alive(server):
@@ -113,10 +115,26 @@ def test_never_reads(tap):
             other.call("PING")
             times.append(time.monotonic() - start)
         tap.ok(max(times) < 2, "P12: a client that never reads holds up nobody in its child", f"slowest {max(times):.2f} s")
-        pids = [int(p) for p in subprocess.check_output(["pgrep", "-P", str(server.process.pid)]).split()]
-        most = max(int(open(f"/proc/{p}/statm").read().split()[1]) * 4096 for p in pids)
+        processes = [int(p) for p in subprocess.check_output(["pgrep", "-P", str(server.process.pid)]).split()]
+        most = max(int(open(f"/proc/{p}/statm").read().split()[1]) * 4096 for p in processes)
         tap.ok(most < 300_000_000, "N5: and costs bounded memory", f"{most} bytes")
         greedy.close()
+
+
+def test_never_pauses(tap):
+    """A client that loads a file in one go: the sibling lags behind the child from beginning to end."""
+    batch, times = request("SET", "key", "v" * 200) * 300, 4000
+    with Server() as server:
+        raw = Raw(server.port, timeout=60)
+        sender = threading.Thread(target=lambda: [raw.socket.sendall(batch) for _ in range(times)])
+        sender.start()
+        expected, got = 300 * times * len("+OK\r\n"), 0
+        while got < expected and (data := raw.socket.recv(1 << 20)):
+            got += len(data)
+        sender.join()
+        tap.equal("300 MB of SETs without a pause are all answered", got, expected)
+        peaks = [int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{pid}/status").read()).group(1)) for pid in pids(server, "kv child")]
+        tap.ok(max(peaks) < 64_000, "and cost a child bounded memory", f"at most {max(peaks)} kB")
 
 
 def test_a_lying_child(tap):
@@ -224,5 +242,5 @@ def test_patterns(tap):
 
 
 if __name__ == "__main__":
-    main(test_malformed, test_guest_limits, test_passwords, test_never_reads, test_a_lying_child,
+    main(test_malformed, test_guest_limits, test_passwords, test_never_reads, test_never_pauses, test_a_lying_child,
          test_many_connections, test_out_of_descriptors, test_stopped_sibling, test_patterns)
