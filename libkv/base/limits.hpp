@@ -29,6 +29,8 @@ inline constexpr std::size_t guest_args_max = 10;
 
 // --- the channel between a child and the sibling ---
 inline constexpr std::size_t frame_bytes_max = 64 * 1024;  // header and payload of one frame
+inline constexpr std::size_t pipe_bytes = 256 * 1024;      // room of a pipe where children are few,
+inline constexpr std::uint32_t pipe_children_max = 32;     // that is, at most so many
 inline constexpr std::size_t announcement_bytes = 128;     // one announcement on pipe_sibling
 inline constexpr std::size_t child_output_bytes_max = std::size_t{2} << 30;  // queued for one child
 inline constexpr std::size_t unread_bytes_max =

@@ -13,6 +13,8 @@
 #include <ctime>
 #include <vector>
 
+#include "libkv/base/limits.hpp"
+
 namespace kv {
 namespace {
 
@@ -127,6 +129,10 @@ Result<Fd> open_pipe(const std::string& path, int access) {
   // the read. Where it is refused it is only slower.
   (void)::fcntl(fd.get(), F_SETFL, O_NONBLOCK | O_NOATIME);
   return fd;
+}
+
+void enlarge_pipe(int fd) noexcept {
+  (void)::fcntl(fd, F_SETPIPE_SZ, static_cast<int>(limits::pipe_bytes));
 }
 
 }  // namespace kv

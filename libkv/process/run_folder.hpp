@@ -34,5 +34,8 @@ class RunFolder {
 Status make_pipe(const std::string& path);
 /// Opens a named pipe, non-blocking, close-on-exec; refuses anything that is not one or not ours.
 Result<Fd> open_pipe(const std::string& path, int access);
+/// Gives a pipe limits::pipe_bytes of room, if the kernel lets us. It lets a user who is not root
+/// have 64 MiB in all pipes together, full or empty (pipe(7)), so this is for a few.
+void enlarge_pipe(int fd) noexcept;
 
 }  // namespace kv

@@ -1,4 +1,5 @@
 """A machine that is short of something: shared memory, memory, a reader. One client may be told so; the rest is served."""
+import fcntl
 import glob
 import os
 import re
@@ -201,6 +202,23 @@ def runs(pid):
             return re.search(r"^State:\t(\S)", status.read(), re.M).group(1) not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_room_of_pipes(tap):
+    """What a user may have in pipes is counted by their size, so only a few of them are large."""
+    for options, want in ((), 256 * 1024), (("--children", "33"), 65536), (("--children", "0"), 65536):
+        with Server(*options) as server:
+            client = Raw(server.port)
+            folder = f"/proc/{sibling_of(server)}/fd"
+            pipes = [name for name in os.listdir(folder) if "/pipe_child_" in os.readlink(f"{folder}/{name}")]
+            sizes = set()
+            for name in pipes:
+                end = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_NONBLOCK)
+                sizes.add(fcntl.fcntl(end, fcntl.F_GETPIPE_SZ))
+                os.close(end)
+            what = f"room of the pipes of {' '.join(options) or 'the default'}"
+            tap.ok(len(pipes) >= 2 and sizes == {want}, what, f"{len(pipes)}: {sizes}")
+            client.close()
 
 
 def test_sleep_ends_with_the_parent(tap):
@@ -429,7 +447,7 @@ def test_binary_save_without_memory(tap):
 
 if __name__ == "__main__":
     tests = [test_no_shared_memory, test_waiting_is_free, test_child_that_does_not_read, test_pid_used_again,
-             test_sleep_ends_with_the_parent, test_replies_are_bounded]
+             test_room_of_pipes, test_sleep_ends_with_the_parent, test_replies_are_bounded]
     # AddressSanitizer reserves 15 TiB of addresses for itself, so under a limit no program of its
     # starts. There the ends of memory are those of the unit tests, which make allocations fail.
     if "address" not in os.environ.get("SAN", ""):
