@@ -21,7 +21,9 @@ constexpr std::int64_t others_ran_ns = 15'000;
 // Others kept the processor for so long: they compute, and are not part of this server's work.
 // (Fifty children, one after the other, take 1 ms now and then.)
 constexpr std::int64_t away_too_long_ns = 2'000'000;
-constexpr std::int64_t rest_ns = 5'000'000;
+// They are left alone for so long, and longer each time it happens again soon after.
+constexpr std::int64_t rest_first_ns = 5'000'000;
+constexpr std::int64_t rest_most_ns = 320'000'000;
 
 }  // namespace
 
@@ -44,10 +46,16 @@ bool Patience::once_more() noexcept {
   ::sched_yield();
   const std::int64_t back_ns = monotonic_ns();
   const std::int64_t away_ns = back_ns - now_ns_;
-  if (away_ns > away_too_long_ns) asleep_until_ns_ = back_ns + rest_ns;
-  others_ran_ = away_ns > others_ran_ns;
   now_ns_ = back_ns;
+  others_ran_ = away_ns > others_ran_ns;
+  if (away_ns > away_too_long_ns) rest();
   return true;
+}
+
+void Patience::rest() noexcept {
+  const bool again = now_ns_ - asleep_until_ns_ < 2 * rest_ns_;
+  rest_ns_ = again ? std::min(2 * rest_ns_, rest_most_ns) : rest_first_ns;
+  asleep_until_ns_ = now_ns_ + rest_ns_;
 }
 
 /// Who slept for a short time had better looked on; who slept long looks half as long from now on,

@@ -2,9 +2,11 @@
 
 Reads /proc only. Processor time is in seconds, memory in bytes.
 """
+import contextlib
 import os
 import platform
 import subprocess
+import sys
 
 TICK = os.sysconf('SC_CLK_TCK')
 
@@ -54,6 +56,19 @@ def proportional_bytes(pid):
         except OSError:
             pass  # it has ended meanwhile
     return total
+
+
+@contextlib.contextmanager
+def programs_that_compute(count):
+    """So many run meanwhile. Should nobody be left to end them, they end by themselves."""
+    program = 'import time\nend = time.monotonic() + 600\nwhile time.monotonic() < end: pass'
+    running = [subprocess.Popen([sys.executable, '-c', program]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for one in running:
+            one.kill()
+            one.wait()
 
 
 def load_average():

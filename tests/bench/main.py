@@ -20,8 +20,8 @@ from results import Plan, Results, say
 
 PARTS = {'throughput': throughput.run, 'data': data.run, 'others': others.run}
 for module in (throughput, data, others):
-    for part in ('grid', 'one_client', 'other_children', 'other_generator', 'synced', 'large_values',
-                 'memory', 'saves', 'loads', 'saving_under_load', 'growth', 'client_process',
+    for part in ('grid', 'one_client', 'busy_machine', 'other_children', 'other_generator', 'synced',
+                 'large_values', 'memory', 'saves', 'loads', 'saving_under_load', 'growth', 'client_process',
                  'connections'):
         if hasattr(module, part) and part != 'grid':
             PARTS.setdefault(part, getattr(module, part))

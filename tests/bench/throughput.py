@@ -1,7 +1,9 @@
 """Throughput, latency and processor time a request, over commands, depths, options and sizes."""
 import contextlib
+import os
 
 import load
+import machine
 from results import alternate, column
 from servers import DURABLE, SYNCED, VOLATILE, Kv, Memcached, Redis
 
@@ -86,6 +88,21 @@ def one_client(plan, results):
                     column(got, 'p50_us'))
 
 
+def busy_machine(plan, results):
+    """While as many programs compute as there are cores."""
+    if plan.quick:
+        return
+    with started(Kv(DURABLE), Redis(DURABLE)) as servers:
+        prepare(servers)
+        with machine.programs_that_compute(os.cpu_count()):
+            for clients, what in ((CLIENTS, f'GET, {CLIENTS} clients'), (1, 'GET, one client')):
+                requests = requests_for(plan, 1, 0.3 if clients > 1 else 0.1)
+                got = alternate(servers, plan.rounds,
+                                lambda s: one_test(s, 'get', clients, 1, requests))
+                results.add('beside a program that computes on each core', f'{what}, depth 1',
+                            'requests/s', column(got, 'rps'))
+
+
 def other_children(plan, results):
     """The two ends of --children: a process for each connection, and one for all."""
     with started(Kv(DURABLE, ['--children', '1000']), Redis(DURABLE)) as servers:
@@ -154,6 +171,7 @@ def run(plan, results):
     grid(plan, results, DURABLE, DEPTHS)
     grid(plan, results, VOLATILE, (1, 16) if plan.quick else DEPTHS)
     one_client(plan, results)
+    busy_machine(plan, results)
     other_children(plan, results)
     other_generator(plan, results)
     synced(plan, results)
