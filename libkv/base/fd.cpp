@@ -47,6 +47,20 @@ Io write_some(int fd, std::string_view bytes, std::size_t& put) noexcept {
   }
 }
 
+Io write_queue(int fd, std::string& queue, std::size_t& sent, std::size_t kept_capacity) noexcept {
+  while (sent < queue.size()) {
+    std::size_t put = 0;
+    const Io io = write_some(fd, std::string_view(queue).substr(sent), put);
+    if (io == Io::again && sent > queue.size() / 2) queue.erase(0, std::exchange(sent, 0));
+    if (io != Io::done) return io;
+    sent += put;
+  }
+  queue.clear();
+  sent = 0;
+  if (queue.capacity() > kept_capacity) std::string().swap(queue);
+  return Io::done;
+}
+
 void watch(int epoll, int fd, std::uint32_t events) noexcept {
   epoll_event event{};
   event.events = events;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -50,6 +51,11 @@ Io read_some(int fd, char* to, std::size_t size, std::size_t& got) noexcept;
 /// Writes at most all of bytes; put is what went. Repeats on EINTR. Never raises SIGPIPE on
 /// sockets.
 Io write_some(int fd, std::string_view bytes, std::size_t& put) noexcept;
+
+/// Writes what waits in a queue behind the first sent bytes. done: all is written, and the queue is
+/// empty, with at most kept_capacity bytes of memory. again: what is written leaves the queue too,
+/// now and then, or one that is never empty would grow for ever.
+Io write_queue(int fd, std::string& queue, std::size_t& sent, std::size_t kept_capacity) noexcept;
 
 /// Has an epoll instance report these events of fd, or nothing of it any more.
 void watch(int epoll, int fd, std::uint32_t events) noexcept;

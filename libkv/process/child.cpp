@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
-#include <utility>
 
 #include "libkv/base/limits.hpp"
 #include "libkv/base/log.hpp"
@@ -28,6 +27,7 @@ constexpr int events_max = 128;
 constexpr int memory_kept_bytes = 8 << 20;
 // With this much waiting for the sibling, clients are not read from.
 constexpr std::size_t unsent_pause_bytes = std::size_t{1} << 20;
+// Of the queue to it, when it is empty.
 constexpr std::size_t kept_capacity_max = 2 * unsent_pause_bytes;
 
 }  // namespace
@@ -126,8 +126,8 @@ void Child::take_events(int timeout_ms) {
 bool Child::look_past_epoll() {
   Connection& connection = *connections_.begin()->second;
   const auto read_this_client = [&] {
-    bool found = false;
     if (!may_read()) return false;
+    bool found = false;
     or_lose(connection.number(), [&] {
       found = read_client(connection);
       queue_to_read(connection);
@@ -363,31 +363,14 @@ void Child::ask_for_segment() {
 
 void Child::write_requests() {
   if (out_.wants_segment && !asked_for_segment_) ask_for_segment();
-  while (sent_ < out_.bytes.size()) {
-    std::size_t put = 0;
-    const Io io = write_some(requests_.get(), std::string_view(out_.bytes).substr(sent_), put);
-    if (io == Io::closed) give_up("the sibling is gone");
-    if (io == Io::again) {
-      if (!watching_requests_) watch(epoll_.get(), requests_.get(), EPOLLOUT);
-      watching_requests_ = true;
-      return drop_sent();
-    }
-    sent_ += put;
-  }
-  if (watching_requests_) unwatch(epoll_.get(), requests_.get());
-  watching_requests_ = false;
-  written_ += out_.bytes.size();
-  out_.bytes.clear();
-  sent_ = 0;
-  if (out_.bytes.capacity() > kept_capacity_max) out_.bytes.shrink_to_fit();
-}
-
-/// While the sibling is busy there is always something left to send: what is sent goes, now and
-/// then, or a client that never pauses would fill the memory.
-void Child::drop_sent() {
-  if (sent_ <= out_.bytes.size() / 2) return;
-  out_.bytes.erase(0, sent_);
-  written_ += std::exchange(sent_, 0);
+  const std::size_t before = out_.bytes.size();
+  const Io io = write_queue(requests_.get(), out_.bytes, sent_, kept_capacity_max);
+  written_ += before - out_.bytes.size();
+  if (io == Io::closed) give_up("the sibling is gone");
+  const bool full = io == Io::again;
+  if (full && !watching_requests_) watch(epoll_.get(), requests_.get(), EPOLLOUT);
+  if (!full && watching_requests_) unwatch(epoll_.get(), requests_.get());
+  watching_requests_ = full;
 }
 
 // --- the clients ---

@@ -61,7 +61,6 @@ class Child {
   bool read_replies();
   void handle_reply(const FrameHeader& header, std::string_view payload);
   void write_requests();
-  void drop_sent();
   void flush_dirty();
   void close_connection(std::uint32_t number);
   void tell_closes();
@@ -88,7 +87,7 @@ class Child {
   FrameWriter out_;
   bool asked_for_segment_ = false;
   std::size_t sent_ = 0;       // of out_.bytes
-  std::uint64_t written_ = 0;  // bytes that were in out_ and are sent
+  std::uint64_t written_ = 0;  // bytes that were in out_ and have left it
   bool watching_requests_ = false;
   std::vector<char> client_buffer_, reply_buffer_;
   std::size_t reply_kept_ = 0;  // bytes of an unfinished frame at the start of reply_buffer_

@@ -197,21 +197,7 @@ bool Connection::flush() {
     last_words_.clear();
     closing_ = true;
   }
-  while (sent_ < out_.size()) {
-    std::size_t put = 0;
-    const Io io = write_some(fd(), std::string_view(out_).substr(sent_), put);
-    if (io == Io::closed) return false;
-    if (io == Io::again) {
-      // What is sent goes, now and then: a client that always lags a little would cost ever more.
-      if (sent_ > out_.size() / 2) out_.erase(0, std::exchange(sent_, 0));
-      return true;
-    }
-    sent_ += put;
-  }
-  out_.clear();
-  sent_ = 0;
-  if (out_.capacity() > kept_capacity_max) std::string().swap(out_);
-  return true;
+  return write_queue(fd(), out_, sent_, kept_capacity_max) != Io::closed;
 }
 
 bool Connection::wants_input() const noexcept {

@@ -37,17 +37,16 @@ int Patience::look(int epoll, epoll_event* events, int most) noexcept {
 void Patience::start_looking() noexcept {
   now_ns_ = monotonic_ns();
   look_until_ns_ = now_ns_ + std::max<std::int64_t>(window_ns_, 1);
-  others_ran_ = false;
 }
 
 /// Gives the processor away, for another look. False, and nothing done: enough of that.
 bool Patience::once_more() noexcept {
-  if (others_ran_ || now_ns_ >= look_until_ns_ || now_ns_ < asleep_until_ns_) return false;
+  if (now_ns_ >= look_until_ns_ || now_ns_ < asleep_until_ns_) return false;
   ::sched_yield();
   const std::int64_t back_ns = monotonic_ns();
   const std::int64_t away_ns = back_ns - now_ns_;
   now_ns_ = back_ns;
-  others_ran_ = away_ns > others_ran_ns;
+  if (away_ns > others_ran_ns) look_until_ns_ = back_ns;
   if (away_ns > away_too_long_ns) rest();
   return true;
 }

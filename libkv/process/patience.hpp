@@ -46,7 +46,6 @@ class Patience {
 
   bool worked_ = false;
   int blind_rounds_ = 0;  // since the last wait()
-  bool others_ran_ = false;
   std::int64_t now_ns_ = 0, look_until_ns_ = 0;
   std::int64_t window_ns_ = 0;        // how long to look
   std::int64_t asleep_until_ns_ = 0;  // the processor is wanted elsewhere: no looking before that
