@@ -30,12 +30,14 @@ inline constexpr std::size_t guest_args_max = 10;
 // --- the channel between a child and the sibling ---
 inline constexpr std::size_t frame_bytes_max = 64 * 1024;  // header and payload of one frame
 inline constexpr std::size_t pipe_bytes = 256 * 1024;      // room of a pipe where children are few,
-inline constexpr std::uint32_t pipe_children_max = 32;     // that is, at most so many
+inline constexpr std::uint32_t few_children_max = 32;      // that is, at most so many
 inline constexpr std::size_t announcement_bytes = 128;     // one announcement on pipe_sibling
 inline constexpr std::size_t child_output_bytes_max = std::size_t{2} << 30;  // queued for one child
 inline constexpr std::size_t unread_bytes_max =
     4 * 1024 * 1024;                                         // then a connection's requests wait
 inline constexpr std::size_t taken_step_bytes = 256 * 1024;  // a child reports in such steps
+inline constexpr std::size_t shared_bytes_min = 8 * 1024;    // from here on in a shared segment
+inline constexpr int segments_max = 64;                      // of 15 MiB each
 inline constexpr std::size_t large_reply_bytes = 64 * 1024;  // such a reply ends a batch
 inline constexpr std::size_t read_bytes = 64 * 1024;         // asked of the kernel at a time
 

@@ -88,27 +88,35 @@ Result<std::unique_ptr<BulkSegment>> BulkSegment::open(const std::string& name) 
   }
 }
 
-std::optional<std::uint64_t> BulkSegment::take_for(Use use) noexcept {
-  const auto found = std::find(use_.begin(), use_.end(), Use::none);
-  if (found == use_.end()) return std::nullopt;
-  *found = use;
-  const auto slot = static_cast<std::size_t>(found - use_.begin());
+std::optional<std::uint64_t> BulkSegment::take(std::size_t bytes) noexcept {
+  for (std::size_t i = 0; i < own_.size(); ++i) {
+    Slot& slot = own_[i];
+    if (bulk_slot_bytes - slot.used < bytes) continue;
+    const std::size_t offset = (first_slot(child_side_) + i) * bulk_slot_bytes + slot.used;
+    slot.used += bytes;
+    ++slot.pieces;
+    return offset;
+  }
+  return std::nullopt;
+}
+
+bool BulkSegment::has_room(std::size_t bytes) const noexcept {
+  return std::any_of(own_.begin(), own_.end(),
+                     [bytes](const Slot& slot) { return bulk_slot_bytes - slot.used >= bytes; });
+}
+
+std::optional<std::uint64_t> BulkSegment::keep() noexcept {
+  const auto kept = std::count_if(own_.begin(), own_.end(), [](const Slot& s) { return s.kept; });
+  const auto free =
+      std::find_if(own_.begin(), own_.end(), [](const Slot& s) { return s.pieces == 0; });
+  if (static_cast<std::size_t>(kept) + 1 >= own_.size() || free == own_.end()) return std::nullopt;
+  *free = {bulk_slot_bytes, 1, true};
+  const auto slot = static_cast<std::size_t>(free - own_.begin());
   return (first_slot(child_side_) + slot) * bulk_slot_bytes;
 }
 
-std::optional<std::uint64_t> BulkSegment::take() noexcept { return take_for(Use::handed_over); }
-
-std::optional<std::uint64_t> BulkSegment::keep() noexcept {
-  const auto kept = static_cast<std::size_t>(std::count(use_.begin(), use_.end(), Use::kept));
-  return kept + 1 < use_.size() ? take_for(Use::kept) : std::nullopt;
-}
-
 void BulkSegment::hand_over(std::uint64_t offset) noexcept {
-  use_[*slot_of(offset, child_side_)] = Use::handed_over;
-}
-
-bool BulkSegment::has_free() const noexcept {
-  return std::find(use_.begin(), use_.end(), Use::none) != use_.end();
+  own_[*slot_of(offset, child_side_)].kept = false;
 }
 
 char* BulkSegment::at(std::uint64_t offset) noexcept {
@@ -123,8 +131,8 @@ std::optional<std::size_t> BulkSegment::slot_of(std::uint64_t offset, bool of_ch
 
 bool BulkSegment::give_back(std::uint64_t offset) noexcept {
   const auto slot = slot_of(offset, child_side_);
-  if (!slot || use_[*slot] == Use::none) return false;
-  use_[*slot] = Use::none;
+  if (!slot || own_[*slot].pieces == 0) return false;
+  if (--own_[*slot].pieces == 0) own_[*slot] = {};
   return true;
 }
 

@@ -74,21 +74,38 @@ std::string& Channel::begin_reply(const Session& session) {
 }
 
 std::size_t Channel::end_reply(const Session& session, bool translate, std::string_view rest) {
-  const std::size_t bytes =
-      out_.size() - reply_start_ + (rest.empty() ? 0 : rest.size() + line_break.size());
+  const std::size_t behind = rest.empty() ? 0 : rest.size() + line_break.size();
+  const std::size_t bytes = out_.size() - reply_start_ + behind;
   const std::uint8_t flags = flags_for(session, translate);
-  if (joined_ && (flags != last_flags_ || !rest.empty())) part_from_frame();
+  const bool worth_a_slot = bytes >= bulk_worth_bytes && bulk != nullptr;
+  if (joined_ && (flags != last_flags_ || worth_a_slot || !rest.empty())) part_from_frame();
   last_flags_ = flags;
   ++last_count_;
-  const std::size_t payload = out_.size() - header_at_ - frame_header_bytes;
-  if (payload > limits::frame_bytes_max || !rest.empty()) {
-    end_large_reply(rest);
-  } else {
-    const FrameHeader header{static_cast<std::uint32_t>(payload), session.number, FrameKind::reply,
-                             flags, last_count_};
-    std::memcpy(out_.data() + header_at_, &header, sizeof header);
-  }
+  if (worth_a_slot && end_in_slot(rest, bytes)) return bytes;
+  const std::size_t payload = out_.size() - header_at_ - frame_header_bytes + behind;
+  if (payload > limits::frame_bytes_max) return end_large_reply(rest), bytes;
+  if (!rest.empty()) out_.append(rest).append(line_break);
+  const FrameHeader header{static_cast<std::uint32_t>(payload), session.number, FrameKind::reply,
+                           flags, last_count_};
+  std::memcpy(out_.data() + header_at_, &header, sizeof header);
   return bytes;
+}
+
+/// A reply of so many bytes, whole, behind others in a slot: its frames are short and need no
+/// stretch of their own. False: there is no room, or it would overtake one that waits for some.
+bool Channel::end_in_slot(std::string_view rest, std::size_t bytes) {
+  if (large_queued_ > 0 || bytes > bulk_slot_bytes || last_count_ > 1) return false;
+  out_.reserve(header_at_ + 2 * frame_header_bytes + bulk_reference_bytes);
+  const auto place = bulk->take(bytes);
+  if (!place) return false;
+  Scattered whole(std::string_view(out_).substr(header_at_ + frame_header_bytes), rest,
+                  rest.empty() ? rest : line_break);
+  whole.take(bulk->at(*place), bytes);
+  out_.resize(header_at_);
+  append_bulk_frame(out_, FrameKind::bulk_reply, last_connection_, last_flags_, *place, bytes);
+  append_header(out_, {0, last_connection_, FrameKind::reply, last_flags_, last_count_});
+  frame_open_ = false;
+  return true;
 }
 
 /// The reply begun last cannot travel with the ones before: it gets a frame of its own.
@@ -168,9 +185,10 @@ std::size_t Scattered::take(char* to, std::size_t room) noexcept {
 /// The beginning of what is left of a reply. False: it is too little, or no slot is free.
 bool Channel::put_in_slot(std::string& frames, const FrameHeader& reply, Scattered& bytes) {
   if (bulk == nullptr || bytes.size() < bulk_worth_bytes) return false;
-  const auto slot = bulk->take();
+  const std::size_t filled = std::min(bytes.size(), bulk_slot_bytes);
+  const auto slot = bulk->take(filled);
   if (!slot) return false;
-  const std::size_t filled = bytes.take(bulk->at(*slot), bulk_slot_bytes);
+  bytes.take(bulk->at(*slot), filled);
   append_bulk_frame(frames, FrameKind::bulk_reply, reply.connection, reply.flags, *slot, filled);
   return true;
 }

@@ -301,7 +301,9 @@ void Child::handle_reply(const FrameHeader& header, std::string_view payload) {
       if (found == connections_.end()) return;  // its client has gone meanwhile
       found->second->reply(header, payload);
       found->second->resume(out_);
-      out_.wants_segment |= (header.flags & kMore) != 0;
+      if ((header.flags & kMore) != 0 ||
+          (header.count == 1 && payload.size() >= out_.segment_worth_bytes))
+        out_.wants_segment = true;
       mark_dirty(*found->second);
       return;
     }
@@ -341,17 +343,24 @@ void Child::give_slot_back(std::string_view reference) {
 
 /// Slots are free again for those that wait for them, in their order.
 void Child::serve_queue() {
-  for (std::size_t left = out_.queue.size(); left > 0 && bulk_->has_free(); --left) {
+  for (std::size_t left = out_.queue.size(); left > 0; --left) {
     const std::uint32_t number = out_.queue.front();
     out_.queue.pop_front();
     const auto found = connections_.find(number);
     if (found == connections_.end()) continue;
     Connection& connection = *found->second;
     connection.leave_queue();
+    const std::uint64_t before = written_ + out_.bytes.size();
     or_lose(number, [&] {
       connection.resume(out_);
       mark_dirty(connection);
     });
+    const bool waits_again = !out_.queue.empty() && out_.queue.back() == number;
+    if (!waits_again || written_ + out_.bytes.size() > before) continue;
+    // Too little room for it. Those behind it must not take that, or it would wait for ever.
+    out_.queue.pop_back();
+    out_.queue.push_front(number);
+    return;
   }
 }
 

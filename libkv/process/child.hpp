@@ -37,7 +37,11 @@ inline constexpr char control_segment = 's';  // a large value has been seen: a 
 class Child {
  public:
   /// control is the child's end of the parent's socket pair.
-  Child(Fd control, const RunFolder& folder) : control_(std::move(control)), folder_(folder) {}
+  /// few: so few children that each may have a segment for values of some KiB.
+  Child(Fd control, const RunFolder& folder, bool few)
+      : control_(std::move(control)), folder_(folder) {
+    out_.segment_worth_bytes = few ? bulk_worth_bytes : bulk_worth_always_bytes;
+  }
 
   /// Makes and announces the pipes, drops privileges, serves. Never returns.
   [[noreturn]] void run();

@@ -12,6 +12,11 @@ constexpr std::size_t under_way_max = 4096;  // requests of one connection
 constexpr std::size_t unsent_pause_bytes = std::size_t{1} << 20;
 constexpr std::size_t kept_capacity_max = 64 * 1024;
 
+std::string_view too_big(Dialect dialect) noexcept {
+  // PLIO has no word for it.
+  return dialect == Dialect::plio ? std::string_view() : "-ERR Protocol error: too big request\r\n";
+}
+
 }  // namespace
 
 void Connection::take(std::string_view bytes, FrameWriter& out) {
@@ -69,7 +74,7 @@ void Connection::begin(char first, FrameWriter& out) {
 }
 
 std::size_t Connection::parse(std::string_view bytes, FrameWriter& out) {
-  if (closing_ || !last_words_.empty()) return bytes.size();
+  if (closing_ || failed_) return bytes.size();
   return dialect_ == Dialect::plio ? parse_plio(bytes, out) : parse_resp(bytes, out);
 }
 
@@ -80,19 +85,22 @@ std::size_t Connection::stay(std::size_t used) noexcept {
 }
 
 bool Connection::send_request(std::span<const Scalar> args, FrameWriter& out) {
-  ++under_way_;
   const std::size_t bytes = arguments_bytes(args);
-  if (bytes < bulk_worth_bytes) {
+  // Some words are shorter on the wire. The sibling would take it for a dishonest child's.
+  if (bytes > limits::request_bytes_max) return fail(too_big(dialect_)), true;
+  if (authenticated_ && bytes >= out.segment_worth_bytes) out.wants_segment = true;
+  ++under_way_;
+  const bool fits = bytes <= limits::frame_bytes_max;
+  if (bytes < bulk_worth_bytes || (fits && !in_.in_slot() && !out.has_room(bytes))) {
     append_request(out.bytes, number_, args, bytes);
     return true;
   }
-  out.wants_segment = true;
   if (in_.in_slot()) {
     send_from_slot(args, in_, out, number_);
     return true;
   }
-  // What is not kept cannot wait.
-  if (out.segment == nullptr || (in_.empty() && !out.segment->has_free())) {
+  // What is not kept cannot wait: the arguments lie where the next client is read to.
+  if (out.segment == nullptr || (in_.empty() && !out.has_room(bytes))) {
     std::string whole;
     whole.reserve(bytes);
     append_arguments(whole, args);
@@ -111,6 +119,7 @@ std::size_t Connection::parse_resp(std::string_view bytes, FrameWriter& out) {
     if (state == ParseState::need_more) return used;
     if (state != ParseState::request) return fail("-" + resp_.error() + "\r\n"), bytes.size();
     if (!send_request(resp_.args(), out)) return stay(used);
+    if (failed_) return bytes.size();
     if (in_.in_slot()) return used;  // which may be the sibling's now
   }
   return used;
@@ -130,6 +139,7 @@ std::size_t Connection::parse_plio(std::string_view bytes, FrameWriter& out) {
     }
     if (state != ParseState::request) return fail({}), bytes.size();
     if (!send_request(plio_.args(), out)) return stay(used);
+    if (failed_) return bytes.size();
   }
   return used;
 }
@@ -141,7 +151,7 @@ void Connection::end_of_input(FrameWriter& out) {
 
 void Connection::fail(std::string_view error) {
   last_words_ = error;
-  input_ended_ = true;
+  failed_ = input_ended_ = true;
 }
 
 void Connection::reply(const FrameHeader& header, std::string_view payload) {
@@ -170,9 +180,10 @@ void Connection::reply(const FrameHeader& header, std::string_view payload) {
 void Connection::reply_piece(std::uint8_t flags, std::string_view piece) {
   untold_ += piece.size();
   const bool as_it_is = (flags & kTranslate) == 0 && dialect_ == Dialect::resp;
-  if (as_it_is && unsent() == 0 && piece.size() >= bulk_worth_bytes) {
-    // Large, and nothing before it waits: from where it lies to the socket. flush() meets an error
-    // again.
+  const bool worth_a_call =
+      under_way_ <= 1 ? piece.size() >= bulk_worth_bytes : piece.size() >= bulk_worth_always_bytes;
+  if (as_it_is && unsent() == 0 && worth_a_call) {
+    // Nothing before it waits: from where it lies to the socket. flush() meets an error again.
     std::size_t put = 0;
     (void)write_some(fd(), piece, put);
     piece.remove_prefix(put);

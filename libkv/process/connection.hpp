@@ -100,6 +100,7 @@ class Connection {
   bool authenticated_;
   bool resp3_ = false;
   bool input_ended_ = false;
+  bool failed_ = false;   // it broke the rules: what else it sends is not looked at
   bool closing_ = false;  // hang up when all is sent
 };
 

@@ -54,9 +54,9 @@ bool LargeRequest::put_value(FrameWriter& out) {
 
 /// Sends the first of these bytes in a slot, and forgets them.
 bool LargeRequest::put(std::string_view& bytes, std::uint8_t flags, FrameWriter& out) {
-  const auto slot = segment_->take();
-  if (!slot) return false;
   const std::string_view piece = bytes.substr(0, bulk_slot_bytes);
+  const auto slot = segment_->take(piece.size());
+  if (!slot) return false;
   std::memcpy(segment_->at(*slot), piece.data(), piece.size());
   append_bulk_frame(out.bytes, FrameKind::bulk, connection_, flags, *slot, piece.size());
   bytes.remove_prefix(piece.size());

@@ -19,10 +19,16 @@ namespace kv {
 
 /// Where a child's frames go: the pipe's queue, and the shared segment for what is large.
 struct FrameWriter {
-  std::string bytes;                // frames for the sibling
-  BulkSegment* segment = nullptr;   // not owned; null until there is one
-  bool wants_segment = false;       // something large has passed without one
-  std::deque<std::uint32_t> queue;  // connections that wait for a slot
+  std::string bytes;                    // frames for the sibling
+  BulkSegment* segment = nullptr;       // not owned; null until there is one
+  bool wants_segment = false;           // something large has passed without one
+  std::size_t segment_worth_bytes = 0;  // what passes here is worth asking for one
+  std::deque<std::uint32_t> queue;      // connections that wait for a slot
+
+  /// Is there room for so many bytes in one slot, and nobody waits for it?
+  bool has_room(std::size_t bytes_wanted) const noexcept {
+    return segment != nullptr && queue.empty() && segment->has_room(bytes_wanted);
+  }
 };
 
 class LargeRequest {

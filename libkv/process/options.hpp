@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "libkv/base/limits.hpp"
 #include "libkv/base/option_row.hpp"
 #include "libkv/base/status.hpp"
 
@@ -37,6 +38,12 @@ struct Options {
   // The tools: one of them instead of serving.
   bool check = false, repair = false, reseal = false, json = false;
   std::string dump, load, until, into;
+
+  /// Children share clients and are so few that each may have more memory for its exchange with
+  /// the sibling.
+  bool few_children() const noexcept {
+    return children != 0 && children <= limits::few_children_max;
+  }
 };
 
 /// Reads the command line into options. What to do next: serve, or end with this exit status

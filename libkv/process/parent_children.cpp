@@ -144,7 +144,7 @@ Parent::ChildProcess* Parent::fork_child() {
   if (pid == 0) {
     Fd control(::dup2(theirs.release(), 3));
     ::close_range(4, ~0U, 0);
-    Child child(std::move(control), folder_);
+    Child child(std::move(control), folder_, options_.few_children());
     child.run();
   }
   if (pid < 0) return nullptr;
@@ -193,6 +193,9 @@ void Parent::connection_closed(ChildProcess& child) {
 
 void Parent::give_segment(ChildProcess& child) {
   if (child.has_segment) return;
+  const auto made = std::count_if(children_.begin(), children_.end(),
+                                  [](const auto& one) { return one.second->has_segment; });
+  if (made >= limits::segments_max) return;  // large values take the pipe
   child.has_segment = true;
   const std::string name = folder_.segment_name(child.pid);
   Result<Fd> segment = BulkSegment::create(name);

@@ -77,8 +77,7 @@ void Sibling::announced_child(const Announcement& announcement) {
   ::unlink(reply_path.c_str());
   if (!requests.ok() || !replies.ok()) return;  // it has died already
   // Values of some KiB need fewer turns then: 8 to 40 KiB, 50 clients, SET +11 to +28 %, GET +9 %.
-  const std::uint32_t children = setup_.options.children;
-  if (children != 0 && children <= limits::pipe_children_max) {
+  if (setup_.options.few_children()) {
     enlarge_pipe(requests->get());
     enlarge_pipe(replies->get());
   }

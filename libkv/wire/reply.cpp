@@ -45,7 +45,7 @@ void Reply::scalar(const Scalar& s) {
 }
 
 void Reply::last(const Scalar& s) {
-  if (s.kind != Kind::string || s.bytes.size() < limits::large_reply_bytes) return scalar(s);
+  if (s.kind != Kind::string || s.bytes.size() < limits::shared_bytes_min) return scalar(s);
   number('$', static_cast<std::int64_t>(s.bytes.size()));
   if (!fits(s.bytes.size())) return;
   // Whoever sends it may have to put it here after all, with a head and a line break; if memory

@@ -1,10 +1,13 @@
 """Requests of megabytes through one shared child: each arrives whole, however it is cut, and none waits for another's
 client.
 
-All run with one child, whose segment has six slots for requests and eight for replies, each of a little more than a
+Most run with one child, whose segment has six slots for requests and eight for replies, each of a little more than a
 mebibyte: sizes around that are the ones that could go wrong.
 """
-from lib_kv import Raw, Server, main, request, together
+import re
+import time
+
+from lib_kv import Raw, Server, main, request, sibling_of, together, until
 
 SLOT = (1 << 20) + 64 * 1024
 HEADS = len(request("SET", "k", "")) + 6  # the words around a value of seven digits, and a little
@@ -143,6 +146,86 @@ def test_stalled_clients(tap):
                                                                     raw.call("STRLEN", "k")), (b"+OK\r\n", b":1048576\r\n"))
 
 
+def test_short_words(tap):
+    """A request that needs more room on its way to the sibling than it took on the wire, when room is short: its words
+    lie where the child reads the next client to.
+    """
+    nils, mine, theirs = 19_800, [b"A" * 40] * 100, b"victims-secret/" * 4330
+    push = b"*%d\r\n" % (2 + nils + 100) + b"$5\r\nRPUSH\r\n$1\r\nl\r\n" + b"_\r\n" * nils + b"".join(map(bulk, mine))
+    assert len(push) < 65_536
+    with Server("--children", "1") as server:
+        raw = warmed(server)
+        one, another, sleeper, fillers = (Raw(server.port), Raw(server.port), Raw(server.port),
+                                          [Raw(server.port) for _ in range(5)])
+        wrong = []
+        for room_taken in (0, 5, 15, 17, 18):
+            raw.call("DEL", "l")
+            sleeper.send(request("DEBUG", "SLEEP", "0.7"))
+            time.sleep(0.1)
+            if room_taken != 5:
+                for filler in fillers:
+                    filler.send(request("SET", "large", value_of(1, SLOT - 200)))
+            for i in range(room_taken):
+                raw.send(request("SET", f"f{i}", "f" * 60_000))
+                time.sleep(0.005)
+            one.send(push)
+            time.sleep(0.05)
+            another.send(request("SET", "theirs", theirs))
+            got = [one.reply(), another.reply(), sleeper.reply()] + [raw.reply() for _ in range(room_taken)]
+            if room_taken != 5:
+                got += [filler.reply() for filler in fillers]
+            stored = raw.call("LRANGE", "l", "-100", "-1")
+            if got[0] != b":%d\r\n" % (nils + 100) or stored != b"*100\r\n" + b"".join(map(bulk, mine)):
+                wrong.append(f"{room_taken}: {got[0]!r} {stored[:60]!r}")
+            if raw.call("GET", "theirs") != bulk(theirs):
+                wrong.append(f"{room_taken}: the other's value")
+        tap.equal("a list of a word and 19,800 nils is stored as it was sent, whatever others do meanwhile", wrong, [])
+
+
+def test_beyond_the_limit(tap):
+    """1,048,570 nils have 3 bytes each on the wire and 5 behind it: only there is the request too large."""
+    nils, piece = 1_048_570, b"z" * (1 << 20)
+    size = ((1 << 30) - 3 * nils - 100) // 2
+    with Server("--children", "1") as server:
+        raw, other = Raw(server.port, timeout=120), Raw(server.port)
+        raw.send(b"*%d\r\n$5\r\nRPUSH\r\n$1\r\nl\r\n" % (4 + nils))
+        for _ in range(2):
+            raw.send(b"$%d\r\n" % size)
+            for at in range(0, size, len(piece)):
+                raw.send(piece[:size - at])
+            raw.send(b"\r\n")
+        raw.send(b"_\r\n" * nils)
+        tap.equal("a request beyond 1 GiB is refused", raw.reply(), b"-ERR Protocol error: too big request\r\n")
+        tap.ok(raw.closed(), "and its connection closed")
+        tap.equal("nobody else's is", other.call("EXISTS", "l"), b":0\r\n")
+
+
+def mapped(server):
+    """Bytes of address space of the sibling, which maps each child's segment."""
+    with open(f"/proc/{sibling_of(server)}/status") as status:
+        return int(re.search(r"VmSize:\s+(\d+)", status.read()).group(1)) * 1024
+
+
+def test_segments(tap):
+    """Shared memory is for those who have logged in, and for a number of children only."""
+    big = request("SET", *["g" * 16_000] * 9)
+    with Server("--children", "0") as server:
+        before = mapped(server)
+        guests = [Raw(server.port, password=None) for _ in range(20)]
+        for guest in guests:
+            guest.send(big)
+        tap.equal("guests are refused", {guest.reply()[:7] for guest in guests}, {b"-NOAUTH"})
+        tap.equal("and get no shared memory", (mapped(server) - before) // (14 * SLOT), 0)
+        users = [Raw(server.port) for _ in range(70)]
+        for i, user in enumerate(users):
+            for _ in range(2):
+                user.call("SET", f"k{i}", "v" * 50_000)
+        until(20, lambda: mapped(server) - before >= 64 * 14 * SLOT)
+        tap.equal("of 70 processes with large values 64 get some", (mapped(server) - before) // (14 * SLOT), 64)
+        tap.equal("and all of them are served", {user.call("GET", f"k{i}") for i, user in enumerate(users)},
+                  {bulk(b"v" * 50_000)})
+
+
 def busy(port, number, problems):
     try:
         raw = Raw(port, timeout=120)
@@ -189,4 +272,5 @@ def test_readers(tap):
 
 
 if __name__ == "__main__":
-    main(test_sizes, test_shapes, test_kept, test_stalled_clients, test_many, test_readers)
+    main(test_sizes, test_shapes, test_kept, test_stalled_clients, test_short_words, test_beyond_the_limit, test_segments,
+         test_many, test_readers)
