@@ -2,6 +2,8 @@
 // process, so what matters is only that equal-length digests are compared, in constant time.
 #include "libkv/process/auth.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -17,6 +19,17 @@ constexpr unsigned free_failures = 5;       // typing mistakes cost nothing
 constexpr std::int64_t step_ms = 250;       // then one login a quarter of a second
 constexpr std::int64_t memory_ms = 60'000;  // for a minute after the last failure
 constexpr std::size_t sources_max = 65'536;
+
+constexpr std::string_view loopback = "loopback";
+
+/// "127.0.0.1:40312" without the port, "[::1]:40312" without the brackets too; a Unix socket's
+/// address stays whole.
+std::string host_of(std::string_view address) {
+  std::string_view host = address.substr(0, address.rfind(':'));
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
+  return std::string(host);
+}
 
 }  // namespace
 
@@ -47,14 +60,14 @@ bool Gatekeeper::plio_hash_fits(std::uint32_t hash) const noexcept { return hash
 
 void Gatekeeper::note_failure(std::string_view address, std::int64_t now_ms) {
   if (sources_.size() >= sources_max) forget_old(now_ms);
-  Source& source = sources_[std::string(host_of(address))];
+  Source& source = sources_[source_of(address)];
   if (now_ms - source.last_failure_ms > memory_ms) source.failures = 0;
   ++source.failures;
   source.last_failure_ms = now_ms;
 }
 
-bool Gatekeeper::slowed(const std::string& host, std::int64_t now_ms) {
-  const auto found = sources_.find(host);
+bool Gatekeeper::slowed(const std::string& source, std::int64_t now_ms) {
+  const auto found = sources_.find(source);
   if (found == sources_.end()) return false;
   if (now_ms - found->second.last_failure_ms > memory_ms) {
     sources_.erase(found);
@@ -65,16 +78,16 @@ bool Gatekeeper::slowed(const std::string& host, std::int64_t now_ms) {
 
 bool Gatekeeper::must_queue(std::string_view address, std::uint64_t connection,
                             std::int64_t now_ms) {
-  const std::string host(host_of(address));
-  if (!slowed(host, now_ms)) return false;
-  const auto [line, is_new] = lines_.try_emplace(host);
+  const std::string source = source_of(address);
+  if (!slowed(source, now_ms)) return false;
+  const auto [line, is_new] = lines_.try_emplace(source);
   if (is_new) line->second.next_turn_ms = now_ms + step_ms;
   line->second.connections.push_back(connection);
   return true;
 }
 
 void Gatekeeper::step_back(std::string_view address, std::uint64_t connection) {
-  const auto found = lines_.find(std::string(host_of(address)));
+  const auto found = lines_.find(source_of(address));
   if (found == lines_.end() || std::erase(found->second.connections, connection) == 0) return;
   found->second.ended.push_back(connection);
 }
@@ -97,7 +110,7 @@ std::vector<std::uint64_t> Gatekeeper::turns(std::int64_t now_ms) {
 }
 
 void Gatekeeper::leave(std::string_view address, std::uint64_t connection) {
-  const auto found = lines_.find(std::string(host_of(address)));
+  const auto found = lines_.find(source_of(address));
   if (found == lines_.end()) return;
   Line& line = found->second;
   std::erase(line.connections, connection);
@@ -117,9 +130,20 @@ void wipe(std::string& secret) noexcept {
   secret.clear();
 }
 
-std::string_view host_of(std::string_view address) noexcept {
-  const std::size_t colon = address.rfind(':');
-  return colon == std::string_view::npos ? address : address.substr(0, colon);
+std::string source_of(std::string_view address) {
+  const std::string host = host_of(address);
+  in6_addr v6{};
+  in_addr v4{};
+  if (::inet_pton(AF_INET, host.c_str(), &v4) == 1)
+    return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET ? std::string(loopback) : host;
+  if (::inet_pton(AF_INET6, host.c_str(), &v6) != 1) return host;
+  if (IN6_IS_ADDR_LOOPBACK(&v6)) return std::string(loopback);
+  char text[INET6_ADDRSTRLEN] = "";
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+    return source_of(::inet_ntop(AF_INET, v6.s6_addr + 12, text, sizeof text));
+  }
+  std::fill(v6.s6_addr + 8, v6.s6_addr + 16, std::uint8_t{0});
+  return std::string(::inet_ntop(AF_INET6, &v6, text, sizeof text)) + "/64";
 }
 
 }  // namespace kv

@@ -103,6 +103,25 @@ def test_passwords(tap):
             tap.ok(got.startswith(b"-WRONGPASS"), f"A3: AUTH with {odd[:10]!r} of {len(odd)} bytes", repr(got))
 
 
+def test_passwords_from_many_addresses(tap):
+    """Whoever is on this machine may call from any of 16 million loopback addresses."""
+    with Server() as server:
+        started = time.monotonic()
+        wrong = 0
+        for n in range(20):
+            guesser = socket.create_connection(("127.0.0.1", server.port), 30, (f"127.0.{n}.2", 0))
+            guesser.sendall(request("AUTH", "guess"))
+            wrong += guesser.recv(100).startswith(b"-WRONGPASS")
+            guesser.close()
+        took = time.monotonic() - started
+        tap.equal("A1: wrong passwords from 20 loopback addresses are refused", wrong, 20)
+        tap.ok(took > 3, "A1: and cost what they cost from one", f"20 guesses took {took:.2f} s")
+        started = time.monotonic()
+        tap.equal("A1: the owner still comes in", Raw(server.port).call("PING"), b"+PONG\r\n")
+        took = time.monotonic() - started
+        tap.ok(took < 2, "A1: after one turn", f"{took:.2f} s")
+
+
 def test_never_reads(tap):
     with Server("--children", "1") as server:
         greedy = Raw(server.port)
@@ -241,5 +260,5 @@ def test_patterns(tap):
 
 
 if __name__ == "__main__":
-    main(test_malformed, test_guest_limits, test_passwords, test_never_reads, test_never_pauses, test_a_lying_child,
-         test_many_connections, test_out_of_descriptors, test_stopped_sibling, test_patterns)
+    main(test_malformed, test_guest_limits, test_passwords, test_passwords_from_many_addresses, test_never_reads, test_never_pauses,
+         test_a_lying_child, test_many_connections, test_out_of_descriptors, test_stopped_sibling, test_patterns)

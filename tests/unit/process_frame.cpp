@@ -503,6 +503,36 @@ TEST_CASE("process/auth: guessing slows down its own address, and is forgiven (A
   CHECK_FALSE(keeper.must_queue("10.0.0.1:1003", 9, now + 61'000));
 }
 
+TEST_CASE("process/auth: one who has many addresses is slowed down as one (A1)") {
+  const std::int64_t now = 1'000'000;
+  Gatekeeper keeper("secret");
+  for (int i = 1; i <= 5; ++i) {
+    keeper.note_failure("127.0.0." + std::to_string(i) + ":1000", now);
+    keeper.note_failure("[2001:db8:0:7::" + std::to_string(i) + "]:1000", now);
+    keeper.note_failure("10.0.0." + std::to_string(i) + ":1000", now);
+  }
+  for (const char* same :
+       {"127.9.8.7:1", "[::1]:1", "[::ffff:127.1.2.3]:1", "[2001:db8:0:7:ffff:ffff:ffff:ffff]:1"}) {
+    INFO(same);
+    CHECK(keeper.must_queue(same, 1, now));
+  }
+  for (const char* other : {"[2001:db8:0:8::1]:1", "10.0.0.1:1", "[::ffff:10.0.0.1]:1",
+                            "128.0.0.1:1", "unix:0", "[::2]:1"}) {
+    INFO(other);
+    CHECK_FALSE(keeper.must_queue(other, 2, now));
+  }
+}
+
+TEST_CASE("process/auth: an address in one line leaves it under any of its names (A1)") {
+  const std::int64_t now = 1'000'000;
+  Gatekeeper keeper("secret");
+  for (int i = 0; i < 5; ++i) keeper.note_failure("127.0.0.1:1", now);
+  CHECK(keeper.must_queue("127.0.0.2:1", 1, now));
+  CHECK(keeper.must_queue("[::1]:1", 2, now));
+  keeper.leave("127.0.0.2:1", 1);
+  CHECK(keeper.turns(now + 250) == Turns{2});
+}
+
 TEST_CASE("process/auth: who guesses and hangs up gives the turn back (A1)") {
   const std::int64_t now = 1'000'000;
   Gatekeeper keeper = after_five_failures(now);
