@@ -235,7 +235,11 @@ void Child::read_control() {
   if (n != static_cast<ssize_t>(sizeof hand_over))
     give_up("the parent has closed the control socket");
   const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return;
+  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) {
+    // We had no number left for the descriptor and the kernel has closed it: both others count it.
+    if (hand_over.is_segment == 0) tell_closed(hand_over.number);
+    return;
+  }
   int fd = -1;
   std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
   take_over(hand_over, Fd(fd));
@@ -410,11 +414,15 @@ void Child::close_connection(std::uint32_t number) {
   const auto found = connections_.find(number);
   by_fd_.erase(found->second->fd());
   connections_.erase(found);
+  tell_closed(number);
+  update_title();
+}
+
+void Child::tell_closed(std::uint32_t number) {
   append_header(out_.bytes, {0, number, FrameKind::closed, 0, 0});
   write_requests();
   ++closes_untold_;
   tell_closes();
-  update_title();
 }
 
 /// The parent counts connections: what its socket does not take now is told later.

@@ -67,6 +67,7 @@ class Child {
   void write_requests();
   void flush_dirty();
   void close_connection(std::uint32_t number);
+  void tell_closed(std::uint32_t number);
   void tell_closes();
   void update_title();
   void serve_queue();

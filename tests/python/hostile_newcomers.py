@@ -1,0 +1,48 @@
+"""Connections for which there is no room on their way in: each is served, waits, or is gone for all who count it."""
+import os
+import re
+import resource
+import select
+
+from lib_kv import Raw, Server, main, pids, until
+
+
+def clients(raw):
+    """How many the sibling knows: INFO's count and CLIENT LIST's lines."""
+    told = re.search(rb"connected_clients:(\d+)", raw.call("INFO", "clients"))
+    return int(told.group(1)), raw.call("CLIENT", "LIST").count(b" addr=")
+
+
+def hung_up_on(raws):
+    return sum(bool(select.select([raw.socket], [], [], 0)[0]) and raw.closed() for raw in raws)
+
+
+def allow_descriptors(pid, count):
+    """So many more than it holds now; None: as many as it likes."""
+    held = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    most = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
+    limit = most if count is None else [n for n in range(len(held) + count + 1) if n not in held][count]
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, most))
+
+
+def test_child_without_descriptors(tap):
+    """What a child cannot take is hung up on by the kernel: all must know that it is gone."""
+    with Server("--children", "1", "--max-clients", "12") as server:
+        raw = Raw(server.port, timeout=5)
+        child = pids(server, "kv child")[0]
+        allow_descriptors(child, 3)
+        for _ in range(3):
+            callers = [Raw(server.port, password=None, timeout=5) for _ in range(8)]
+            until(5, lambda: hung_up_on(callers) == 5)
+            tap.equal("a child without descriptors hangs up on those it cannot take", hung_up_on(callers), 5)
+            tap.ok(until(5, lambda: clients(raw) == (4, 4)), "which the sibling knows", clients(raw))
+            for caller in callers:
+                caller.close()
+            tap.ok(until(5, lambda: clients(raw) == (1, 1)), "and all are forgotten when all have gone", clients(raw))
+        allow_descriptors(child, None)
+        callers = [Raw(server.port, timeout=5) for _ in range(11)]
+        tap.equal("the parent knows as well: as many as ever fit in", callers[-1].call("PING"), b"+PONG\r\n")
+
+
+if __name__ == "__main__":
+    main(test_child_without_descriptors)
