@@ -16,7 +16,8 @@ enum class AnnouncementKind : std::uint32_t {
   connection = 2,  // pid, connection, local, trusted, address: handed to that child
   gone = 3,        // pid: has ended
   segment = 4,     // pid: its bulk segment is there
-  rejected = 5,    // connection: how many the parent has turned away so far
+  rejected = 5,    // the parent has turned a client away
+  withdrawn = 6,   // pid, connection: announced, but that child did not get it
 };
 
 struct Announcement {

@@ -111,6 +111,7 @@ void Parent::round() {
   }
   retire_idle();
   keep_command_pipe();
+  (void)tell_untold();
   if (sibling_ < 0 && !stopping_ && exit_status_ < 0 && Clock::now() >= fork_pause_) {
     if (const Status status = start_sibling(); !status.ok()) log::warn(status.message());
     else watch(epoll_.get(), sibling_status_.get(), EPOLLIN);
@@ -158,7 +159,7 @@ void Parent::child_ended(pid_t pid, int wait_status) {
   Announcement gone;
   gone.kind = AnnouncementKind::gone;
   gone.pid = pid;
-  if (announcements_ && !announce(gone)) untold_.push_back(gone);
+  announce_surely(gone);
   const auto found = children_.find(pid);
   if (found == children_.end()) return;
   if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) != SIGKILL) {

@@ -70,6 +70,8 @@ class Parent {
   void announce_ready();
   bool announce(const Announcement& announcement);
   bool put_announcement(const Announcement& announcement);
+  void announce_surely(const Announcement& announcement);
+  bool tell_untold();
   void listen_if(bool open);
   void keep_command_pipe();
   void start_command_pipe();
@@ -108,7 +110,7 @@ class Parent {
   Clock::time_point sibling_started_{};
   unsigned sibling_quick_deaths_ = 0;
 
-  std::deque<Announcement> untold_;  // ends of children for which the sibling's pipe had no room
+  std::deque<Announcement> untold_;  // ends for which the sibling's pipe had no room
   std::unordered_map<pid_t, std::unique_ptr<ChildProcess>> children_;
   std::unordered_map<int, ChildProcess*> by_control_;
   std::uint64_t connections_ = 0;

@@ -114,6 +114,8 @@ void Parent::hand_over(Fd socket, const Newcomer& newcomer) {
   if (child->connections == 2) set_turns(*child);
   if (!send_descriptor(child->control.get(), note, socket.get())) {
     turn_away(socket.get(), "-ERR busy, try again\r\n");
+    announcement.kind = AnnouncementKind::withdrawn;
+    announce_surely(announcement);
     connection_closed(*child);
   }
 }

@@ -115,14 +115,22 @@ void Parent::announce_ready() {
 }
 
 bool Parent::announce(const Announcement& announcement) {
-  if (!announcements_) return false;
   // A child's end is told before anything later, or its number could be mistaken for the next
   // one's.
+  return announcements_ && tell_untold() && put_announcement(announcement);
+}
+
+/// An end that the sibling must hear of, later if it has to be.
+void Parent::announce_surely(const Announcement& announcement) {
+  if (announcements_ && !announce(announcement)) untold_.push_back(announcement);
+}
+
+bool Parent::tell_untold() {
   while (!untold_.empty()) {
     if (!put_announcement(untold_.front())) return false;
     untold_.pop_front();
   }
-  return put_announcement(announcement);
+  return true;
 }
 
 bool Parent::put_announcement(const Announcement& announcement) {

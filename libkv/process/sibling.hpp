@@ -107,6 +107,7 @@ class Sibling : public Services, public ReplySink {
   void announced_child(const Announcement& announcement);
   void open_unopened();
   void announced_connection(const Announcement& announcement);
+  void announced_withdrawn(const Announcement& announcement);
   void announced_gone(std::int32_t pid);
   void retire(std::int32_t pid);
   void read_channel(Channel& channel, bool from_pipe);

@@ -48,6 +48,7 @@ void Sibling::read_announcements() {
       switch (batch[i].kind) {
         case AnnouncementKind::child: announced_child(batch[i]); break;
         case AnnouncementKind::connection: announced_connection(batch[i]); break;
+        case AnnouncementKind::withdrawn: announced_withdrawn(batch[i]); break;
         case AnnouncementKind::gone: announced_gone(batch[i].pid); break;
         case AnnouncementKind::rejected: ++counters_.connections_rejected; break;
         case AnnouncementKind::segment: {
@@ -117,6 +118,22 @@ void Sibling::announced_connection(const Announcement& announcement) {
   } else {
     early_[announcement.pid].push_back(std::move(session));
   }
+}
+
+void Sibling::announced_withdrawn(const Announcement& announcement) {
+  const auto channel = channels_.find(announcement.pid);
+  if (channel != channels_.end()) {
+    return close_connection(*channel->second, announcement.connection);
+  }
+  const auto early = early_.find(announcement.pid);
+  if (early == early_.end()) return;
+  std::vector<std::unique_ptr<Session>>& waiting = early->second;
+  const auto found = std::find_if(waiting.begin(), waiting.end(), [&](const auto& session) {
+    return session->number == announcement.connection;
+  });
+  if (found == waiting.end()) return;
+  forget(std::move(*found));
+  waiting.erase(found);
 }
 
 void Sibling::announced_gone(std::int32_t pid) {

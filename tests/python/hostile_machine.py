@@ -71,6 +71,7 @@ class FakeChild:
         sibling = sibling_of(server)
         links = [os.readlink(path) for path in glob.glob(f"/proc/{sibling}/fd/*") if os.path.islink(path)]
         folder = next(os.path.dirname(link) for link in links if link.endswith("/pipe_sibling"))
+        self.pid, self.pipe = pid, f"{folder}/pipe_sibling"
         names = [f"{folder}/pipe_child_{pid}_{what}" for what in ("request", "reply")]
         for name in names:
             os.mkfifo(name, 0o600)
@@ -85,6 +86,10 @@ class FakeChild:
             announce.write(struct.pack("<Ii", 1, pid).ljust(128, b"\0"))
         until(20, lambda: not os.path.exists(names[1]))
         os.close(placeholder)
+
+    def announce(self, kind, number, pid=None):
+        with open(self.pipe, "wb", buffering=0) as pipe:
+            pipe.write(struct.pack("<IiIBB", kind, pid or self.pid, number, 1, 1).ljust(128, b"\0"))
 
     def send(self, *args, connection=1):
         payload = struct.pack("<I", len(args)) + b"".join(struct.pack("<IB", len(a), 0) + a for a in args)

@@ -3,7 +3,11 @@ import os
 import re
 import resource
 import select
+import signal
+import socket
+import time
 
+from hostile_machine import FakeChild
 from lib_kv import Raw, Server, main, pids, until
 
 
@@ -44,5 +48,49 @@ def test_child_without_descriptors(tap):
         tap.equal("the parent knows as well: as many as ever fit in", callers[-1].call("PING"), b"+PONG\r\n")
 
 
+def call_at_once(server, count):
+    """Connects without waiting to be taken."""
+    callers = []
+    for _ in range(count):
+        callers.append(socket.socket())
+        callers[-1].setblocking(False)
+        callers[-1].connect_ex(("127.0.0.1", server.port))
+    return callers
+
+
+def test_child_that_takes_none(tap):
+    """A child whose socket from the parent is full: whoever is not handed over is nobody's client."""
+    with Server("--children", "1") as server:
+        raw = Raw(server.port)
+        child = pids(server, "kv child")[0]
+        os.kill(child, signal.SIGSTOP)
+        callers = call_at_once(server, 800)
+        time.sleep(1)  # no proof: only so that the socket is full by then
+        os.kill(child, signal.SIGCONT)
+        for caller in callers:
+            caller.close()
+        tap.ok(until(10, lambda: clients(raw) == (1, 1)), "when all have gone none is left behind", clients(raw))
+
+
+def test_withdrawn(tap):
+    """The parent takes back what it has announced, before the sibling knows the child and after."""
+    with Server() as server:
+        raw = Raw(server.port)
+        fake = FakeChild(server, 900_002, connections=3)
+        tap.equal("three connections of a child are announced", clients(raw), (4, 4))
+        fake.announce(6, 2)
+        fake.announce(6, 9)
+        tap.ok(until(5, lambda: clients(raw) == (3, 3)), "one of them is withdrawn, and one that never was", clients(raw))
+        fake.send(b"ECHO", b"three", connection=3)
+        tap.ok(fake.reads(b"three"), "the others are served")
+        fake.announce(2, 1, pid=900_003)
+        fake.announce(2, 2, pid=900_003)
+        tap.ok(until(5, lambda: clients(raw) == (5, 5)), "two are announced before their child", clients(raw))
+        fake.announce(6, 1, pid=900_003)
+        tap.ok(until(5, lambda: clients(raw) == (4, 4)), "one of these is withdrawn", clients(raw))
+        fake.close()
+        tap.ok(until(5, lambda: clients(raw) == (2, 2)), "a child's end is that of those it has", clients(raw))
+
+
 if __name__ == "__main__":
-    main(test_child_without_descriptors)
+    main(test_child_without_descriptors, test_child_that_takes_none, test_withdrawn)
