@@ -5,9 +5,11 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
@@ -20,6 +22,19 @@ namespace kv {
 namespace {
 
 constexpr int events_max = 64;
+
+// What a process has open beside its clients: files, pipes, the loop, the listeners.
+constexpr rlim_t descriptors_beside = 64;
+
+/// As many as all clients may need, as far as this process may go; its forks inherit it. That is
+/// one each in whoever serves them, and with a process each both of its pipes in the sibling.
+void allow_descriptors(rlim_t max_clients) noexcept {
+  const rlim_t wanted = 2 * max_clients + descriptors_beside;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min(wanted, limit.rlim_max);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 Fd signal_descriptor() {
   sigset_t set;
@@ -71,6 +86,7 @@ Status Parent::start() {
   set_title("kv parent :" + std::to_string(port_));
   // No core file and no debugger shall show what passes through.
   ::prctl(PR_SET_DUMPABLE, 0);
+  allow_descriptors(options_.max_clients);
   epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
   signals_ = signal_descriptor();
   if (!epoll_ || !signals_) return Status::from_errno(errno, "cannot make the parent's loop");

@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 
-from hostile_machine import FakeChild
+from hostile_machine import FakeChild, Wrapped
 from lib_kv import Raw, Server, main, pids, until
 
 
@@ -27,6 +27,33 @@ def allow_descriptors(pid, count):
     most = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
     limit = most if count is None else [n for n in range(len(held) + count + 1) if n not in held][count]
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, most))
+
+
+def test_out_of_descriptors(tap):
+    """E4: with few descriptors the server refuses politely and recovers."""
+    with Wrapped("ulimit -n 64", "--children", "0") as server:
+        callers = [socket.create_connection(("127.0.0.1", server.port), 5) for _ in range(200)]
+        time.sleep(0.5)
+        for caller in callers:
+            caller.close()
+        tap.ok(until(10, lambda: Raw(server.port).call("PING") == b"+PONG\r\n"), "E4: it serves again when descriptors are free")
+
+
+def test_soft_limit(tap):
+    """A login session's soft limit is 1024 on most machines, and what a program may raise it to is far above."""
+    def limits(server):
+        return {resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in [server.process.pid] + pids(server, "kv ")}
+
+    for hard, clients_max, want in (4000, 1000, 2064), (4000, 10000, 4000), (500, 1000, 500):
+        with Wrapped(f"ulimit -Sn 100; ulimit -Hn {hard}", "--max-clients", str(clients_max)) as server:
+            Raw(server.port)
+            tap.equal(f"{clients_max} clients and at most {hard} descriptors: parent, sibling and child may have {want}",
+                      limits(server), {(want, hard)})
+    with Wrapped("ulimit -Sn 3000; ulimit -Hn 4000", "--max-clients", "10") as server:
+        tap.equal("a limit that is high enough stays", limits(server), {(3000, 4000)})
+    with Wrapped("ulimit -Sn 100", "--children", "1") as server:
+        callers = [Raw(server.port) for _ in range(150)]
+        tap.equal("one child serves more clients than the soft limit was", sum(c.call("PING") == b"+PONG\r\n" for c in callers), 150)
 
 
 def test_child_without_descriptors(tap):
@@ -93,4 +120,4 @@ def test_withdrawn(tap):
 
 
 if __name__ == "__main__":
-    main(test_child_without_descriptors, test_child_that_takes_none, test_withdrawn)
+    main(test_out_of_descriptors, test_soft_limit, test_child_without_descriptors, test_child_that_takes_none, test_withdrawn)
