@@ -22,6 +22,8 @@ namespace kv {
 namespace {
 
 constexpr int events_max = 64;
+constexpr int room_wait_ms =
+    10;  // until it is looked again whether a connection can be handed over
 
 // What a process has open beside its clients: files, pipes, the loop, the listeners.
 constexpr rlim_t descriptors_beside = 64;
@@ -110,7 +112,8 @@ int Parent::run() {
 
 void Parent::round() {
   epoll_event events[events_max];
-  const int count = ::epoll_wait(epoll_.get(), events, events_max, 1000);
+  const int timeout_ms = waiting_ ? room_wait_ms : 1000;
+  const int count = ::epoll_wait(epoll_.get(), events, events_max, timeout_ms);
   for (int i = 0; i < count; ++i) {
     const int fd = events[i].data.fd;
     if (fd == signals_.get()) {
@@ -125,6 +128,7 @@ void Parent::round() {
       }
     }
   }
+  admit_waiting();
   retire_idle();
   keep_command_pipe();
   (void)tell_untold();

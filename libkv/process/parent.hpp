@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -49,6 +50,7 @@ class Parent {
 
   /// A connection as the parent sees it.
   struct Newcomer {
+    Fd socket;
     std::string address, own_address;
     bool local, trusted;
   };
@@ -79,7 +81,9 @@ class Parent {
   // parent_children.cpp
   void accept_from(const Listener& listener);
   void turn_away(int fd, std::string_view why);
-  void hand_over(Fd socket, const Newcomer& newcomer);
+  void admit(Newcomer newcomer);
+  void admit_waiting();
+  bool hand_over(const Newcomer& newcomer);
   ChildProcess* choose_child();
   ChildProcess* fork_child();
   void hear_child(ChildProcess& child);
@@ -114,7 +118,8 @@ class Parent {
   std::unordered_map<pid_t, std::unique_ptr<ChildProcess>> children_;
   std::unordered_map<int, ChildProcess*> by_control_;
   std::uint64_t connections_ = 0;
-  Clock::time_point fork_pause_{};  // children die young: no new ones until then
+  std::optional<Newcomer> waiting_;  // there was no room to hand it over; the next are not accepted
+  Clock::time_point fork_pause_{};   // children die young: no new ones until then
   unsigned young_deaths_ = 0;
 
   bool stopping_ = false;

@@ -1,5 +1,6 @@
 // The parent and its children: accept, choose, fork, hand over, dismiss. See parent.hpp.
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -41,6 +42,12 @@ bool send_descriptor(int control, const HandOver& hand_over, int fd) {
          static_cast<ssize_t>(sizeof hand_over);
 }
 
+/// Can the next message be written at once, and is somebody there to read it?
+bool has_room(int fd) {
+  pollfd room{fd, POLLOUT, 0};
+  return ::poll(&room, 1, 0) == 1 && room.revents == POLLOUT;
+}
+
 template <std::size_t N>
 void copy_text(char (&to)[N], std::string_view text) {
   const std::size_t size = std::min(text.size(), N - 1);
@@ -67,7 +74,7 @@ void Parent::note_saving(bool saving) {
 
 void Parent::accept_from(const Listener& listener) {
   if (!sibling_open_) return;
-  for (int i = 0; i < accepts_a_round; ++i) {
+  for (int i = 0; i < accepts_a_round && !waiting_; ++i) {
     Fd socket(::accept4(listener.fd.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket) {
       // Out of descriptors: let some go before looking again, instead of spinning.
@@ -81,8 +88,22 @@ void Parent::accept_from(const Listener& listener) {
       continue;
     }
     const std::string own = own_address(socket.get(), listener);
-    hand_over(std::move(socket), {address, own, local, false});
+    admit({std::move(socket), address, own, local, false});
   }
+}
+
+/// A burst fills the child's socket or the sibling's pipe for some milliseconds. Who comes then is
+/// not refused: one waits here, the others in the kernel's queue.
+void Parent::admit(Newcomer newcomer) {
+  if (hand_over(newcomer)) return;
+  waiting_ = std::move(newcomer);
+  listen_if(false);
+}
+
+void Parent::admit_waiting() {
+  if (!waiting_ || !sibling_open_ || !hand_over(*waiting_)) return;
+  waiting_.reset();
+  listen_if(true);
 }
 
 void Parent::turn_away(int fd, std::string_view why) {
@@ -93,9 +114,15 @@ void Parent::turn_away(int fd, std::string_view why) {
   announce(rejected);
 }
 
-void Parent::hand_over(Fd socket, const Newcomer& newcomer) {
+/// False: there is no room for it now, and the sibling knows nothing of it.
+bool Parent::hand_over(const Newcomer& newcomer) {
+  if (!has_room(announcements_.get())) return false;  // before a child is made for it
   ChildProcess* child = choose_child();
-  if (child == nullptr) return turn_away(socket.get(), "-ERR no process for this connection\r\n");
+  if (child == nullptr && options_.children > 0 && !children_.empty()) return false;
+  if (child == nullptr) {
+    turn_away(newcomer.socket.get(), "-ERR no process for this connection\r\n");
+    return true;
+  }
   Announcement announcement;
   announcement.kind = AnnouncementKind::connection;
   announcement.pid = child->pid;
@@ -105,21 +132,22 @@ void Parent::hand_over(Fd socket, const Newcomer& newcomer) {
   copy_text(announcement.address, newcomer.address);
   copy_text(announcement.local_address, newcomer.own_address);
   // First the sibling learns of it, then the child gets it: its first frame is never a surprise.
-  if (!announce(announcement)) return turn_away(socket.get(), "-ERR busy, try again\r\n");
+  if (!announce(announcement)) return false;
   HandOver note;
   note.number = announcement.connection;
   note.trusted = newcomer.trusted;
   copy_text(note.address, newcomer.address);
-  ++child->connections, ++child->served, ++connections_;
-  if (child->connections == 2) set_turns(*child);
-  if (!send_descriptor(child->control.get(), note, socket.get())) {
-    turn_away(socket.get(), "-ERR busy, try again\r\n");
+  if (!send_descriptor(child->control.get(), note, newcomer.socket.get())) {
     announcement.kind = AnnouncementKind::withdrawn;
     announce_surely(announcement);
-    connection_closed(*child);
+    return false;
   }
+  ++child->connections, ++child->served, ++connections_;
+  if (child->connections == 2) set_turns(*child);
+  return true;
 }
 
+/// Null: there is none that takes a connection now.
 Parent::ChildProcess* Parent::choose_child() {
   const bool shared = options_.children > 0;
   ChildProcess* least = nullptr;
@@ -127,11 +155,11 @@ Parent::ChildProcess* Parent::choose_child() {
   for (const auto& [pid, child] : children_) {
     if (!shared) break;
     if (child->served >= connections_served_max && child->connections == 0) continue;
-    if (least == nullptr || child->connections < least->connections) least = child.get();
+    if (least != nullptr && child->connections >= least->connections) continue;
+    if (has_room(child->control.get())) least = child.get();
   }
-  if (least != nullptr && (least->connections == 0 || children_.size() >= options_.children)) {
-    return least;
-  }
+  const bool enough = shared && children_.size() >= options_.children;
+  if ((least != nullptr && least->connections == 0) || enough) return least;
   if (Clock::now() < fork_pause_) return least;
   ChildProcess* child = fork_child();
   return child != nullptr ? child : least;

@@ -87,7 +87,7 @@ void Parent::hear_sibling() {
       Result<Fd> pipe = open_pipe(folder_.sibling_pipe(), O_WRONLY);
       if (pipe.ok()) announcements_ = *std::move(pipe);
       sibling_open_ = pipe.ok();
-      listen_if(sibling_open_);
+      listen_if(sibling_open_ && !waiting_);
     }
     if (word == 'r') announce_ready();
     if (word == 'b' || word == 't') binary_ = word == 'b';
@@ -176,7 +176,7 @@ void Parent::keep_command_pipe() {
   // It ends with the connection it holds, so with the sibling or its child: then there is a new
   // one, or whoever writes to the pipe would wait for ever. A second apart, should it end at once.
   if (options_.command_pipe.empty() || command_pipe_ > 0 || !ready_said_ || !sibling_open_) return;
-  if (stopping_ || Clock::now() < command_pipe_pause_) return;
+  if (stopping_ || waiting_ || Clock::now() < command_pipe_pause_) return;
   command_pipe_pause_ = Clock::now() + std::chrono::seconds(1);
   start_command_pipe();
 }
@@ -195,7 +195,7 @@ void Parent::start_command_pipe() {
   }
   if (pid < 0) return log::warn("cannot serve --pipe: no process");
   command_pipe_ = pid;
-  hand_over(std::move(ours), {"pipe:0", options_.command_pipe, true, true});
+  admit({std::move(ours), "pipe:0", options_.command_pipe, true, true});
 }
 
 }  // namespace kv

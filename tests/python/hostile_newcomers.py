@@ -1,14 +1,17 @@
 """Connections for which there is no room on their way in: each is served, waits, or is gone for all who count it."""
+import contextlib
+import glob
 import os
 import re
 import resource
 import select
 import signal
 import socket
+import struct
 import time
 
-from hostile_machine import FakeChild, Wrapped
-from lib_kv import Raw, Server, main, pids, until
+from hostile_machine import FakeChild, Wrapped, is_quiet
+from lib_kv import Raw, Server, main, pids, sibling_of, until
 
 
 def clients(raw):
@@ -75,6 +78,26 @@ def test_child_without_descriptors(tap):
         tap.equal("the parent knows as well: as many as ever fit in", callers[-1].call("PING"), b"+PONG\r\n")
 
 
+@contextlib.contextmanager
+def stopped(pid):
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def fill_pipe(server):
+    """Announcements of the ends of children that never were, until the sibling's pipe takes no more."""
+    links = [os.readlink(path) for path in glob.glob(f"/proc/{sibling_of(server)}/fd/*") if os.path.islink(path)]
+    pipe = os.open(next(link for link in links if link.endswith("/pipe_sibling")), os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        while True:
+            os.write(pipe, struct.pack("<Ii", 3, 900_004).ljust(128, b"\0"))
+    except BlockingIOError:
+        os.close(pipe)
+
+
 def call_at_once(server, count):
     """Connects without waiting to be taken."""
     callers = []
@@ -85,15 +108,53 @@ def call_at_once(server, count):
     return callers
 
 
+def answers(caller):
+    caller.settimeout(20)
+    try:
+        caller.sendall(b"PING\r\n")
+        return caller.recv(100).startswith(b"-NOAUTH")
+    except OSError:
+        return False
+
+
+def test_burst(tap):
+    """More connections at once than the queues to the child and to the sibling take."""
+    for options in (), ("--children", "1"):
+        with Server(*options) as server:
+            raw = Raw(server.port)
+            callers = call_at_once(server, 3000)
+            tap.equal(f"each of a burst of 3,000 is served {options}", sum(answers(caller) for caller in callers), 3000)
+            for caller in callers:
+                caller.close()
+            tap.ok(until(20, lambda: clients(raw) == (1, 1)), "and forgotten", clients(raw))
+
+
+def test_sibling_that_takes_none(tap):
+    """Nobody can be told that there is a client: all wait, and waiting is free."""
+    for options in ("--children", "1"), ("--children", "0"):
+        with Server(*options) as server:
+            raw = Raw(server.port)
+            sibling, count = sibling_of(server), 700 if options[1] == "1" else 40
+            with stopped(sibling):
+                fill_pipe(server)
+                callers = call_at_once(server, count)
+                time.sleep(0.5)  # no proof: only so that the parent has seen them
+                is_quiet(tap, f"the parent does not spin while the sibling is stopped {options}", [server.process.pid])
+                tap.ok(len(pids(server, "kv child")) <= 2, "nor forks for those who wait", pids(server, "kv child"))
+            tap.equal("all are served when it goes on", sum(answers(caller) for caller in callers), count)
+            tap.equal("and who was there before is, too", raw.call("PING"), b"+PONG\r\n")
+
+
 def test_child_that_takes_none(tap):
-    """A child whose socket from the parent is full: whoever is not handed over is nobody's client."""
+    """A child whose socket from the parent is full: whoever is not handed over waits, and is nobody's client."""
     with Server("--children", "1") as server:
         raw = Raw(server.port)
-        child = pids(server, "kv child")[0]
-        os.kill(child, signal.SIGSTOP)
-        callers = call_at_once(server, 800)
-        time.sleep(1)  # no proof: only so that the socket is full by then
-        os.kill(child, signal.SIGCONT)
+        with stopped(pids(server, "kv child")[0]):
+            callers = call_at_once(server, 800)
+            time.sleep(1)  # no proof: only so that the socket is full by then
+            is_quiet(tap, "the parent does not spin while a child is stopped", [server.process.pid])
+        tap.equal("none is refused", len(select.select(callers, [], [], 0.5)[0]), 0)
+        tap.equal("all are served", sum(answers(caller) for caller in callers), 800)
         for caller in callers:
             caller.close()
         tap.ok(until(10, lambda: clients(raw) == (1, 1)), "when all have gone none is left behind", clients(raw))
@@ -120,4 +181,5 @@ def test_withdrawn(tap):
 
 
 if __name__ == "__main__":
-    main(test_out_of_descriptors, test_soft_limit, test_child_without_descriptors, test_child_that_takes_none, test_withdrawn)
+    main(test_out_of_descriptors, test_soft_limit, test_child_without_descriptors, test_burst, test_sibling_that_takes_none,
+         test_child_that_takes_none, test_withdrawn)

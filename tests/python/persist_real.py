@@ -248,7 +248,7 @@ def listening(server):
     """A connection, or None if the sibling that would serve it is gone."""
     try:
         return Raw(server.port)
-    except (EOFError, OSError, RuntimeError):  # the last: "busy, try again"
+    except (EOFError, OSError, RuntimeError):  # the last: turned away
         return None
 
 
