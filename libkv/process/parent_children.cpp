@@ -19,6 +19,7 @@ namespace kv {
 namespace {
 
 constexpr int accepts_a_round = 64;
+constexpr int words_a_round = 64;  // of one child
 // A few idle children wait for the next connection, so that a shell loop of one-shot clients does
 // not pay for a fork each time; none is kept long or used for ever.
 constexpr std::size_t idle_children_max = 2;
@@ -189,7 +190,8 @@ Parent::ChildProcess* Parent::fork_child() {
 
 void Parent::hear_child(ChildProcess& child) {
   const pid_t pid = child.pid;
-  for (;;) {
+  // No further: one that somebody has taken over could speak as fast as it is heard.
+  for (int i = 0; i < words_a_round; ++i) {
     char word = 0;
     const ssize_t n = ::recv(child.control.get(), &word, 1, MSG_DONTWAIT);
     if (n == 0) {
