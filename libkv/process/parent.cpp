@@ -128,6 +128,7 @@ void Parent::round() {
       }
     }
   }
+  open_announcements();
   admit_waiting();
   retire_idle();
   keep_command_pipe();

@@ -69,6 +69,7 @@ class Parent {
   [[noreturn]] void be_sibling(int status_fd, pid_t parent);
   void hear_sibling();
   void sibling_ended(int wait_status);
+  void open_announcements();
   void announce_ready();
   bool announce(const Announcement& announcement);
   bool put_announcement(const Announcement& announcement);
@@ -105,7 +106,8 @@ class Parent {
   pid_t sibling_ = -1;
   pid_t command_pipe_ = -1;
   Clock::time_point command_pipe_pause_{};  // no new one until then
-  bool sibling_open_ = false;               // takes announcements
+  bool sibling_reads_ = false;              // has made the pipe for announcements
+  bool sibling_open_ = false;               // takes them: we have it open
   bool ready_said_ = false;
   bool saving_ = false;  // a snapshot writer is at work
   // How the sibling writes: as the options say, then as CONVERT and CONFIG SET say.

@@ -45,7 +45,7 @@ Status Parent::start_sibling() {
   int ends[2] = {-1, -1};
   if (::pipe2(ends, O_CLOEXEC) != 0) return Status::from_errno(errno, "cannot make a pipe");
   announcements_.reset();
-  sibling_open_ = false;
+  sibling_reads_ = sibling_open_ = false;
   ::unlink(folder_.sibling_pipe().c_str());
   const pid_t parent = ::getpid(), pid = ::fork();
   if (pid == 0) be_sibling(ends[1], parent);
@@ -79,21 +79,26 @@ void Parent::be_sibling(int status_fd, pid_t parent) {
 void Parent::hear_sibling() {
   char word = 0;
   std::size_t got = 0;
+  // The pipe it reads is opened in round(), again if there is no descriptor for it now.
   while (sibling_status_) {
     const Io io = read_some(sibling_status_.get(), &word, 1, got);
     if (io == Io::again) return;
     if (io == Io::closed) return sibling_status_.reset();
-    if (word == 'o') {
-      Result<Fd> pipe = open_pipe(folder_.sibling_pipe(), O_WRONLY);
-      if (pipe.ok()) announcements_ = *std::move(pipe);
-      sibling_open_ = pipe.ok();
-      listen_if(sibling_open_ && !waiting_);
-    }
+    if (word == 'o') sibling_reads_ = true;
     if (word == 'r') announce_ready();
     if (word == 'b' || word == 't') binary_ = word == 'b';
     if (word == 's' || word == 'e') note_saving(word == 's');
     if (word >= '0' && word <= '2') fsync_ = static_cast<Fsync>(word - '0');
   }
+}
+
+void Parent::open_announcements() {
+  if (!sibling_reads_ || sibling_open_) return;
+  Result<Fd> pipe = open_pipe(folder_.sibling_pipe(), O_WRONLY);
+  if (!pipe.ok()) return log::warn(pipe.status().message());
+  announcements_ = *std::move(pipe);
+  sibling_open_ = true;
+  listen_if(!waiting_);
 }
 
 /// Without a sibling nobody can be served: whoever connects waits in the kernel's queue, and the
@@ -142,7 +147,7 @@ bool Parent::put_announcement(const Announcement& announcement) {
 void Parent::sibling_ended(int wait_status) {
   sibling_ = -1;
   if (sibling_open_) listen_if(false);
-  sibling_open_ = saving_ = false;
+  sibling_reads_ = sibling_open_ = saving_ = false;
   untold_.clear();  // the next one knows nothing of these children
   sibling_status_.reset();
   announcements_.reset();
