@@ -10,6 +10,7 @@
 #include <boost/interprocess/shared_memory_object.hpp>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 
 namespace kv {
 namespace {
@@ -58,7 +59,10 @@ Result<Fd> BulkSegment::create(const std::string& name) {
       remove(name);
       return Status::from_errno(error, "no room for shared memory, large values take the pipe");
     }
-    return Fd(::fcntl(memory.get_mapping_handle().handle, F_DUPFD_CLOEXEC, 3));
+    // A child gets this descriptor and may write(), though not seek. Behind the last place there is
+    // no room, so that whoever has taken it over cannot make the file grow.
+    ::lseek(descriptor, std::numeric_limits<off_t>::max(), SEEK_SET);
+    return Fd(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
   } catch (const ipc::interprocess_exception& error) {
     return Status(Code::no_space, "cannot make shared memory " + name + ": " + error.what());
   }

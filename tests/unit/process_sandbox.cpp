@@ -2,12 +2,15 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <functional>
+#include <string>
 
+#include "libkv/process/bulk.hpp"
 #include "libkv/process/sandbox.hpp"
 
 namespace kv::test {
@@ -50,6 +53,31 @@ TEST_CASE("process/sandbox: a child can take no memory from the sibling and sign
   CHECK(is_killed(inside([] { (void)::open("/dev/null", O_RDONLY); })));
   CHECK(is_killed(inside([] { ::fork(); })));
   ::munmap(shared, bytes);
+}
+
+TEST_CASE("process/sandbox: a child cannot make its segment grow") {
+  REQUIRE(prepare_sandbox().ok());
+  const std::string name = "kv-test." + std::to_string(::getpid());
+  Result<Fd> segment = BulkSegment::create(name);
+  BulkSegment::remove(name);
+  REQUIRE(segment.ok());
+  const int fd = segment->get();
+  CHECK(is_fine(inside([&] {
+    for (const std::size_t bytes : {1, 4096}) {
+      if (::write(fd, std::string(bytes, 'x').data(), bytes) != -1) ::_exit(2);
+    }
+  })));
+  CHECK(is_fine(inside([&] {  // it is of use all the same
+    auto mapped = BulkSegment::map(Fd(fd), true);
+    if (!mapped.ok()) ::_exit(2);
+    (*mapped)->at(0)[bulk_segment_bytes - 1] = 'x';
+  })));
+  CHECK(is_killed(inside([&] { ::lseek(fd, 0, SEEK_SET); })));
+  CHECK(is_killed(inside([&] { (void)::pwrite(fd, "x", 1, bulk_segment_bytes); })));
+  CHECK(is_killed(inside([&] { (void)::ftruncate(fd, 2 * bulk_segment_bytes); })));
+  struct stat facts {};
+  REQUIRE(::fstat(fd, &facts) == 0);
+  CHECK(facts.st_size == static_cast<off_t>(bulk_segment_bytes));
 }
 
 #endif
