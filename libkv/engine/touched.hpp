@@ -9,7 +9,15 @@ namespace kv {
 
 class TouchedKeys {
  public:
-  void clear() noexcept { ++generation_, count_ = 0; }
+  /// Tests begin with another generation than the first.
+  explicit TouchedKeys(std::uint32_t generation = 1) noexcept : generation_(generation) {}
+  void clear() noexcept {
+    count_ = 0;
+    if (++generation_ != 0) return;
+    // After 2^32 batches marks of the first ones would be taken for this one's.
+    marks_ = {};
+    generation_ = 1;
+  }
   bool contains(std::uint64_t hash) const noexcept {
     return marks_[slot(hash)].generation == generation_;
   }
@@ -31,7 +39,7 @@ class TouchedKeys {
   };
   static std::size_t slot(std::uint64_t hash) noexcept { return hash % 8192; }
   std::array<Mark, 8192> marks_{};
-  std::uint32_t generation_ = 1;
+  std::uint32_t generation_;
   std::size_t count_ = 0;
 };
 

@@ -357,6 +357,18 @@ TEST_CASE("engine: a slow disk makes no command slow, a slow command only itself
   CHECK(slow.entries().front().args.front() == "DEBUG");
 }
 
+TEST_CASE("engine: marks of a batch long ago are not this one's, also after 2^32 batches") {
+  TouchedKeys touched(UINT32_MAX);
+  touched.add(77, 900);
+  CHECK(touched.contains(77));
+  touched.clear();
+  CHECK_FALSE(touched.contains(77));
+  CHECK_FALSE(touched.contains(5));  // never marked
+  touched.add(5, 1);
+  CHECK(touched.contains(5));
+  CHECK(touched.noted(5) == 1);
+}
+
 TEST_CASE("engine: replay refuses what it cannot know") {
   Bench b;
   const std::vector<Scalar> unknown{"NOSUCH", "x"};
