@@ -1,0 +1,87 @@
+"""What cannot be waited for: steps of the wall clock, deaths in one instant. meddle.c, preloaded into the server, makes them."""
+import mmap
+import os
+import signal
+import struct
+import subprocess
+import tempfile
+
+from lib_kv import Raw, Server, main, pids, sibling_of, until, TOP
+
+SOURCE = os.path.join(TOP, "tests/python/meddle.c")
+HOUR, DAY = 3600, 86400
+
+
+def sanitizer():
+    """AddressSanitizer wants to be the first library of a program that is built with it."""
+    if "address" not in os.environ.get("SAN", ""):
+        return ""
+    return subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+class Meddled(Server):
+    """A server whose clock steps when told to, and whose writers begin late."""
+
+    def __enter__(self):
+        self.tools = tempfile.TemporaryDirectory(prefix="kv-test.")
+        library, shared = (os.path.join(self.tools.name, name) for name in ("meddle.so", "meddle"))
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"], check=True)
+        with open(shared, "wb+") as file:
+            file.write(bytes(16))
+            file.flush()
+            self.memory = mmap.mmap(file.fileno(), 16)
+        self.env = dict(os.environ, LD_PRELOAD=f"{sanitizer()} {library}", KV_MEDDLE=shared)
+        return super().__enter__()
+
+    def __exit__(self, *what):
+        super().__exit__(*what)
+        self.tools.cleanup()
+
+    def step_clock(self, seconds):
+        self.memory[0:8] = struct.pack("=q", seconds)
+
+    def delay_writers(self, ms):
+        self.memory[8:16] = struct.pack("=q", ms)
+
+    def snapshot(self):
+        """Which file the snapshot is."""
+        return os.stat(os.path.join(self.folder, "kv.db")).st_ino
+
+
+def ended(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] == "Z"  # nobody may have asked for its status
+    except OSError:
+        return True
+
+
+def test_writer_whose_sibling_is_gone(tap):
+    """The next sibling may be writing kv.db.tmp too: whoever is late must not give it its name."""
+    with Meddled("--persist", "3600") as server:
+        raw = Raw(server.port)
+        raw.call("SET", "k", "v")
+        before, sibling = server.snapshot(), sibling_of(server)
+        server.delay_writers(1000)
+        raw.call("BGSAVE")
+        writers = until(5, lambda: subprocess.run(["pgrep", "-P", str(sibling)], capture_output=True, text=True).stdout.split())
+        server.delay_writers(0)
+        tap.ok(len(writers or []) == 1, "a writer has begun", repr(writers))
+        server.process.send_signal(signal.SIGSTOP)  # the parent: no new sibling yet, which would save
+        os.kill(sibling, signal.SIGKILL)
+        tap.ok(until(10, lambda: ended(int(writers[0]))), "a writer that missed its sibling's death ends")
+        tap.equal("and has replaced no snapshot", server.snapshot(), before)
+        server.process.send_signal(signal.SIGCONT)
+        tap.ok(until(20, lambda: [p for p in pids(server, "kv sibling") if p != sibling]), "there is a new sibling")
+        tap.equal("which has everything", until(20, lambda: served(server)), b"$1\r\nv\r\n")
+
+
+def served(server):
+    try:
+        return Raw(server.port).call("GET", "k")
+    except (EOFError, OSError, RuntimeError):
+        return None
+
+
+if __name__ == "__main__":
+    main(test_writer_whose_sibling_is_gone)
