@@ -58,13 +58,15 @@ std::uint64_t count_keys(const std::vector<std::unique_ptr<Keyspace>>& databases
 
 }  // namespace
 
-Saver::Saver(Env& env, Persistence& store, Counters& counters, std::function<void()> after_fork)
+Saver::Saver(Env& env, Persistence& store, Counters& counters, std::function<void()> after_fork,
+             MonotonicClock clock)
     : env_(env),
       store_(store),
       counters_(counters),
       after_fork_(std::move(after_fork)),
+      clock_(clock),
       shared_(boost::interprocess::anonymous_shared_memory(sizeof(std::atomic<std::uint64_t>))),
-      last_end_ms_(wall_ms()) {
+      last_end_ms_(now_ms()) {
   new (shared_.get_address()) std::atomic<std::uint64_t>(0);
 }
 
@@ -78,7 +80,7 @@ ProgressFunction Saver::progress(SavingBar& bar) {
   return [this, &bar, last = std::int64_t{0}](const Progress& progress) mutable {
     keys_saved().store(progress.items);
     bar.step(progress);
-    const std::int64_t now = wall_ms() / 1000;
+    const std::int64_t now = now_ms() / 1000;
     if (now == last) return;
     if (last != 0) {
       log::note("saving " + std::string(progress.what) + ": " + std::to_string(progress.items) +
@@ -115,16 +117,17 @@ void Saver::be_writer(const SaveJob& job, const std::vector<Keyspace*>& database
 
 Status Saver::start(const std::vector<std::unique_ptr<Keyspace>>& databases) {
   if (running()) return {Code::busy, "a background save is already in progress"};
+  note_start();
   Result<SaveJob> job = store_.begin_save();
   if (!job.ok()) {
-    note_result(job.status(), wall_ms());
+    note_result(job.status());
     return job.status();
   }
   int ends[2] = {-1, -1};
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
     const Status status = Status::from_errno(errno, "cannot save: no pipe");
     store_.save_finished(status);
-    return note_result(status, wall_ms()), status;
+    return note_result(status), status;
   }
   for (const auto& database : databases) database->set_access_tracking(false);
   keys_to_save_ = count_keys(databases);
@@ -133,13 +136,12 @@ Status Saver::start(const std::vector<std::unique_ptr<Keyspace>>& databases) {
   if (pid == 0) be_writer(*job, pointers(databases), ends[1]);
   const int error = errno;
   ::close(ends[1]);
-  started_ms_ = wall_ms();
   if (pid < 0) {
     ::close(ends[0]);
     for (const auto& database : databases) database->set_access_tracking(true);
     const Status status = Status::from_errno(error, "cannot save: no process");
     store_.save_finished(status);
-    return note_result(status, started_ms_), status;
+    return note_result(status), status;
   }
   writer_ = pid;
   result_fd_ = ends[0];
@@ -150,15 +152,15 @@ Status Saver::start(const std::vector<std::unique_ptr<Keyspace>>& databases) {
 
 Status Saver::save_here(const std::vector<std::unique_ptr<Keyspace>>& databases) {
   if (running()) return {Code::busy, "a background save is in progress"};
-  started_ms_ = wall_ms();
+  note_start();
   changes_at_start_ = counters_.changes_since_save;
   Result<SaveJob> job = store_.begin_save();
-  if (!job.ok()) return note_result(job.status(), wall_ms()), job.status();
+  if (!job.ok()) return note_result(job.status()), job.status();
   SavingBar bar(count_keys(databases));
   const Status status = job->run(env_, pointers(databases), progress(bar));
   bar.done();
   store_.save_finished(status);
-  note_result(status, wall_ms());
+  note_result(status);
   return status;
 }
 
@@ -183,17 +185,22 @@ bool Saver::reaped(pid_t pid, int wait_status) {
     cow_bytes_ = result.cow_bytes;
   }
   store_.save_finished(status);
-  note_result(status, wall_ms());
+  note_result(status);
   return true;
 }
 
-void Saver::note_result(const Status& status, std::int64_t now) {
-  last_end_ms_ = now;
+void Saver::note_start() {
+  started_ms_ = now_ms();
+  started_s_ = wall_ms() / 1000;
+}
+
+void Saver::note_result(const Status& status) {
+  const std::int64_t now = last_end_ms_ = now_ms();
   last_duration_s_ = (now - started_ms_) / 1000;
   if (status.ok()) {
     failures_ = 0;
     last_error_.clear();
-    last_save_s_ = started_ms_ / 1000;
+    last_save_s_ = started_s_;
     ++saves_;
     counters_.changes_since_save -= std::min(counters_.changes_since_save, changes_at_start_);
     log::note("====== DB saved ====== in " + std::to_string(now - started_ms_) + " ms");
@@ -204,8 +211,9 @@ void Saver::note_result(const Status& status, std::int64_t now) {
   }
 }
 
-bool Saver::due(std::int64_t now, std::uint32_t interval_s) const {
+bool Saver::due(std::uint32_t interval_s) const {
   if (interval_s == 0 || running() || counters_.changes_since_save == 0) return false;
+  const std::int64_t now = now_ms();
   if (failures_ > 0) {
     const std::int64_t wait =
         std::min(backoff_most_ms, backoff_first_ms << std::min(failures_, 10U));
@@ -228,7 +236,7 @@ void Saver::fill(PersistenceState& state) const {
   state.last_save_s = last_save_s_;
   state.last_save_status = last_error_.empty() ? "ok" : "err";
   state.last_save_duration_s = last_duration_s_;
-  state.current_save_s = running() ? (wall_ms() - started_ms_) / 1000 : -1;
+  state.current_save_s = running() ? (now_ms() - started_ms_) / 1000 : -1;
   state.saves = saves_;
   state.save_keys = running() ? keys_saved().load() : 0;
   state.save_keys_total = running() ? keys_to_save_ : 0;

@@ -204,7 +204,7 @@ void Sibling::timers() {
   next_second_ = now + std::chrono::seconds(1);
   measure_rates();
   close_overdue_guests();
-  if (saver_->due(wall_ms(), setup_.options.persist_seconds)) (void)save_in_background();
+  if (saver_->due(setup_.options.persist_seconds)) (void)save_in_background();
 }
 
 void Sibling::measure_rates() {

@@ -5,6 +5,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import time
 
 from lib_kv import Raw, Server, main, pids, sibling_of, until, TOP
 
@@ -56,6 +57,16 @@ def ended(pid):
         return True
 
 
+def test_snapshots_after_a_step_back(tap):
+    with Meddled("--persist", "1") as server:
+        raw = Raw(server.port)
+        server.step_clock(-HOUR)
+        before = server.snapshot()
+        raw.call("SET", "k", "v")
+        tap.ok(until(10, lambda: server.snapshot() != before), "a snapshot is written in time, though the clock was set back")
+        tap.ok(until(10, lambda: abs(int(raw.call("LASTSAVE")[1:]) - time.time() + HOUR) < 60), "LASTSAVE is by that clock")
+
+
 def test_writer_whose_sibling_is_gone(tap):
     """The next sibling may be writing kv.db.tmp too: whoever is late must not give it its name."""
     with Meddled("--persist", "3600") as server:
@@ -84,4 +95,4 @@ def served(server):
 
 
 if __name__ == "__main__":
-    main(test_writer_whose_sibling_is_gone)
+    main(test_writer_whose_sibling_is_gone, test_snapshots_after_a_step_back)
