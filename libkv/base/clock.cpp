@@ -115,6 +115,7 @@ bool parse_seconds(std::string_view text, std::int64_t& ns) {
 std::int64_t wall_ns() noexcept { return read_clock(CLOCK_REALTIME); }
 std::int64_t wall_ms() noexcept { return wall_ns() / 1'000'000; }
 std::int64_t monotonic_ns() noexcept { return read_clock(CLOCK_MONOTONIC); }
+std::int64_t monotonic_coarse_ns() noexcept { return read_clock(CLOCK_MONOTONIC_COARSE); }
 
 std::string format_utc(std::int64_t ns) {
   const time_t seconds = floor_seconds(ns);

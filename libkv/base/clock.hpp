@@ -18,6 +18,15 @@ std::int64_t wall_ns() noexcept;       ///< nanoseconds since 1970, UTC; may ste
 std::int64_t wall_ms() noexcept;       ///< the same in milliseconds
 std::int64_t monotonic_ns() noexcept;  ///< nanoseconds since some start; never steps
 inline std::int64_t monotonic_ms() noexcept { return monotonic_ns() / 1'000'000; }
+/// The same in steps of some milliseconds, but it costs a few nanoseconds to ask.
+std::int64_t monotonic_coarse_ns() noexcept;
+
+/// The clocks that somebody goes by. Tests have their own.
+struct Clocks {
+  std::int64_t (*wall)() noexcept = wall_ns;
+  std::int64_t (*steady)() noexcept = monotonic_ns;
+  std::int64_t (*coarse)() noexcept = monotonic_coarse_ns;
+};
 
 /// "2026-11-20T10:00:00.123456789Z"; the fraction is left out when it is 0.
 std::string format_utc(std::int64_t ns);

@@ -2,11 +2,9 @@
 #include "libkv/engine/engine.hpp"
 
 #include <algorithm>
-#include <ctime>
 #include <new>
 #include <utility>
 
-#include "libkv/base/clock.hpp"
 #include "libkv/base/limits.hpp"
 #include "libkv/base/memory.hpp"
 #include "libkv/base/text.hpp"
@@ -20,13 +18,6 @@ constexpr std::uint32_t foreseen_mark = std::uint32_t{1} << 31;
 
 /// So many requests before its own a key's memory is asked for.
 constexpr std::size_t look_ahead = 12;
-
-/// Steps of some milliseconds, but it costs a few nanoseconds to ask.
-std::int64_t coarse_us() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
-}
 
 bool is_plio_legacy(const Command& command) noexcept {
   return (command.flags & (kPlioNil | kPlioZero)) != 0;
@@ -72,8 +63,16 @@ std::string unknown_command(std::span<const Scalar> args) {
 
 }  // namespace
 
+void Engine::set_log(WriteLog* log) {
+  log_ = log;
+  // Also if it has no line yet: it continues a snapshot.
+  if (log != nullptr) last_ns_ = std::max(last_ns_, log->next_time(0) - 1);
+}
+
 std::int64_t Engine::now_ns() {
-  last_ns_ = std::max(last_ns_, wall_ns());
+  const std::int64_t wall = clocks_.wall(), coarse = clocks_.coarse();
+  const std::int64_t passed = coarse - std::exchange(coarse_ns_, coarse);
+  last_ns_ = wall >= last_ns_ ? wall : last_ns_ + passed - passed / 128;
   return last_ns_;
 }
 
@@ -386,7 +385,7 @@ void Engine::apply_and_answer(const Request& request, std::int64_t time_ns, bool
   // The exact time of one command in sixteen stands for all: two looks at the clock cost as much as
   // a GET. What SLOWLOG wants to know, the coarse clock tells for next to nothing.
   const bool timed = (++timing_ & 15) == 0;
-  if (looked_us_ == 0) looked_us_ = coarse_us();
+  if (looked_us_ == 0) looked_us_ = clocks_.coarse() / 1000;
   const std::int64_t before = timed ? wall_ns() : 0;
   applied = apply(call);
   CommandCalls& calls = calls_of(request.command);
@@ -397,7 +396,7 @@ void Engine::apply_and_answer(const Request& request, std::int64_t time_ns, bool
     calls.sampled_ns %= 1000;
   }
   SlowLog& slow = services_.counters().slow;
-  const std::int64_t now = coarse_us();
+  const std::int64_t now = clocks_.coarse() / 1000;
   const std::int64_t took = now - std::exchange(looked_us_, now);
   if (slow.is_slow(took)) {
     slow.note(session, request.command, request.args, time_ns / 1'000'000, took);

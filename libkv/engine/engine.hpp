@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "libkv/base/clock.hpp"
 #include "libkv/base/status.hpp"
 #include "libkv/commands/call.hpp"
 #include "libkv/commands/services.hpp"
@@ -27,10 +28,11 @@ namespace kv {
 
 class Engine {
  public:
-  Engine(Services& services, ReplySink& sink) : services_(services), sink_(sink) {}
+  Engine(Services& services, ReplySink& sink, const Clocks& clocks = {})
+      : services_(services), sink_(sink), clocks_(clocks), coarse_ns_(clocks.coarse()) {}
 
   /// Not owned; null: nothing is logged. Set once recovery is over.
-  void set_log(WriteLog* log) noexcept { log_ = log; }
+  void set_log(WriteLog* log);
   /// While loading, only commands with kLoading are run; others are told LOADING.
   void set_loading(bool loading) noexcept { loading_ = loading; }
   /// A sentence: every write is refused with it. Empty: writes are taken.
@@ -50,7 +52,9 @@ class Engine {
                 std::span<const Scalar> args);
 
   /// The clock of commands: never behind the last logged line, so what a read saw as expired stays
-  /// so.
+  /// so. While the wall clock is behind it (it was set back, or a line was logged with a clock that
+  /// was ahead) time goes on from that line: without that no key would expire until the wall clock
+  /// has caught up. A 128th slower than it should, so that it does catch up: an hour in five days.
   std::int64_t now_ns();
   /// Removes some keys whose time has come; bounded. Call about ten times a second.
   void expire_some();
@@ -108,6 +112,7 @@ class Engine {
 
   Services& services_;
   ReplySink& sink_;
+  const Clocks clocks_;
   WriteLog* log_ = nullptr;
   std::vector<Item> items_;
   std::vector<Scalar> arguments_;
@@ -122,6 +127,7 @@ class Engine {
   std::unordered_map<const Command*, CommandCalls> calls_;
   std::uint32_t timing_ = 0;
   std::int64_t last_ns_ = 0;
+  std::int64_t coarse_ns_;     // the coarse clock when now_ns() was asked last
   std::int64_t batch_ns_ = 0;  // the time of this batch's reads; 0: not looked up yet
   // The coarse clock at the end of the command before, in microseconds; 0: look. Commands of a
   // batch run one after the other, so one look each tells how long it took.

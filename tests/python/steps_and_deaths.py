@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 
-from lib_kv import Raw, Server, main, pids, sibling_of, until, TOP
+from lib_kv import SERVER, Raw, Server, main, pids, sibling_of, until, TOP
 
 SOURCE = os.path.join(TOP, "tests/python/meddle.c")
 HOUR, DAY = 3600, 86400
@@ -67,6 +67,30 @@ def test_snapshots_after_a_step_back(tap):
         tap.ok(until(10, lambda: abs(int(raw.call("LASTSAVE")[1:]) - time.time() + HOUR) < 60), "LASTSAVE is by that clock")
 
 
+def gone_in_time(raw, key):
+    raw.call("SET", key, "v", "PX", "500")
+    return until(5, lambda: raw.call("EXISTS", key) == b":0\r\n")
+
+
+def test_expiry_after_a_step_back(tap):
+    with Meddled("--persist", "3600") as server:
+        raw = Raw(server.port)
+        raw.call("SET", "k", "v")
+        server.step_clock(-HOUR)
+        tap.ok(gone_in_time(raw, "t1"), "a key expires in time after the clock was set back")
+        server.step_clock(DAY)
+        raw.call("SET", "ahead", "v")
+        server.step_clock(0)
+        before = sibling_of(server)
+        os.kill(before, signal.SIGKILL)
+        until(10, lambda: [p for p in pids(server, "kv sibling") if p != before])
+        tap.equal("a log with lines of another day is read", until(20, lambda: served(server)), b"$1\r\nv\r\n")
+        tap.ok(gone_in_time(Raw(server.port), "t2"), "and keys expire in time after it")
+        server.stop()
+        checked = subprocess.run([SERVER, "--check", "--dir", server.folder], capture_output=True, text=True)
+        tap.equal("the log is in order", checked.returncode, 0)
+
+
 def test_writer_whose_sibling_is_gone(tap):
     """The next sibling may be writing kv.db.tmp too: whoever is late must not give it its name."""
     with Meddled("--persist", "3600") as server:
@@ -95,4 +119,5 @@ def served(server):
 
 
 if __name__ == "__main__":
-    main(test_writer_whose_sibling_is_gone, test_snapshots_after_a_step_back)
+    main(test_writer_whose_sibling_is_gone, test_snapshots_after_a_step_back,
+         test_expiry_after_a_step_back)

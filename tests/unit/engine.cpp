@@ -75,7 +75,7 @@ class FakeSink final : public ReplySink {
 };
 
 struct Bench {
-  Bench() : engine(services, sink) {
+  explicit Bench(const Clocks& clocks = {}) : engine(services, sink, clocks) {
     session.id = 1;
     session.authenticated = true;
     engine.set_log(&log);
@@ -184,6 +184,69 @@ TEST_CASE("engine: times strictly increase, also when the clock stands still") {
   for (std::size_t i = 1; i < b.log.lines.size(); ++i) {
     REQUIRE(b.log.lines[i].time_ns > b.log.lines[i - 1].time_ns);
   }
+}
+
+/// Clocks that a test turns.
+struct Turned {
+  static inline std::int64_t wall_ns = 0, steady_ns = 0;
+  static Clocks clocks() {
+    return {[]() noexcept { return wall_ns; }, []() noexcept { return steady_ns; },
+            []() noexcept { return steady_ns; }};
+  }
+  static void pass(std::int64_t ms) {
+    wall_ns += ms * 1'000'000;
+    steady_ns += ms * 1'000'000;
+  }
+  Turned() { wall_ns = 1'700'000'000 * ns_per_second, steady_ns = 5 * ns_per_second; }
+};
+
+constexpr std::int64_t hour_ns = 3600 * ns_per_second;
+
+TEST_CASE("engine: a wall clock that is set back keeps no key alive") {
+  const Turned turned;
+  Bench b(Turned::clocks());
+  b.submit({"SET", "k", "v", "PX", "1500"});
+  b.take();
+  Turned::wall_ns -= hour_ns;
+  b.submit({"SET", "later", "v", "PX", "1500"});
+  b.take();
+  Turned::pass(1000);
+  b.submit({"EXISTS", "k", "later"});
+  CHECK(b.take() == ":2\r\n");
+  Turned::pass(520);  // a 128th slower, until the wall clock has caught up
+  b.submit({"EXISTS", "k", "later"});
+  CHECK(b.take() == ":0\r\n");
+  b.submit({"SET", "k", "v"});
+  b.take();
+  REQUIRE(b.log.lines.size() == 3);
+  CHECK(b.log.lines[0].time_ns < b.log.lines[1].time_ns);
+  CHECK(b.log.lines[1].time_ns < b.log.lines[2].time_ns);
+  // After 128 hours it has.
+  Turned::pass(129 * 3600 * 1000);
+  CHECK(b.engine.now_ns() == Turned::wall_ns);
+}
+
+TEST_CASE("engine: a line logged with a clock ahead keeps no key alive after a restart") {
+  const Turned turned;
+  Bench b(Turned::clocks());
+  const std::vector<Scalar> line{"SET", "k", "v", "PX", "1500"};
+  const std::int64_t ahead_ns = Turned::wall_ns + 24 * hour_ns;
+  REQUIRE(b.engine.replay(ahead_ns, 0, Dialect::resp, line).ok());
+  b.submit({"PTTL", "k"});
+  CHECK(b.take() == ":1500\r\n");
+  Turned::pass(1520);
+  b.submit({"EXISTS", "k"});
+  CHECK(b.take() == ":0\r\n");
+  CHECK(b.engine.now_ns() > ahead_ns);
+}
+
+TEST_CASE("engine: time goes on where the log ends, also before its first line") {
+  const Turned turned;
+  Bench b(Turned::clocks());
+  const std::int64_t ahead_ns = Turned::wall_ns + hour_ns;
+  b.log.next_time(ahead_ns);
+  b.engine.set_log(&b.log);
+  CHECK(b.engine.now_ns() >= ahead_ns);
 }
 
 TEST_CASE("engine: before authentication only what lets one in is answered (A3)") {
