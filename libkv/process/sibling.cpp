@@ -225,9 +225,9 @@ void Sibling::close_overdue_guests() {
   // When room gets scarce, those who only hold a place hold it for less long.
   if (sessions_.size() > max_clients() / 10 * 9)
     grace_ms = std::min<std::int64_t>(grace_ms, 10'000);
-  const std::int64_t now = wall_ms();
+  const std::int64_t latest = monotonic_ms() - grace_ms;
   for (const auto& [id, session] : sessions_) {
-    if (!session->authenticated && now - session->created_ms > grace_ms) close_session(*session);
+    if (!session->authenticated && session->guest_since_ms < latest) close_session(*session);
   }
 }
 

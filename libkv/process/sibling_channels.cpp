@@ -111,6 +111,7 @@ void Sibling::announced_connection(const Announcement& announcement) {
   session->local = announcement.local != 0;
   session->authenticated = session->was_authenticated = announcement.trusted != 0;
   session->created_ms = session->last_ms = wall_ms();
+  session->guest_since_ms = monotonic_ms();
   sessions_[session->id] = session.get();
   if (const auto channel = channels_.find(announcement.pid); channel != channels_.end()) {
     close_connection(*channel->second, session->number);  // never there; never freed under a name

@@ -91,6 +91,17 @@ def test_expiry_after_a_step_back(tap):
         tap.equal("the log is in order", checked.returncode, 0)
 
 
+def test_guests_at_a_step(tap):
+    with Meddled("--login-grace", "4") as server:
+        guest = Raw(server.port, password=None, timeout=15)
+        guest.call("PING")
+        server.step_clock(HOUR)
+        time.sleep(1.5)  # the sibling looks for guests each second
+        tap.ok(guest.call("PING").startswith(b"-NOAUTH"), "a guest who has just come stays when the clock is set ahead")
+        server.step_clock(-HOUR)
+        tap.ok(guest.closed(), "and has to go in time when it is set back")
+
+
 def test_writer_whose_sibling_is_gone(tap):
     """The next sibling may be writing kv.db.tmp too: whoever is late must not give it its name."""
     with Meddled("--persist", "3600") as server:
@@ -120,4 +131,4 @@ def served(server):
 
 if __name__ == "__main__":
     main(test_writer_whose_sibling_is_gone, test_snapshots_after_a_step_back,
-         test_expiry_after_a_step_back)
+         test_expiry_after_a_step_back, test_guests_at_a_step)
