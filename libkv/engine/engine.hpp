@@ -56,8 +56,9 @@ class Engine {
   /// was ahead) time goes on from that line: without that no key would expire until the wall clock
   /// has caught up. A 128th slower than it should, so that it does catch up: an hour in five days.
   std::int64_t now_ns();
-  /// Removes some keys whose time has come; bounded. Call about ten times a second.
-  void expire_some();
+  /// Removes keys whose time has come, for a bounded time. Returns when it wants to be called
+  /// again, by the steady clock: soon if there may be more of them.
+  std::int64_t expire_some();
   void set_active_expire(bool on) noexcept { active_expire_ = on; }
 
  private:
@@ -109,6 +110,8 @@ class Engine {
   bool run(const Request& request, std::int64_t time_ns);
   void apply_and_answer(const Request& request, std::int64_t time_ns, bool& applied);
   void answer(Session& session, Call& call, std::string& out, std::size_t start);
+  bool expire_until(std::int64_t end_ns);
+  bool expire_in(Keyspace& keys, std::int64_t now_ms, std::int64_t end_ns);
 
   Services& services_;
   ReplySink& sink_;
@@ -136,7 +139,9 @@ class Engine {
   const Command* last_named_ = nullptr;
   const Command* counted_ = nullptr;  // whose calls were counted last
   CommandCalls* counted_calls_ = nullptr;
-  std::size_t batch_replies_ = 0;  // bytes of this batch's replies so far
+  std::size_t batch_replies_ = 0;      // bytes of this batch's replies so far
+  unsigned expire_next_ = 0;           // the database that is looked at first
+  std::int64_t expired_until_ns_ = 0;  // when expiry ran out of time; 0: it did not, the last time
   bool loading_ = false;
   bool active_expire_ = true;
 };

@@ -29,7 +29,6 @@ constexpr std::size_t arena_bytes = std::size_t{1} << 20;
 // anew for each: half of the cost of a 1 MiB value. The keyspace's memory is its own affair.
 constexpr int memory_kept_bytes = 32 << 20;
 constexpr int events_max = 128;
-constexpr std::chrono::milliseconds expire_interval{100};
 constexpr int idle_timeout_ms = 100;
 
 /// SIGTERM and SIGUSR1 (the parent has died) and SIGCHLD arrive as descriptors; SIGINT is for the
@@ -146,7 +145,7 @@ int Sibling::run() {
   store_->defer_syncs(true);  // written_is_safe() does them
   while (!ending_) {
     (void)memory::hold_reserve();
-    round(idle_timeout_ms);
+    round(timeout_ms());
     timers();
   }
   return finish_up();
@@ -190,6 +189,12 @@ void Sibling::serve_events(int timeout_ms) {
   }
 }
 
+/// Until expiry wants to go on, if nothing else happens.
+int Sibling::timeout_ms() const {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_expire_ - Clock::now());
+  return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, idle_timeout_ms));
+}
+
 void Sibling::timers() {
   const memory::MayUseReserve whole;
   const auto now = Clock::now();
@@ -197,8 +202,7 @@ void Sibling::timers() {
   if (!unopened_.empty()) open_unopened();
   store_->tick(std::chrono::nanoseconds(now.time_since_epoch()).count());
   if (now >= next_expire_) {
-    next_expire_ = now + expire_interval;
-    engine_.expire_some();
+    next_expire_ = Clock::time_point(std::chrono::nanoseconds(engine_.expire_some()));
   }
   if (now < next_second_) return;
   next_second_ = now + std::chrono::seconds(1);

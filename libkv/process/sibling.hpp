@@ -96,6 +96,7 @@ class Sibling : public Services, public ReplySink {
   Status restore();
   void round(int timeout_ms);
   void serve_events(int timeout_ms);
+  int timeout_ms() const;
   void timers();
   void measure_rates();
   void close_overdue_guests();

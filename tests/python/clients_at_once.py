@@ -1,5 +1,6 @@
 """Many clients at once: nothing lost, nothing mixed up, every dialect on one port."""
 import socket
+import time
 
 import redis
 
@@ -48,6 +49,28 @@ def test_default(tap):
 
 def test_one_child(tap):
     many(tap, "--children", "1")
+
+
+def test_many_keys_at_their_end(tap):
+    """More keys than expiry has time for at once: they go soon, and others are served meanwhile."""
+    keys, step = 300_000, 5_000
+    with Server() as server:
+        raw = Raw(server.port, timeout=60)
+        raw.call("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+        for i in range(0, keys, step):
+            raw.send(b"".join(request("SET", f"k{n}", "v" * 100, "PX", 1) for n in range(i, i + step)))
+            raw.exactly(len(b"+OK\r\n") * step)
+        raw.call("SET", "stays", "v")
+        tap.equal(f"{keys} keys whose time has come", raw.call("DBSIZE"), b":%d\r\n" % (keys + 1))
+        raw.call("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+        start, waits = time.monotonic(), []
+        while raw.call("DBSIZE") != b":1\r\n" and time.monotonic() - start < 20:
+            asked = time.monotonic()
+            raw.call("GET", "stays")
+            waits.append(time.monotonic() - asked)
+        waits.sort()
+        tap.equal("go within some seconds", raw.call("DBSIZE"), b":1\r\n")
+        tap.ok(waits and waits[len(waits) // 2] < 0.02, "meanwhile others are answered as ever", f"{waits[len(waits) // 2:][:1]} s")
 
 
 def test_python_redis(tap):
@@ -110,4 +133,5 @@ def test_pipeline_then_half_close(tap):
 
 
 if __name__ == "__main__":
-    main(test_default, test_one_child, test_python_redis, test_cut_anywhere, test_large, test_pipeline_then_half_close)
+    main(test_default, test_one_child, test_many_keys_at_their_end, test_python_redis, test_cut_anywhere, test_large,
+         test_pipeline_then_half_close)

@@ -189,15 +189,19 @@ TEST_CASE("engine: times strictly increase, also when the clock stands still") {
 /// Clocks that a test turns.
 struct Turned {
   static inline std::int64_t wall_ns = 0, steady_ns = 0;
+  static inline std::int64_t look_ns = 0;  // that pass with each look at the steady clock
   static Clocks clocks() {
-    return {[]() noexcept { return wall_ns; }, []() noexcept { return steady_ns; },
+    return {[]() noexcept { return wall_ns; }, []() noexcept { return steady_ns += look_ns; },
             []() noexcept { return steady_ns; }};
   }
   static void pass(std::int64_t ms) {
     wall_ns += ms * 1'000'000;
     steady_ns += ms * 1'000'000;
   }
-  Turned() { wall_ns = 1'700'000'000 * ns_per_second, steady_ns = 5 * ns_per_second; }
+  Turned() {
+    wall_ns = 1'700'000'000 * ns_per_second, steady_ns = 5 * ns_per_second;
+    look_ns = 0;
+  }
 };
 
 constexpr std::int64_t hour_ns = 3600 * ns_per_second;
@@ -247,6 +251,61 @@ TEST_CASE("engine: time goes on where the log ends, also before its first line")
   b.log.next_time(ahead_ns);
   b.engine.set_log(&b.log);
   CHECK(b.engine.now_ns() >= ahead_ns);
+}
+
+/// Keys of one database whose time has come.
+void fill_with_due(Keyspace& keys, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    Place place = keys.peek(key, 0);
+    keys.set_string(place, Scalar("v"));
+    keys.set_expiry(place, 1000);
+  }
+}
+
+TEST_CASE("engine: expiry stops when its time is up, comes back soon, and ends") {
+  const Turned turned;
+  Bench b(Turned::clocks());
+  Keyspace& keys = b.services.database(3);
+  fill_with_due(keys, 10'000);
+  Turned::look_ns = 50'000;  // 16 keys take so long, says the clock
+  std::int64_t next = b.engine.expire_some();
+  const std::size_t first = 10'000 - keys.size();
+  CHECK(first >= 16 * 5);
+  CHECK(first <= 16 * 12);  // 0.5 ms
+  CHECK(next - Turned::steady_ns == 1'000'000);
+  // Others had 8 ms: a slice of 4.
+  Turned::steady_ns += 8'000'000;
+  b.engine.expire_some();
+  const std::size_t second = 10'000 - first - keys.size();
+  CHECK(second >= 16 * 70);
+  CHECK(second <= 16 * 90);
+  // However long others had, it is never more than 10 ms.
+  Turned::steady_ns += 8'000'000'000;
+  b.engine.expire_some();
+  CHECK(10'000 - first - second - keys.size() <= 16 * 210);
+  int calls = 0;
+  for (; keys.size() > 0 && calls < 1000; ++calls) {
+    next = b.engine.expire_some();
+    if (keys.size() > 0) CHECK(next - Turned::steady_ns == 1'000'000);
+    Turned::steady_ns = next;
+  }
+  CHECK(calls < 100);
+  next = b.engine.expire_some();
+  CHECK(next - Turned::steady_ns == 100'000'000);
+  CHECK(b.services.counters().expired_keys == 10'000);
+}
+
+TEST_CASE("engine: a database with many due keys does not keep others from their turn") {
+  const Turned turned;
+  Bench b(Turned::clocks());
+  fill_with_due(b.services.database(0), 100'000);
+  fill_with_due(b.services.database(9), 10);
+  Turned::look_ns = 50'000;
+  b.engine.expire_some();
+  b.engine.expire_some();
+  CHECK(b.services.database(0).size() > 0);
+  CHECK(b.services.database(9).size() == 0);
 }
 
 TEST_CASE("engine: before authentication only what lets one in is answered (A3)") {
