@@ -134,8 +134,8 @@ class Persistence {
   virtual void defer_syncs(bool deferred) = 0;
   /// Before a clean end: writes what waits, marks the end of the log, syncs it.
   virtual Status close() = 0;
-  /// DEBUG RELOAD: restores from the folder into what replay gives (emptied by the caller), while
-  /// the log stays open. The log must have nothing pending.
+  /// DEBUG RELOAD: restores from the folder into what replay gives (which is empty), while the log
+  /// stays open. The log must have nothing pending.
   virtual Status reload(const Replay& replay) = 0;
 
   // --- for INFO, LASTSAVE, WAITAOF ---

@@ -147,6 +147,7 @@ class Sibling : public Services, public ReplySink {
   void send(Channel& channel, bool all);
   void watch_for_room(Channel& channel);
 
+  Status load_again();
   void make_settings();
   void make_slow_log_settings();
   void tell_parent(char word);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <type_traits>
 
 #include "libkv/base/clock.hpp"
@@ -102,9 +103,25 @@ void Sibling::tell_parent(char word) {
   (void)write_some(setup_.parent.get(), {&word, 1}, put);
 }
 
+/// Into keyspaces of its own, which take the place of those that are served only as a whole: where
+/// descriptors or memory end on the way, what was there is still there.
 Status Sibling::reload() {
   if (Status saved = save_now(); !saved.ok()) return saved;
-  for (const auto& database : databases_) database->clear();
+  std::vector<std::unique_ptr<Keyspace>> others;
+  while (others.size() < databases()) others.push_back(std::make_unique<Keyspace>());
+  databases_.swap(others);
+  Status loaded;
+  try {
+    loaded = load_again();
+  } catch (const std::bad_alloc&) {
+    databases_.swap(others);
+    throw;  // the reply says so
+  }
+  if (!loaded.ok()) databases_.swap(others);
+  return loaded;
+}
+
+Status Sibling::load_again() {
   Replay replay;
   replay.database = [this](unsigned number) -> Keyspace* {
     return number < databases_.size() ? databases_[number].get() : nullptr;

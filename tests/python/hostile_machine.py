@@ -407,6 +407,25 @@ def test_slots_of_lost_connections_come_back(tap):
         tap.equal("who logs in afterwards is served", len(Raw(server.port).call("GET", "small")), small + 11)
 
 
+def test_reload_without_memory(tap):
+    """What could not be loaded again must not take the place of what is there."""
+    with short_of_memory(400) as server:
+        raw = Raw(server.port, timeout=60)
+        sibling, step = sibling_of(server), 1000
+        for i in range(0, 180 * step, step):
+            raw.send(b"".join(request("SET", f"k{n}", b"v" * 1000) for n in range(i, i + step)))
+            raw.exactly(5 * step)
+        digest = raw.call("DEBUG", "DIGEST")
+        got = raw.call("DEBUG", "RELOAD")
+        tap.ok(got.startswith(b"-") and b"memory" in got, "a reload that has saved and finds no memory to load says so", repr(got))
+        tap.equal("and has lost no key", raw.call("DEBUG", "DIGEST"), digest)
+        tap.equal("by the same sibling", sibling_of(server), sibling)
+        raw.call("FLUSHALL")
+        raw.call("SET", "k", "v")
+        tap.equal("with less to load it is done", raw.call("DEBUG", "RELOAD"), b"+OK\r\n")
+        tap.equal("and what is there is there again", raw.call("GET", "k"), b"$1\r\nv\r\n")
+
+
 def test_save_without_memory(tap):
     with short_of_memory(400) as server:
         raw = Raw(server.port, timeout=60)
@@ -458,5 +477,5 @@ if __name__ == "__main__":
     if "address" not in os.environ.get("SAN", ""):
         tests += [test_memory_ends, test_large_replies_when_memory_is_short,
                   test_many_replies_when_memory_is_short, test_binary_save_without_memory, test_slots_of_lost_connections_come_back,
-                  test_save_without_memory]
+                  test_save_without_memory, test_reload_without_memory]
     main(*tests)
