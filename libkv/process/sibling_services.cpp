@@ -107,17 +107,20 @@ void Sibling::tell_parent(char word) {
 /// descriptors or memory end on the way, what was there is still there.
 Status Sibling::reload() {
   if (Status saved = save_now(); !saved.ok()) return saved;
-  std::vector<std::unique_ptr<Keyspace>> others;
-  while (others.size() < databases()) others.push_back(std::make_unique<Keyspace>());
-  databases_.swap(others);
+  std::vector<Keyspace> others(databases());
+  // What is in them, not themselves: others hold references to them.
+  const auto exchange = [&] {
+    for (unsigned i = 0; i < databases(); ++i) databases_[i]->swap(others[i]);
+  };
+  exchange();
   Status loaded;
   try {
     loaded = load_again();
   } catch (const std::bad_alloc&) {
-    databases_.swap(others);
+    exchange();
     throw;  // the reply says so
   }
-  if (!loaded.ok()) databases_.swap(others);
+  if (!loaded.ok()) exchange();
   return loaded;
 }
 
