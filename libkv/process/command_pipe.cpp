@@ -42,6 +42,16 @@ struct Answer {
   std::size_t sent = 0;
 };
 
+/// Requests about a connection that all lines share: after them no longer one reply came for each
+/// request, in one protocol, to somebody who is logged in.
+bool is_for_one_connection(const std::vector<std::string_view>& args) {
+  for (const std::string_view word : {"hello", "quit", "reset"}) {
+    if (equals_ignoring_case(args[0], word)) return true;
+  }
+  return equals_ignoring_case(args[0], "client") && args.size() > 1 &&
+         equals_ignoring_case(args[1], "reply");
+}
+
 class CommandPipe {
  public:
   CommandPipe(const std::string& path, Fd connection)
@@ -136,6 +146,9 @@ void CommandPipe::take_line(std::string_view line) {
   if (state != ParseState::request) return refuse(name, "ERR " + probe.error());
   std::vector<std::string_view> args;
   for (const Scalar& arg : probe.args()) args.push_back(arg.bytes);
+  if (is_for_one_connection(args))
+    return refuse(name,
+                  "ERR HELLO, QUIT, RESET and CLIENT REPLY are for a connection of one's own");
   append_request(requests_, args);
   expected_.push_back(std::move(name));
 }
