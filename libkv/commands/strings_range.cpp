@@ -25,14 +25,6 @@ bool too_long(Call& call, std::uint64_t size, std::uint64_t more) {
   return true;
 }
 
-/// A string that was a number or a symbol becomes plain text before it is changed in part.
-void make_text(Call& call, Place& place) {
-  const Scalar old = call.keys().string(place);
-  if (old.kind == Kind::string) return;
-  const std::string text(old.bytes);
-  call.keys().replace_string(place, Scalar(text));
-}
-
 /// picolisp-kv appends to a string that is there and not empty, and to nothing else.
 bool appendable_over_plio(Call& call, const Place& place) {
   const bool fine = place.found() && call.keys().string(place).kind == Kind::string &&
@@ -51,7 +43,6 @@ void append(Call& call) {
   if (too_long(call, old.size(), more.size())) return;
   if (place.found() && more.empty()) return call.reply.integer(length_of(call, old));
   if (!call.commit()) return;
-  if (place.found()) make_text(call, place);
   call.keys().append(place, more);
   call.reply.integer(length_of(call, call.keys().string(place).bytes));
 }
@@ -85,23 +76,6 @@ void get_range(Call& call) {
   call.reply.bulk(text.substr(part.first, part.count));
 }
 
-/// Puts part at an offset of the string at place, padding with zero bytes. What only lengthens is
-/// appended in place.
-void overwrite(Call& call, Place& place, std::size_t offset, std::string_view part) {
-  Keyspace& keys = call.keys();
-  if (place.found()) make_text(call, place);
-  const std::string_view old = place.found() ? keys.string(place).bytes : "";
-  if (offset >= old.size()) {
-    std::string more(offset - old.size(), '\0');
-    keys.append(place, more.append(part));
-    return;
-  }
-  std::string text(old);
-  text.resize(std::max(text.size(), offset + part.size()));
-  text.replace(offset, part.size(), part);
-  keys.replace_string(place, Scalar(text));
-}
-
 void set_range(Call& call) {
   std::int64_t offset = 0;
   Place place;
@@ -113,8 +87,8 @@ void set_range(Call& call) {
   if (part.empty()) return call.reply.integer(size_of(old));
   if (too_long(call, static_cast<std::uint64_t>(offset), part.size())) return;
   if (!call.commit()) return;
-  overwrite(call, place, static_cast<std::size_t>(offset), part);
-  call.reply.integer(size_of(call.keys().string(place).bytes));
+  const std::size_t size = call.keys().overwrite(place, static_cast<std::size_t>(offset), part);
+  call.reply.integer(static_cast<std::int64_t>(size));
 }
 
 // --- LCS: the longest common subsequence of two strings, by the usual table ---
@@ -267,7 +241,7 @@ constexpr Command rows[] = {
     {"setrange", 4, kWrite | kDenyOom, {1, 1, 1}, {}, Group::string, set_range,
      "key offset value",
      "Overwrites a part of a string, padding with zero bytes",
-     "O(N) where N is the length of the string", "1.0"},
+     "O(N) where N is the number of bytes written, amortised", "1.0"},
     {"lcs", -3, kReadonly, {1, 2, 1}, {}, Group::string, longest_common_subsequence,
      "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",
      "The longest common subsequence of two strings",

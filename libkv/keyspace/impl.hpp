@@ -85,8 +85,11 @@ struct Keyspace::Impl {
   void insert_raw(Place& place, Entry* created, std::optional<std::int64_t> indexed);
   /// Puts a new entry where another one is, which is destroyed and leaves the expiry index.
   void replace(Place& place, Entry* created) noexcept;
-  void append_inline(Place& place, std::string_view bytes);
-  void append_large(Place& place, std::string_view bytes);
+  /// Makes the string at a place so many bytes long, at least as many as it has; what is new of it
+  /// the caller writes. Returns where it lies.
+  unsigned char* lengthen(Place& place, std::size_t size);
+  unsigned char* lengthen_inline(Place& place, std::size_t size);
+  static unsigned char* lengthen_large(Pool& pool, Entry& entry, std::size_t size);
   /// Puts another entry of the same key in the place of one that is still there; frees nothing.
   static void exchange(Place& place, Entry* created) noexcept;
   /// Takes the key out of table and index; the entry is the caller's then.

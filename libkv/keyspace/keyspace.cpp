@@ -107,29 +107,35 @@ void Keyspace::Impl::replace(Place& place, Entry* created) noexcept {
   destroy_entry(pool, old);
 }
 
-void Keyspace::Impl::append_large(Place& place, std::string_view bytes) {
-  unsigned char* payload = entry(place).payload();
-  auto large = load<LargeString>(payload);
-  const std::size_t size = large.size + bytes.size();
+unsigned char* Keyspace::Impl::lengthen(Place& place, std::size_t size) {
+  Entry& e = entry(place);
+  unsigned char* const data =
+      e.form() == Form::string_large ? lengthen_large(pool, e, size) : lengthen_inline(place, size);
+  entry(place).set_appended(true);
+  return data;
+}
+
+unsigned char* Keyspace::Impl::lengthen_large(Pool& pool, Entry& entry, std::size_t size) {
+  auto large = load<LargeString>(entry.payload());
   if (size > large.capacity) {
     const std::size_t capacity = capacity_for(size);
     large.data = static_cast<unsigned char*>(pool.reallocate(large.data, large.capacity, capacity));
     large.capacity = capacity;
   }
-  copy_bytes(large.data + large.size, bytes.data(), bytes.size());
   large.size = size;
-  store(payload, large);
+  store(entry.payload(), large);
+  return large.data;
 }
 
-void Keyspace::Impl::append_inline(Place& place, std::string_view bytes) {
+unsigned char* Keyspace::Impl::lengthen_inline(Place& place, std::size_t size) {
   Entry& e = entry(place);
   const std::string_view old = e.string().bytes;
-  const std::size_t size = old.size() + bytes.size();
   const std::size_t payload = varint_bytes(size) + size;
   const std::size_t total = e.bytes() - e.payload_bytes() + payload;
   Entry* target = &e;
   Entry::Head head = e.head();
   LargeString large{nullptr, size, capacity_for(size)};
+  unsigned char* to = nullptr;
   if (size > inline_value_max) {
     large.data = static_cast<unsigned char*>(pool.allocate(large.capacity));
     head.form = Form::string_large;
@@ -140,21 +146,21 @@ void Keyspace::Impl::append_inline(Place& place, std::string_view bytes) {
       throw;
     }
     store(target->payload(), large);
-    copy_bytes(large.data, old.data(), old.size());
-    copy_bytes(large.data + old.size(), bytes.data(), bytes.size());
+    to = large.data;
+    copy_bytes(to, old.data(), old.size());
   } else {
     if (Arena::rounded(total) != Arena::rounded(e.allocated())) {
       target = Entry::create(pool, head, place.key, payload);
     }
-    unsigned char* to = target->payload() + varint_bytes(size);
+    to = target->payload() + varint_bytes(size);
     if (!old.empty()) std::memmove(to, old.data(), old.size());
-    copy_bytes(to + old.size(), bytes.data(), bytes.size());
     write_varint(target->payload(), size);
     target->unpad();
   }
-  if (target == &e) return;
+  if (target == &e) return to;
   exchange(place, target);
   free_entry(pool, &e);
+  return to;
 }
 
 void Keyspace::Impl::exchange(Place& place, Entry* created) noexcept {
@@ -392,23 +398,28 @@ void Keyspace::replace_string(Place& place, const Scalar& value) {
 
 std::size_t Keyspace::append(Place& place, std::string_view bytes) {
   impl_->refresh(place);
+  return overwrite(place, place.found() ? string(place).bytes.size() : 0, bytes);
+}
+
+std::size_t Keyspace::overwrite(Place& place, std::size_t offset, std::string_view bytes) {
+  Impl& impl = *impl_;
+  impl.refresh(place);
   if (!place.found()) {
-    set_string(place, bytes);
-    return bytes.size();
+    if (offset == 0) set_string(place, bytes);
+    else set_string(place, Scalar(std::string(offset, '\0').append(bytes)));
+    return offset + bytes.size();
   }
   const std::string_view old = Impl::entry(place).string().bytes;
   const std::less<const char*> before;
   if (!before(bytes.data(), old.data()) && before(bytes.data(), old.data() + old.size())) {
-    return append(place, std::string(bytes));  // a view of the value itself
+    return overwrite(place, offset, std::string(bytes));  // a view of the value itself
   }
-  if (Impl::entry(place).form() == Form::string_large) {
-    impl_->append_large(place, bytes);
-  } else {
-    impl_->append_inline(place, bytes);
-  }
-  Impl::entry(place).set_appended(true);
+  const std::size_t old_size = old.size(), size = std::max(old_size, offset + bytes.size());
+  unsigned char* const data = impl.lengthen(place, size);
+  if (offset > old_size) std::memset(data + old_size, 0, offset - old_size);
+  copy_bytes(data + offset, bytes.data(), bytes.size());
   Impl::entry(place).set_kind(Kind::string);
-  return old.size() + bytes.size();
+  return size;
 }
 
 // --- expiry ---

@@ -137,6 +137,9 @@ class Keyspace {
   void replace_string(Place& place, const Scalar& value);
   /// Appends in place; amortised O(bytes). Returns the new length in bytes. Absent: creates.
   std::size_t append(Place& place, std::string_view bytes);
+  /// Puts bytes at an offset, in place: O(bytes), and what lengthens the string costs as append().
+  /// Zero bytes fill what lies between its end and the offset. Absent: creates. Returns the length.
+  std::size_t overwrite(Place& place, std::size_t offset, std::string_view bytes);
 
   // --- lists and hashes: place must hold one, or be absent for make_ ---
   List list(Place& place) { return {*this, place}; }

@@ -1,5 +1,6 @@
 // The string commands in both dialects. Byte-for-byte comparison with a real redis-server is
 // tests/python/redis_compare.py's; here are the shapes, the limits and picolisp-kv's answers.
+#include "tests/unit/allocations.hpp"
 #include "tests/unit/command_talk.hpp"
 
 namespace {
@@ -301,6 +302,27 @@ TEST_CASE("commands/setrange: overwrites and pads; the limit holds before memory
            {"SETRANGE nokey 5 ''", "0"},
            {"EXISTS nokey", "0"},
            {"GET k", "'\\x00\\x00axyz'"}});
+}
+
+TEST_CASE("commands/setrange: a byte of a large value costs a byte, and so does its growth") {
+  Talk t;
+  constexpr std::size_t size = std::size_t{8} << 20;
+  t.redis({{"SETRANGE k 8388607 x", "8388608"}});
+  const std::size_t held = t.server.database(0).memory_bytes();
+  const kv::test::Allocations made;
+  t.redis({{"SETRANGE k 5 y", "8388608"},
+           {"SETRANGE k 4096 12345", "8388608"},
+           {"GETRANGE k 4 6", "'\\x00y\\x00'"},
+           {"APPEND k z", "8388609"},
+           {"GETRANGE k -3 -1", "'\\x00xz'"}});
+  CHECK(made.bytes() < size / 64);
+  CHECK(t.server.database(0).memory_bytes() < held + held / 2);
+  const std::size_t room = t.server.database(0).memory_bytes();
+  for (std::size_t at = size; at < size + 1000; ++at) {  // over the last byte and one further
+    t.r("SETRANGE k " + std::to_string(at) + " ab");
+  }
+  CHECK(made.bytes() < size / 8);
+  CHECK(t.server.database(0).memory_bytes() == room);
 }
 
 TEST_CASE("commands/incr: counts up from 0 and stops at the end (N12)") {

@@ -34,6 +34,8 @@ TEST_CASE("keyspace/encoding: Redis 7.0's words, as redis-server 7.0.15 gives th
   CHECK(encoding(db, "n") == "raw");
   db.replace_string(p, "1235");
   CHECK(encoding(db, "n") == "int");
+  db.overwrite(p, 0, "9");
+  CHECK(encoding(db, "n") == "raw");
   p = db.locate("fresh", t0);
   db.append(p, "12");
   CHECK(encoding(db, "fresh") == "int");

@@ -108,6 +108,12 @@ Step appending(const std::string& value) {
     db.append(p, value);
   };
 }
+Step overwriting(std::size_t offset, const std::string& part) {
+  return [offset, part](Keyspace& db) {
+    Place p = at(db, "k");
+    db.overwrite(p, offset, part);
+  };
+}
 Step list_of(std::size_t count, std::size_t bytes) {
   return [count, bytes](Keyspace& db) {
     Place p = at(db, "k");
@@ -163,6 +169,8 @@ TEST_CASE("keyspace/memory: E1 setting and appending strings") {
       check("new", nothing, setting(to));
       check("set", setting(from), setting(to));
       check("append", setting(from), appending(to));
+      check("overwrite", setting(from), overwriting(from.size() / 2, to));
+      check("overwrite behind the end", setting(from), overwriting(from.size() + 9, to));
       check("set over an expiring key", then(setting(from), expiring_at(t0 + 9)), setting(to));
       check("append to an expiring key", then(setting(from), expiring_at(t0 + 9)), appending(to));
       check("replace", then(setting(from), expiring_at(t0 + 9)), [to](Keyspace& db) {

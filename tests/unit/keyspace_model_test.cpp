@@ -61,8 +61,9 @@ class Pair {
     drop_expired(key);
     REQUIRE(place.found() == model_.contains(key));
     if (below(calm_) == 0) {
-      switch (below(7)) {
+      switch (below(8)) {
         case 0: return set_string(place, key);
+        case 6: return overwrite(place, key);
         case 1: return append(place, key);
         case 2: return replace(place, key);
         case 3: return erase(place, key);
@@ -157,6 +158,18 @@ class Pair {
     value.bytes += more;
     value.kind = Kind::string;
     REQUIRE(length == value.bytes.size());
+    compare(place, model_[key]);
+  }
+  void overwrite(Place& place, const std::string& key) {
+    if (place.found() && !is(key, 0)) return;
+    const std::string part = some_bytes();
+    if (!model_.contains(key)) model_[key] = {Owned{}, std::nullopt};
+    Owned& value = std::get<Owned>(model_[key].value);
+    const auto offset = static_cast<std::size_t>(below(value.bytes.size() + 20));
+    if (value.bytes.size() < offset + part.size()) value.bytes.resize(offset + part.size(), '\0');
+    value.bytes.replace(offset, part.size(), part);
+    value.kind = Kind::string;
+    REQUIRE(keys_.overwrite(place, offset, part) == value.bytes.size());
     compare(place, model_[key]);
   }
   void replace(Place& place, const std::string& key) {

@@ -95,6 +95,27 @@ TEST_CASE("keyspace/string: appending a value to itself") {
   }
 }
 
+TEST_CASE("keyspace/string: overwriting inside, across the end and behind it, in all forms") {
+  Keyspace db;
+  for (const std::size_t size : {5u, 2500u, 6000u}) {
+    std::string expected = big(size, 'z');
+    set(db, "k", {expected, Kind::symbol});
+    Place p = db.locate("k", t0);
+    for (const std::size_t offset : {std::size_t{0}, size / 2, size - 1, size, 2 * size, 9000ul}) {
+      expected.resize(std::max(expected.size(), offset + 2));
+      expected.replace(offset, 2, "xy");
+      REQUIRE(db.overwrite(p, offset, "xy") == expected.size());
+      REQUIRE(db.string(p) == Scalar(expected));
+    }
+    expected.replace(1, expected.size(), expected);
+    CHECK(db.overwrite(p, 1, db.string(p).bytes) == expected.size());  // with itself
+    CHECK(db.string(p) == Scalar(expected));
+  }
+  Place p = db.locate("new", t0);
+  CHECK(db.overwrite(p, 3, "abc") == 6);
+  CHECK(db.string(p) == Scalar(std::string_view("\0\0\0abc", 6)));
+}
+
 TEST_CASE("keyspace/string: appending costs memory in proportion, and overwriting gives it back") {
   Keyspace db;
   const std::size_t empty = db.memory_bytes();

@@ -1,0 +1,38 @@
+// See allocations.hpp.
+#include "tests/unit/allocations.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+thread_local std::size_t asked_bytes = 0, asked_count = 0, largest_asked = 0;
+
+}  // namespace
+
+// In the place of the library's, for the whole program; operator new[] and the others call it.
+void* operator new(std::size_t bytes) {
+  asked_bytes += bytes;
+  ++asked_count;
+  largest_asked = std::max(largest_asked, bytes);
+  for (;;) {
+    if (void* const p = std::malloc(std::max<std::size_t>(bytes, 1)); p != nullptr) return p;
+    const std::new_handler handler = std::get_new_handler();
+    if (handler == nullptr) throw std::bad_alloc();
+    handler();
+  }
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+
+namespace kv::test {
+
+Allocations::Allocations() noexcept : bytes_before_(asked_bytes), count_before_(asked_count) {
+  largest_asked = 0;
+}
+std::size_t Allocations::bytes() const noexcept { return asked_bytes - bytes_before_; }
+std::size_t Allocations::count() const noexcept { return asked_count - count_before_; }
+std::size_t Allocations::largest() const noexcept { return largest_asked; }
+
+}  // namespace kv::test
