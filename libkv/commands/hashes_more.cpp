@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "libkv/base/digits.hpp"
@@ -69,11 +70,12 @@ class Dice {
  public:
   explicit Dice(std::uint64_t seed) noexcept : state_(seed) {}
   /// 0 to sides - 1; the bias of the remainder is far below what anybody could notice.
-  std::size_t roll(std::size_t sides) noexcept {
+  std::size_t roll(std::size_t sides) noexcept { return next() % sides; }
+  std::uint64_t next() noexcept {
     std::uint64_t x = state_ += 0x9E3779B97F4A7C15u;
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
     x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return (x ^ (x >> 31)) % sides;
+    return x ^ (x >> 31);
   }
 
  private:
@@ -101,8 +103,8 @@ void reply_pairs(Call& call, const std::vector<Hash::Pair>& pairs, bool with_val
   }
 }
 
-/// count > 0: different fields, at most all. count < 0: -count of them, with repeats.
-std::vector<Hash::Pair> choose(std::vector<Hash::Pair> pairs, std::int64_t count, Dice dice) {
+/// Of all pairs. count >= 0: different ones, at most all. count < 0: -count of them, with repeats.
+std::vector<Hash::Pair> choose_of(std::vector<Hash::Pair> pairs, std::int64_t count, Dice dice) {
   if (count >= 0) {
     const std::size_t n = std::min(static_cast<std::size_t>(count), pairs.size());
     const bool all = n == pairs.size();
@@ -114,6 +116,20 @@ std::vector<Hash::Pair> choose(std::vector<Hash::Pair> pairs, std::int64_t count
   }
   std::vector<Hash::Pair> chosen;
   for (std::int64_t i = count; i < 0; ++i) chosen.push_back(pairs[dice.roll(pairs.size())]);
+  return chosen;
+}
+
+/// The same. The cost is that of the answer: few fields of a large hash are drawn one by one, and a
+/// third of it or more, of which too many would be drawn twice, out of a copy.
+std::vector<Hash::Pair> choose(const Hash& hash, std::int64_t count, Dice dice) {
+  const auto wanted = static_cast<std::size_t>(count < 0 ? -count : count);
+  if (wanted > hash.size() / 3) return choose_of(all_pairs(hash), count, dice);
+  std::vector<Hash::Pair> chosen;
+  std::unordered_set<const char*> known;  // where their fields lie
+  while (chosen.size() < wanted) {
+    const Hash::Pair pair = hash.any(dice.next());
+    if (count < 0 || known.insert(pair.field.bytes.data()).second) chosen.push_back(pair);
+  }
   return chosen;
 }
 
@@ -138,7 +154,7 @@ void random_field(Call& call) {
   if (!find(call, 1, Type::hash, place)) return;
   if (!place.found()) return counted ? call.reply.array(0) : call.reply.nil();
   const Hash hash = call.keys().hash(place);
-  const auto chosen = choose(all_pairs(hash), count, Dice(random_number(call)));
+  const auto chosen = choose(hash, count, Dice(random_number(call)));
   if (counted) return reply_pairs(call, chosen, with_values);
   call.reply.scalar(chosen[0].field);
 }
@@ -172,7 +188,7 @@ constexpr Command rows[] = {
     {"hrandfield", -2, kReadonly, {1, 1, 1}, {}, Group::hash, random_field,
      "key [count [WITHVALUES]]",
      "Fields chosen at random; a negative count may repeat them",
-     "O(N) where N is the number of fields", "1.0"},
+     "O(N) where N is the number of fields returned", "1.0"},
     {"hscan", -3, kReadonly, {1, 1, 1}, {}, Group::hash, scan_fields,
      "key cursor [MATCH pattern] [COUNT count]",
      "Some fields and values of a hash and the cursor for the next ones",

@@ -220,6 +220,18 @@ void Hash::visit(FunctionRef<bool(const Pair&)> visitor) const {
   }
 }
 
+Hash::Pair Hash::any(std::uint64_t seed) const {
+  owner_->impl_->refresh(*place_);
+  if (!is_packed(*place_)) return pair_of(Keyspace::Impl::large_hash(*place_).table.any(seed));
+  const packed::Run all = Keyspace::Impl::run(Keyspace::Impl::entry(*place_));
+  const unsigned char* p = all.begin;
+  for (std::size_t i = 2 * (seed % all.count); i != 0; --i) packed::read_element(p);
+  Pair pair;
+  pair.field = packed::read_element(p);
+  pair.value = packed::read_element(p);
+  return pair;
+}
+
 std::uint64_t Hash::scan(std::uint64_t cursor, std::size_t count,
                          FunctionRef<void(const Pair&)> visitor) const {
   owner_->impl_->refresh(*place_);

@@ -86,6 +86,9 @@ class Hash {
   bool set(const Scalar& field, const Scalar& value);
   bool erase(std::string_view field);
   void visit(FunctionRef<bool(const Pair&)> visit) const;
+  /// Some pair, chosen by the number given, each about as likely as the others; the hash must not
+  /// be empty. O(1). Valid until the next change.
+  Pair any(std::uint64_t seed) const;
   /// As Keyspace::scan, over fields.
   std::uint64_t scan(std::uint64_t cursor, std::size_t count,
                      FunctionRef<void(const Pair&)> visit) const;

@@ -398,17 +398,18 @@ bool Table::for_each(FunctionRef<bool(Slot*)> visit) const {
 
 Table::Slot* Table::any(std::uint64_t seed) const noexcept {
   if (size_ == 0) return nullptr;
-  for (;;) {
-    // splitmix64: one seed, as many numbers as it takes to hit a segment with entries.
-    seed += 0x9E3779B97F4A7C15u;
-    std::uint64_t z = (seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9u;
+  const auto next = [&seed] {  // splitmix64: one seed, as many numbers as it takes
+    std::uint64_t z = seed += 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    z ^= z >> 31;
-    Segment* s = segment_of(z);
-    if (s->size == 0) continue;
-    for (std::size_t i = (z & 0xffffffff) % s->total;; i = i + 1 < s->total ? i + 1 : 0) {
-      if (s->slots()[i] != 0) return s->slots() + i;
-    }
+    return z ^ (z >> 31);
+  };
+  // A segment has about as many of the entries as it has of the hashes.
+  Segment* s = segment_of(next());
+  while (s->size == 0) s = segment_of(next());
+  for (;;) {  // not the neighbour of an empty slot: it would be chosen more often
+    Slot* const slot = s->slots() + next() % s->total;
+    if (*slot != 0) return slot;
   }
 }
 

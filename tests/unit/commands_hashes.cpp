@@ -2,6 +2,7 @@
 #include <map>
 #include <set>
 
+#include "tests/unit/allocations.hpp"
 #include "tests/unit/command_talk.hpp"
 
 namespace {
@@ -198,6 +199,31 @@ TEST_CASE("commands/hrandfield: every field has its chance, none comes twice") {
   for (int i = 0; i < 300; ++i) ++seen[t.r("HRANDFIELD h 2")];
   CHECK(seen.size() == 6);  // every ordered pair of different fields
   CHECK(seen.count("['a' 'a']") == 0);
+}
+
+TEST_CASE("commands/hrandfield: few fields of a large hash are drawn, evenly and without a copy") {
+  Talk t;
+  constexpr int fields = 3000, draws = 20;
+  for (int i = 0; i < fields; ++i) t.resp("HSET h f" + std::to_string(i) + " v");
+  const kv::test::Allocations made;
+  CHECK(t.r("HRANDFIELD h").starts_with("'f"));
+  CHECK(t.r("HRANDFIELD h -2 WITHVALUES").ends_with(" 'v']"));
+  CHECK(made.bytes() < 8 * 1024);
+  std::map<std::string, int> seen;
+  for (int i = 0; i < draws; ++i) {
+    std::set<std::string> once;
+    const std::string reply = t.r("HRANDFIELD h 1000");
+    for (std::size_t at = 0; (at = reply.find("'f", at)) != reply.npos; ++at) {
+      once.insert(reply.substr(at, reply.find('\'', at + 1) - at));
+    }
+    REQUIRE(once.size() == 1000);
+    for (const std::string& field : once) ++seen[field];
+  }
+  // Each has a chance of a third each time: one of them may never be drawn, none always.
+  CHECK(seen.size() > fields - 10);
+  int most = 0;
+  for (const auto& [field, times] : seen) most = std::max(most, times);
+  CHECK(most < draws);
 }
 
 TEST_CASE("commands/hscan: a small hash in one step, a large one completely") {
