@@ -152,17 +152,14 @@ void visit_pairs(Call& call, Place& place, PairVisitor visit) {
 void visit_pairs(Call& call, Place& place, PairVisitor visit, PlainVisitor plain) {
   Keyspace& keys = call.keys();
   if (keys.type(place) == Type::hash) {
-    keys.hash(place).visit([&](const Hash::Pair& pair) {
-      visit(pair.field, pair.value);
-      return true;
-    });
+    keys.hash(place).visit([&](const Hash::Pair& pair) { return visit(pair.field, pair.value); });
     return;
   }
   const List list = keys.list(place);
   PlioItem field, value;
   list.visit(0, list.size(), [&](const Scalar& element) {
-    if (read_plio_pair(element, field, value)) visit(field.scalar(), value.scalar());
-    else plain(element);
+    if (read_plio_pair(element, field, value)) return visit(field.scalar(), value.scalar());
+    plain(element);
     return true;
   });
 }

@@ -43,9 +43,10 @@ void reply_value(Call& call, Place& place);
 /// No expiry afterwards. Only after commit().
 void store_value(Call& call, Place& place, const Scalar& value);
 
-/// Calls visit(field, value) for each pair of a hash or, over PLIO, of a list that holds pairs.
-/// plain gets the list's other elements. The scalars are valid during the call alone.
-using PairVisitor = FunctionRef<void(const Scalar& field, const Scalar& value)>;
+/// Calls visit(field, value) for each pair of a hash or, over PLIO, of a list that holds pairs,
+/// until it returns false. plain gets the list's other elements. The scalars are valid during the
+/// call alone.
+using PairVisitor = FunctionRef<bool(const Scalar& field, const Scalar& value)>;
 using PlainVisitor = FunctionRef<void(const Scalar& element)>;
 void visit_pairs(Call& call, Place& place, PairVisitor visit, PlainVisitor plain);
 void visit_pairs(Call& call, Place& place, PairVisitor visit);

@@ -4,13 +4,16 @@
 // holds pairs: see visit_pairs. Numbers, random fields and HSCAN are in hashes_more.cpp.
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "libkv/commands/call.hpp"
 #include "libkv/commands/dialect.hpp"
 #include "libkv/commands/plio_list.hpp"
 #include "libkv/commands/support.hpp"
+#include "libkv/keyspace/siphash.hpp"
 
 namespace kv {
 namespace {
@@ -24,27 +27,40 @@ bool find_pairs(Call& call, Place& place) {
   return false;
 }
 
-/// Looks fields up in a hash, or in a list's pairs. A result is valid until the next one.
+/// Looks up the first count of the fields that argument 2 and those after it name, in a hash or in
+/// a list's pairs. A list is walked once, until all are found: it and the names may be long.
 class Fields {
  public:
-  Fields(Call& call, Place& place) : call_(call), place_(place) {}
+  Fields(Call& call, Place& place, std::size_t count = 1) : call_(call), place_(place) {
+    if (call.keys().type(place) == Type::list) search_list(call.args().subspan(2, count));
+  }
 
   std::optional<Scalar> get(std::string_view field) {
     if (!place_.found()) return std::nullopt;
     if (call_.keys().type(place_) == Type::hash) return call_.keys().hash(place_).get(field);
-    bool found = false;
-    visit_pairs(call_, place_, [&](const Scalar& name, const Scalar& value) {
-      if (found || name.bytes != field) return;
-      found = true;
-      copy_ = {std::string(value.bytes), value.kind};
-    });
-    return found ? std::optional(copy_.scalar()) : std::nullopt;
+    const auto found = wanted_.find(field);
+    return found->second ? std::optional(found->second->scalar()) : std::nullopt;
   }
 
  private:
+  void search_list(std::span<const Scalar> names) {
+    for (const Scalar& name : names) wanted_.try_emplace(name.bytes);
+    std::size_t missing = wanted_.size();
+    visit_pairs(call_, place_, [&](const Scalar& name, const Scalar& value) {
+      const auto found = wanted_.find(name.bytes);
+      if (found == wanted_.end() || found->second) return true;
+      found->second = PlioItem{std::string(value.bytes), value.kind};
+      return --missing > 0;
+    });
+  }
+
+  struct Hasher {  // keyed: nobody can choose names that collide
+    std::size_t operator()(std::string_view text) const noexcept { return hash_of(text); }
+  };
+
   Call& call_;
   Place& place_;
-  PlioItem copy_;
+  std::unordered_map<std::string_view, std::optional<PlioItem>, Hasher> wanted_;  // of a list
 };
 
 void reply_optional(Call& call, const std::optional<Scalar>& value) {
@@ -114,7 +130,7 @@ void get(Call& call) {
 void get_many(Call& call) {
   Place place;
   if (!enough(call, 3) || !find_pairs(call, place)) return;
-  Fields fields(call, place);
+  Fields fields(call, place, call.argc() - 2);
   call.reply.array(call.argc() - 2);
   for (std::size_t i = 2; i < call.argc(); ++i) reply_optional(call, fields.get(call.arg(i)));
 }
@@ -179,10 +195,11 @@ void get_parts(Call& call, Parts parts) {
   if (!place.found()) return reply_header(call, 0, parts);
   std::size_t pairs = 0;
   if (call.keys().type(place) == Type::hash) pairs = call.keys().hash(place).size();
-  else visit_pairs(call, place, [&](const Scalar&, const Scalar&) { ++pairs; });
+  else visit_pairs(call, place, [&](const Scalar&, const Scalar&) { return ++pairs, true; });
   reply_header(call, pairs, parts);
   visit_pairs(call, place, [&](const Scalar& field, const Scalar& value) {
     reply_pair(call, field, value, parts);
+    return true;
   });
 }
 
@@ -201,7 +218,7 @@ void find_fields(Call& call) {
   };
   if (place.found()) {
     visit_pairs(
-        call, place, [&](const Scalar& field, const Scalar&) { keep(field); }, keep);
+        call, place, [&](const Scalar& field, const Scalar&) { return keep(field), true; }, keep);
   }
   call.reply.array(found.size());
   for (const PlioItem& field : found) call.reply.scalar(field.scalar());

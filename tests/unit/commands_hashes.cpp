@@ -7,6 +7,7 @@
 
 namespace {
 
+using kv::Scalar;
 using kv::test::Talk;
 
 constexpr const char* wrong_type =
@@ -70,6 +71,27 @@ TEST_CASE("commands/hmget: one answer for each field") {
            {"SET k v", "OK"},
            {"HMGET k f", wrong_type}});
   t.pico({{"HMGET h f g", "['v' nil]"}, {"HMGET h", "nil"}, {"HMGET k f", "nil"}});
+}
+
+TEST_CASE("commands/hmget: many fields of a long list cost one walk, found ones the way to them") {
+  Talk t;
+  const std::string name = "a name of more than fifteen bytes, which is allocated ";
+  constexpr std::size_t pairs = 500, absent = 100;
+  std::string lisp, fields;
+  for (std::size_t i = 0; i < pairs; ++i) {
+    lisp += "(\"" + name + std::to_string(i) + "\" . " + std::to_string(i) + ")";
+  }
+  t.set_list("l", "(\"plain\" " + lisp + "(\"f\" . 1) (\"f\" . 2))");
+  std::vector<Scalar> request{"HMGET", "l", "f"};
+  std::vector<std::string> names(absent, "no ");
+  for (std::size_t i = 0; i < absent; ++i) request.emplace_back(names[i] += std::to_string(i));
+  request.emplace_back("f");
+  const kv::test::Allocations of_all;
+  CHECK(t.plio.run(request).starts_with("*102\r\n(1\r\n_\r\n"));
+  CHECK(of_all.count() < 4 * (pairs + absent));  // not their product
+  const kv::test::Allocations of_first;
+  CHECK(t.plio.run({"HGET", "l", Scalar(name + "0")}) == "(0\r\n");
+  CHECK(of_first.count() < pairs / 10);
 }
 
 TEST_CASE("commands/hdel: fields, and the hash with the last one") {
