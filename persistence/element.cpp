@@ -1,7 +1,9 @@
 // The elements of record.hpp: how a value stands in a text file, there and back. Strings and
 // numbers are done here, quickly; symbols and lists as wire/lisp_text.hpp has them.
+#include <algorithm>
 #include <cstring>
 
+#include "libkv/base/limits.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/wire/lisp_string.hpp"
 #include "libkv/wire/lisp_text.hpp"
@@ -30,6 +32,10 @@ void ElementReader::clear(std::string_view text) {
   text_ = text;
   at_ = 0;
   error_ = "";
+  forget();
+}
+
+void ElementReader::forget() {
   scratch_used_ = 0;
   if (!kept_.empty()) kept_.clear();
 }
@@ -77,11 +83,28 @@ bool ElementReader::string(std::string_view& out) {
   return true;
 }
 
+/// Where the text that begins here goes without its escapes. A line has room for all its texts,
+/// which are never longer than with them, unless it is so long that they had better come one by
+/// one.
+char* ElementReader::room_for_string() {
+  if (!is_long()) {
+    if (scratch_used_ == 0 && scratch_.size() < text_.size()) scratch_.resize(text_.size());
+    return scratch_.data() + scratch_used_;
+  }
+  std::size_t end = at_ + 1, size = 0, taken = 0;
+  do {  // as escaped_string() goes on
+    const std::size_t plain = plain_in_lisp_string(text_.substr(end));
+    char byte = 0;
+    taken = read_lisp_escape(text_.substr(end + plain), byte);
+    end += plain + taken;
+    size += plain + (taken != 0 ? 1 : 0);
+  } while (taken != 0);
+  return kept_.emplace_back(size, '\0').data();
+}
+
 bool ElementReader::escaped_string(std::string_view& out) {
-  // Without its escapes a text is never longer, so this much is enough for the whole of text_.
-  if (scratch_used_ == 0 && scratch_.size() < text_.size()) scratch_.resize(text_.size());
   const std::size_t start_at = at_;
-  char* const start = scratch_.data() + scratch_used_;
+  char* const start = room_for_string();
   char* to = start;
   ++at_;
   while (true) {
@@ -106,7 +129,7 @@ bool ElementReader::escaped_string(std::string_view& out) {
     return true;
   }
   out = {start, static_cast<std::size_t>(to - start)};
-  scratch_used_ += out.size();
+  if (!is_long()) scratch_used_ += out.size();
   return true;
 }
 

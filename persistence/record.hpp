@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "libkv/base/limits.hpp"
 #include "libkv/base/status.hpp"
 #include "libkv/value/scalar.hpp"
 #include "libkv/wire/reply.hpp"
@@ -46,11 +47,14 @@ std::uint32_t append_sealed(std::string& out, std::uint32_t chain, std::string_v
 /// Appends an element as it stands in log and text snapshot: "text", 12, symbol, NIL, (list).
 void append_element(std::string& out, const Scalar& element);
 
-/// Reads elements from text that is in memory. What it returns lives until the next clear().
+/// Reads elements from text that is in memory. What it returns lives until the next clear() or
+/// forget().
 class ElementReader {
  public:
   /// Forgets what was read; text must stay until the next clear().
   void clear(std::string_view text);
+  /// Forgets what was read so far, and goes on.
+  void forget();
   bool done() const noexcept { return at_ == text_.size(); }
   std::string_view rest() const noexcept { return text_.substr(at_); }
   std::size_t position() const noexcept { return at_; }
@@ -70,6 +74,8 @@ class ElementReader {
 
  private:
   bool escaped_string(std::string_view& out);
+  bool is_long() const noexcept { return text_.size() > limits::kept_line_bytes; }
+  char* room_for_string();
   bool generic(Scalar& out);
   bool fail(const char* why) noexcept {
     error_ = why;
@@ -79,7 +85,7 @@ class ElementReader {
   std::string_view text_;
   std::size_t at_ = 0;
   const char* error_ = "";
-  std::string scratch_;  // strings without their escapes; never grows while views are out
+  std::string scratch_;  // strings of a line without escapes; never grows while views are out
   std::size_t scratch_used_ = 0;
   std::deque<std::string> kept_;  // what the fast path does not do
   std::string error_text_;

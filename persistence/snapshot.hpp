@@ -81,7 +81,8 @@ std::string needs_database(unsigned number);
 /// One key in the text form, with its line break: ("key" value) and the items it needs.
 void append_key_line(std::string& out, Keyspace& keys, const Keyspace::Item& item,
                      unsigned database);
-/// Reads such a line and puts the key into its database. False with why.
+/// Reads such a line and puts the key into its database. False with why. The elements of a long
+/// line are not kept: it is read a second time, straight into the database.
 class KeyLineReader {
  public:
   KeyLineReader(const Replay& replay, bool replace)
@@ -97,11 +98,13 @@ class KeyLineReader {
   struct Pair {
     Scalar field, value;
   };
-  bool read_as(std::string_view line, std::size_t value_at, Type type);
+  bool read_as(Type type);
   bool read_value(bool as_list);
+  bool read_list_element();
   bool read_pair();
   bool read_items();
   bool store();
+  bool store_elements();
   bool fail(std::string_view why) {
     error_ = why;
     return false;
@@ -111,6 +114,9 @@ class KeyLineReader {
   bool replace_;
   std::int64_t loaded_ms_;  // the first access of every key, for OBJECT IDLETIME
   ElementReader in_;
+  std::string_view line_;
+  std::size_t value_at_ = 0;
+  bool long_ = false;
   std::string error_;
   Code code_ = Code::corrupt;
   std::string_view key_;  // in kept_key_
@@ -120,8 +126,10 @@ class KeyLineReader {
   std::optional<std::int64_t> expiry_ms_;
   unsigned database_ = 0;
   Scalar scalar_;
-  std::vector<Scalar> elements_;
+  std::vector<Scalar> elements_;  // of a line that is not long
   std::vector<Pair> pairs_;
+  std::optional<List> to_list_;  // while elements are stored
+  std::optional<Hash> to_hash_;
 };
 
 }  // namespace kv

@@ -32,38 +32,80 @@ void append_number(std::string& out, std::int64_t n) {
 
 bool is_pair_like(const Scalar& element) noexcept { return element.kind == Kind::list; }
 
+/// Called between elements, so that a long line need not be in memory whole. False: stop.
+using Pause = FunctionRef<bool()>;
+
+constexpr std::size_t piece_bytes = std::size_t{64} << 10;  // of a long text, without escapes
+
+/// Where to cut a text so that no character is cut: before the last byte that may begin one.
+std::size_t piece_of(std::string_view text) noexcept {
+  if (text.size() <= piece_bytes) return text.size();
+  const auto goes_on = [text](std::size_t at) { return (text[at] & '\xC0') == '\x80'; };
+  std::size_t end = piece_bytes;
+  while (end > piece_bytes - 3 && goes_on(end)) --end;
+  return goes_on(end) ? piece_bytes : end;  // so many in a row are no character
+}
+
+/// As append_element, but a long text comes in pieces.
+void append_in_pieces(std::string& out, const Scalar& element, Pause pause) {
+  std::string_view text = element.bytes;
+  if (element.kind != Kind::string || text.size() <= piece_bytes)
+    return append_element(out, element);
+  out.push_back('"');
+  while (!text.empty() && pause()) {
+    const std::string_view piece = text.substr(0, piece_of(text));
+    const std::size_t at = out.size();
+    append_lisp_string(out, piece);
+    out.pop_back();
+    out.erase(at, 1);  // the quotes of a piece
+    text.remove_prefix(piece.size());
+  }
+  out.push_back('"');
+}
+
 /// A reader takes a list whose first element is a list for a hash, unless it is told.
-void append_list(std::string& out, Keyspace& keys, const Keyspace::Item& item, bool& ambiguous) {
+void append_list(std::string& out, Keyspace& keys, const Keyspace::Item& item, bool& ambiguous,
+                 Pause pause) {
   Place place = item.place;
   const List list = keys.list(place);
   char before = '(';
   list.visit(0, list.size(), [&](const Scalar& element) {
     if (before == '(') ambiguous = is_pair_like(element);
     out.push_back(before);
-    append_element(out, element);
+    append_in_pieces(out, element, pause);
     before = ' ';
-    return true;
+    return pause();
   });
   out.push_back(')');
 }
 
-void append_hash(std::string& out, Keyspace& keys, const Keyspace::Item& item) {
+/// (field . value), as PicoLisp writes it: (field) if the value is NIL, (field a b) if it is (a b).
+void append_pair(std::string& out, const Hash::Pair& pair, Pause pause) {
+  out.push_back('(');
+  append_in_pieces(out, pair.field, pause);
+  const bool is_list = pair.value.kind == Kind::list;
+  if (pair.value.kind != Kind::nil && !is_list) {
+    out.append(" . ");
+    append_in_pieces(out, pair.value, pause);
+  }
+  const std::size_t at = out.size();
+  if (is_list) append_element(out, pair.value);
+  if (is_list && out[at] == '(') {
+    out[at] = ' ';  // its own end is the pair's
+    return;
+  }
+  if (is_list) out.insert(at, " . ");
+  out.push_back(')');
+}
+
+void append_hash(std::string& out, Keyspace& keys, const Keyspace::Item& item, Pause pause) {
   Place place = item.place;
   char before = '(';
   keys.hash(place).visit([&](const Hash::Pair& pair) {
     out.push_back(before);
-    out.push_back('(');
-    append_element(out, pair.field);
-    const std::size_t at = out.size();
-    if (pair.value.kind != Kind::nil) append_element(out, pair.value);
-    if (pair.value.kind == Kind::list && out[at] == '(') {
-      out[at] = ' ';  // (field . (a b)) is written (field a b), as PicoLisp does
-    } else {
-      if (pair.value.kind != Kind::nil) out.insert(at, " . ");
-      out.push_back(')');
-    }
+    append_pair(out, pair, pause);
     before = ' ';
-    return true;
+    return pause();
   });
   out.push_back(')');
 }
@@ -97,24 +139,22 @@ class TextWriter {
   std::uint64_t written_ = 0;
 };
 
-}  // namespace
-
-void append_key_line(std::string& out, Keyspace& keys, const Keyspace::Item& item,
-                     unsigned database) {
+void append_line(std::string& out, Keyspace& keys, const Keyspace::Item& item, unsigned database,
+                 Pause pause) {
   out.push_back('(');
   append_lisp_string(out, item.key);
   out.push_back(' ');
   std::string_view stated_type;
   if (item.type == Type::string) {
     const Scalar value = keys.string(item.place);
-    append_element(out, value);
+    append_in_pieces(out, value, pause);
     if (value.kind == Kind::list) stated_type = "string";
   } else if (item.type == Type::list) {
     bool ambiguous = false;
-    append_list(out, keys, item, ambiguous);
+    append_list(out, keys, item, ambiguous, pause);
     if (ambiguous) stated_type = "list";
   } else {
-    append_hash(out, keys, item);
+    append_hash(out, keys, item, pause);
   }
   if (!stated_type.empty()) out.append(" (type ").append(stated_type).push_back(')');
   if (item.expiry_ms) {
@@ -130,6 +170,13 @@ void append_key_line(std::string& out, Keyspace& keys, const Keyspace::Item& ite
   out.append(")\n", 2);
 }
 
+}  // namespace
+
+void append_key_line(std::string& out, Keyspace& keys, const Keyspace::Item& item,
+                     unsigned database) {
+  append_line(out, keys, item, database, [] { return true; });
+}
+
 Status write_text_snapshot(File& file, const SaveJob& job, std::span<Keyspace* const> databases,
                            const ProgressFunction& progress) {
   TextWriter writer(file);
@@ -140,9 +187,12 @@ Status write_text_snapshot(File& file, const SaveJob& job, std::span<Keyspace* c
     if (databases[number] == nullptr) continue;
     Keyspace& database = *databases[number];
     database.for_each([&](const Keyspace::Item& item) {
-      append_key_line(writer.text(), database, item, number);
       const std::uint64_t before = writer.written();
-      status = writer.flush_if_large();
+      append_line(writer.text(), database, item, number, [&] {
+        status = writer.flush_if_large();
+        return status.ok();
+      });
+      if (status) status = writer.flush_if_large();
       ++keys;
       if ((keys % keys_between_progress == 0 || writer.written() != before) && progress) {
         progress(
@@ -177,7 +227,16 @@ bool KeyLineReader::read_pair() {
     return fail(in_.error());
   }
   if (!in_.take(')')) return fail("a pair does not end");
-  pairs_.push_back(pair);
+  if (to_hash_) to_hash_->set(pair.field, pair.value);
+  else if (!long_) pairs_.push_back(pair);
+  return true;
+}
+
+bool KeyLineReader::read_list_element() {
+  Scalar element;
+  if (!in_.element(element)) return fail(in_.error());
+  if (to_list_) to_list_->push_back(element);
+  else if (!long_) elements_.push_back(element);
   return true;
 }
 
@@ -191,13 +250,8 @@ bool KeyLineReader::read_value(bool as_list) {
   in_.take('(');
   type_ = in_.peek('(') && !as_list ? Type::hash : Type::list;
   do {
-    if (type_ == Type::hash) {
-      if (!read_pair()) return false;
-      continue;
-    }
-    Scalar element;
-    if (!in_.element(element)) return fail(in_.error());
-    elements_.push_back(element);
+    if (!(type_ == Type::hash ? read_pair() : read_list_element())) return false;
+    if (long_) in_.forget();
   } while (in_.take(' '));
   return in_.take(')') || fail("the value does not end");
 }
@@ -229,6 +283,16 @@ bool KeyLineReader::read_items() {
   return in_.take(")\n") && in_.done() ? true : fail("the line does not end");
 }
 
+/// Of a list or hash: as they were kept or, from a long line, as they are read again.
+bool KeyLineReader::store_elements() {
+  for (const Scalar& element : elements_) to_list_->push_back(element);
+  for (const Pair& pair : pairs_) to_hash_->set(pair.field, pair.value);
+  if (!long_) return true;
+  in_.clear(line_);
+  in_.skip(value_at_);
+  return read_value(type_ == Type::list);
+}
+
 bool KeyLineReader::store() {
   Keyspace* const keys = replay_.database(database_);
   if (keys == nullptr) {
@@ -242,22 +306,21 @@ bool KeyLineReader::store() {
     keys->set_string(place, scalar_);
   } else {
     if (place.found()) return fail("the key is there twice");
-    if (type_ == Type::list) {
-      List list = keys->make_list(place);
-      for (const Scalar& element : elements_) list.push_back(element);
-    } else {
-      Hash hash = keys->make_hash(place);
-      for (const Pair& pair : pairs_) hash.set(pair.field, pair.value);
-    }
+    if (type_ == Type::list) to_list_ = keys->make_list(place);
+    else to_hash_ = keys->make_hash(place);
+    const bool good = store_elements();
+    to_list_.reset();
+    to_hash_.reset();
+    if (!good) return false;
   }
   if (expiry_ms_) keys->set_expiry(place, expiry_ms_);
   return true;
 }
 
-/// The value from value_at on, read as this type, and the items after it.
-bool KeyLineReader::read_as(std::string_view line, std::size_t value_at, Type type) {
-  in_.clear(line);
-  in_.skip(value_at);
+/// The value read as this type, and the items after it.
+bool KeyLineReader::read_as(Type type) {
+  in_.clear(line_);
+  in_.skip(value_at_);
   stated_type_ = Type::none;
   if (type != Type::string) return read_value(type == Type::list) && read_items();
   type_ = Type::string;
@@ -267,17 +330,19 @@ bool KeyLineReader::read_as(std::string_view line, std::size_t value_at, Type ty
 bool KeyLineReader::read(std::string_view line) {
   in_.clear(line);
   if (!in_.take('(') || !in_.string(key_) || !in_.take(' ')) return fail("the key is missing");
-  const std::size_t value_at = in_.position();
+  line_ = line;
+  value_at_ = in_.position();
+  long_ = line.size() > limits::kept_line_bytes;
   key_ = kept_key_.assign(key_);
   // As it looks first, which is nearly always right; then as the line itself says.
-  bool good = read_as(line, value_at, Type::hash);
+  bool good = read_as(Type::hash);
   if (!good) {
     const std::string why = error_;
-    good = read_as(line, value_at, Type::list) && stated_type_ != Type::none;
+    good = read_as(Type::list) && stated_type_ != Type::none;
     if (!good) return fail(why);
   }
   if (stated_type_ != Type::none && stated_type_ != type_) {
-    good = read_as(line, value_at, stated_type_) && stated_type_ == type_;
+    good = read_as(stated_type_) && stated_type_ == type_;
     if (!good) return fail("the value is not of the type the line states");
   }
   return true;

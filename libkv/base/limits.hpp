@@ -23,6 +23,10 @@ inline constexpr std::size_t batch_replies_bytes_max =
     std::size_t{1} << 30;  // of requests that were sent together with a write
 inline constexpr std::size_t memory_reserve_bytes = std::size_t{64} << 20;  // for when it is short
 
+// --- files ---
+inline constexpr std::size_t kept_line_bytes =
+    std::size_t{1} << 20;  // a longer line of a file is not kept in memory without its escapes
+
 // --- before a connection is authenticated ---
 inline constexpr std::size_t guest_bulk_bytes_max = 16 * 1024;
 inline constexpr std::size_t guest_args_max = 10;
