@@ -45,6 +45,7 @@ inline constexpr int segments_max = 64;                      // of 15 MiB each
 inline constexpr std::size_t large_reply_bytes = 64 * 1024;  // such a reply ends a batch
 inline constexpr std::size_t read_bytes = 64 * 1024;         // asked of the kernel at a time
 
+inline constexpr std::chrono::microseconds channel_turn{5'000};  // of a child's commands in a round
 inline constexpr std::chrono::seconds attach_wait{30};  // for the sibling to open a child's pipes
 
 // --- processes and connections (counts) ---

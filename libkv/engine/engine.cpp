@@ -26,6 +26,10 @@ constexpr std::int64_t expire_interval_ns = 100'000'000, expire_pause_ns = 1'000
 constexpr std::int64_t expire_least_ns = 500'000, expire_most_ns = 10'000'000;
 constexpr std::size_t expire_chunk = 16;  // keys between two looks at the clock
 
+/// A batch ends with so many requests that wait in it only for a write before them and are not
+/// known to be quick: who submits them learns in time how long they take.
+constexpr std::size_t slow_items_max = 4;
+
 /// So many requests before its own a key's memory is asked for.
 constexpr std::size_t look_ahead = 12;
 
@@ -293,6 +297,8 @@ void Engine::enqueue(const Request& request, std::int64_t time_ns, bool needs_lo
   items_.push_back({&request.session, &request.command, first,
                     static_cast<std::uint32_t>(request.args.size()), request.key_hash, time_ns,
                     needs_log, has_line});
+  const bool quick = has_line || (request.command.flags & kFast) != 0;
+  if (!quick && ++slow_items_ >= slow_items_max) finish();
 }
 
 Engine::Request Engine::request_of(const Item& item,
@@ -313,7 +319,7 @@ void Engine::finish() {
   arguments.swap(arguments_);
   touched_.clear();
   foreseen_.clear();
-  batch_replies_ = 0;
+  batch_replies_ = slow_items_ = 0;
   for (std::size_t i = 0; i < items.size(); ++i) {
     const Item& item = items[i];
     // The trial looked the key up, but a long batch has pushed that out of the cache again.
@@ -408,6 +414,7 @@ void Engine::apply_and_answer(const Request& request, std::int64_t time_ns, bool
   SlowLog& slow = services_.counters().slow;
   const std::int64_t now = clocks_.coarse() / 1000;
   const std::int64_t took = now - std::exchange(looked_us_, now);
+  busy_us_ += took;
   if (slow.is_slow(took)) {
     slow.note(session, request.command, request.args, time_ns / 1'000'000, took);
   }

@@ -59,6 +59,9 @@ class Engine {
   /// Removes keys whose time has come, for a bounded time. Returns when it wants to be called
   /// again, by the steady clock: soon if there may be more of them.
   std::int64_t expire_some();
+  /// How long all commands so far took, by the coarse clock: in steps of some milliseconds, but
+  /// right in the long run.
+  std::int64_t busy_us() const noexcept { return busy_us_; }
   void set_active_expire(bool on) noexcept { active_expire_ = on; }
 
  private:
@@ -135,7 +138,9 @@ class Engine {
   // The coarse clock at the end of the command before, in microseconds; 0: look. Commands of a
   // batch run one after the other, so one look each tells how long it took.
   std::int64_t looked_us_ = 0;
-  std::string last_word_;  // that named a command, as it was spelt, and which
+  std::int64_t busy_us_ = 0;
+  std::size_t slow_items_ = 0;  // of the batch, that may take long and need no line
+  std::string last_word_;       // that named a command, as it was spelt, and which
   const Command* last_named_ = nullptr;
   const Command* counted_ = nullptr;  // whose calls were counted last
   CommandCalls* counted_calls_ = nullptr;

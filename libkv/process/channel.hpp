@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "libkv/base/fd.hpp"
 #include "libkv/commands/session.hpp"
@@ -85,15 +86,18 @@ class Channel {
   /// With this much unsent nothing is read from the child until it has read, not even that a slot
   /// is free again: so nothing waits for slots either.
   static constexpr std::size_t unsent_pause_bytes = std::size_t{32} << 20;
-  /// Bytes of an unfinished frame, kept for the next read.
+  /// Bytes of an unfinished frame, kept for the next read; after a pause or a turn that ended
+  /// early, whole frames before it.
   std::string leftover;
-  std::unique_ptr<BulkSegment> bulk;  // null until the child and we have mapped it
+  std::vector<std::uint32_t> backlogs;  // connections whose waiting requests a turn's end cut short
+  std::unique_ptr<BulkSegment> bulk;    // null until the child and we have mapped it
   std::unique_ptr<BulkSegment> bulk_to_be;
   bool wants_write = false;     // the pipe was full: waiting for room
   bool waits_for_slot = false;  // a large reply goes on when a slot is given back
   bool watched = false;         // the loop watches the pipe for room
   bool dirty = false;           // has what is not released: Sibling::mark_dirty
   bool paused = false;          // not read from until it has read
+  bool behind = false;          // goes on with what is kept in the next round, then reads
 
  private:
   /// Bytes that are sent one after the other: frames as they lie, or one large reply behind its

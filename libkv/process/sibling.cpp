@@ -182,7 +182,8 @@ void Sibling::serve_events(int timeout_ms) {
   for (int i = 0; i < count; ++i) {
     const int fd = events[i].data.fd;
     if (const auto request = by_request_fd_.find(fd); request != by_request_fd_.end()) {
-      if (!request->second->paused) read_or_drop(*request->second, true);
+      const Channel& channel = *request->second;
+      if (!channel.paused && !channel.behind) read_or_drop(*request->second, true);
     } else if (const auto reply = by_reply_fd_.find(fd); reply != by_reply_fd_.end()) {
       send(*reply->second, false);  // it has room again
     }

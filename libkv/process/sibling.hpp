@@ -3,7 +3,9 @@
 // It hears of children and connections over pipe_sibling, reads request frames from every child's
 // pipe, lets the engine run them a batch at a time, and sends reply frames back. It decides who is
 // authenticated. It must never block on a child, a client or a slow reader, and never believe a
-// frame beyond what it has checked. It forks the snapshot writers and ends when the parent does.
+// frame beyond what it has checked. Of one child it takes no more in a round than what keeps the
+// engine busy for limits::channel_turn. It forks the snapshot writers and ends when the parent
+// does.
 #pragma once
 
 #include <chrono>
@@ -115,6 +117,7 @@ class Sibling : public Services, public ReplySink {
   void read_or_drop(Channel& channel, bool from_pipe);
   void pause(Channel& channel);
   void resume(Channel& channel);
+  bool turn_is_over(Channel& channel);
   class FramesAhead;
   std::size_t take_frames(Channel& channel, std::string_view bytes);
   bool handle_frame(Channel& channel, const FrameHeader& header, std::string_view payload,
@@ -170,6 +173,7 @@ class Sibling : public Services, public ReplySink {
   std::vector<std::unique_ptr<Channel>> retired_;  // their children have ended
   std::vector<std::unique_ptr<Channel>> dropped_;  // until the round ends
   std::vector<std::int32_t> resumed_;  // descriptors: what was kept of them is taken first
+  std::int64_t turn_began_us_ = 0;     // as Engine::busy_us() has it
   std::unordered_map<std::int32_t, std::vector<std::unique_ptr<Session>>> early_;  // before a child
   std::map<std::uint64_t, Session*> sessions_;                                     // by id
   std::vector<std::unique_ptr<Session>> graveyard_;  // until the batch ends

@@ -168,8 +168,23 @@ void Sibling::resume(Channel& channel) {
   resumed_.push_back(channel.request_fd());
 }
 
+/// One child's slow commands must not keep the others waiting: with the rest of what it has sent it
+/// goes on in the next round, before more is read of it. The engine has looked at a clock anyway.
+bool Sibling::turn_is_over(Channel& channel) {
+  if (engine_.busy_us() - turn_began_us_ < limits::channel_turn.count()) return false;
+  if (!std::exchange(channel.behind, true)) resumed_.push_back(channel.request_fd());
+  return true;
+}
+
 void Sibling::read_channel(Channel& channel, bool from_pipe) {
+  channel.behind = false;
+  turn_began_us_ = engine_.busy_us();
   if (channel.unsent() > unsent_pause_bytes) return pause(channel);
+  for (const std::uint32_t number : std::exchange(channel.backlogs, {})) {
+    if (turn_is_over(channel)) channel.backlogs.push_back(number);
+    else if (Session* const session = channel.find(number)) run_backlog(*session);
+  }
+  if (turn_is_over(channel)) return;
   const std::size_t keep = channel.leftover.size();
   // More than that has a whole frame in it, from before a pause: first things first.
   from_pipe = from_pipe && keep <= limits::frame_bytes_max + frame_header_bytes;
@@ -274,8 +289,8 @@ std::size_t Sibling::take_frames(Channel& channel, std::string_view bytes) {
       drop_channel(channel, "sent a frame that no honest child sends");
       return bytes.size();
     }
-    if (channel.unsent() <= unsent_pause_bytes) continue;
-    pause(channel);
+    if (channel.unsent() > unsent_pause_bytes) pause(channel);
+    else if (!turn_is_over(channel)) continue;
     return frames.taken();
   }
   if (frames.bad()) {
@@ -440,6 +455,10 @@ void Sibling::run_backlog(Session& session) {
     if (!read_arguments(request, args_)) break;
     engine_.submit(session, args_);
     engine_.finish();
+    if (turn_is_over(*session.channel)) {
+      session.channel->backlogs.push_back(session.number);
+      break;
+    }
   }
   if (requests.empty()) deferred_.erase(session.id);
 }

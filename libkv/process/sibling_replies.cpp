@@ -91,7 +91,8 @@ void Sibling::send(Channel& channel, bool all) {
     return drop_channel(channel, no_memory_for_it);
   }
   if (!there) {
-    drop_channel(channel, {});
+    // What has been read of it is carried out all the same.
+    if (!channel.behind) drop_channel(channel, {});
   } else if (channel.unsent() > limits::child_output_bytes_max) {
     drop_channel(channel, "does not read its replies");
   } else {

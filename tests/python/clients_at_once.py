@@ -4,7 +4,7 @@ import time
 
 import redis
 
-from lib_kv import Raw, Server, main, request, together, PASSWORD
+from lib_kv import Raw, Server, main, request, together, until, PASSWORD
 
 CLIENTS, REQUESTS, DEPTH = 64, 10_000, 50
 
@@ -132,6 +132,47 @@ def test_pipeline_then_half_close(tap):
         tap.ok(got == b"+PONG\r\n" * 100_000, "N9: 100,000 pipelined commands, then half-closed", f"{len(got)} bytes")
 
 
+SLOW = 25
+
+
+def slow_requests():
+    """SLOW commands of 0.1 s each, a number behind each, and the answers."""
+    data = b"".join(request("DEBUG", "SLEEP", "0.1") + request("ECHO", 1000 + i) for i in range(SLOW))
+    return data, b"".join(b"+OK\r\n$4\r\n%d\r\n" % (1000 + i) for i in range(SLOW))
+
+
+def turns(tap, what, slow, other, want):
+    """The other one is answered in between; then all of want comes, though nothing more is sent."""
+    tap.equal(f"{what}: another client is answered", other.call("PING"), b"+PONG\r\n")
+    slow.socket.setblocking(False)
+    try:
+        slow.more()
+    except BlockingIOError:
+        pass
+    slow.socket.settimeout(60)
+    before = slow.buffer.count(b"+OK")
+    tap.ok(before < SLOW // 2, f"{what}: before most of them are done", f"{before} of {SLOW} were")
+    tap.equal(f"{what}: each is answered, in order", slow.exactly(len(want)), want)
+
+
+def test_slow_pipeline(tap):
+    """Slow commands that one client has pipelined are done in turn with what others ask."""
+    with Server("--children", "0") as server:
+        slow, other = Raw(server.port), Raw(server.port)
+        data, want = slow_requests()
+        slow.send(data)
+        first = len(b"+OK\r\n")
+        tap.equal("the first of some slow commands is answered by itself", slow.exactly(first), want[:first])
+        turns(tap, "a pipeline of them", slow, other, want[first:])
+        slow.call("SET", "big", b"v" * (5 << 20))
+        slow.send(request("GET", "big") + data)  # which wait until it has been read
+        slow.reply()
+        turns(tap, "a pipeline behind a large reply", slow, other, want)
+        slow.send(data + request("SET", "last", "done"))
+        slow.close()
+        tap.ok(until(30, lambda: other.call("GET", "last") == b"$4\r\ndone\r\n"), "and so is what a client leaves behind")
+
+
 if __name__ == "__main__":
     main(test_default, test_one_child, test_many_keys_at_their_end, test_python_redis, test_cut_anywhere, test_large,
-         test_pipeline_then_half_close)
+         test_pipeline_then_half_close, test_slow_pipeline)

@@ -477,6 +477,22 @@ TEST_CASE("engine: a slow disk makes no command slow, a slow command only itself
   b.take();
   REQUIRE(slow.entries().size() == 1);
   CHECK(slow.entries().front().args.front() == "DEBUG");
+  CHECK(b.engine.busy_us() > 500'000);
+  CHECK(b.engine.busy_us() < 1'200'000);
+}
+
+TEST_CASE("engine: what may take long waits in a batch with few of its kind") {
+  Bench b;
+  b.submit({"SET", "a", "1"});
+  for (int i = 0; i < 3; ++i) b.submit({"LRANGE", "l", "0", "-1"});
+  for (int i = 0; i < 50; ++i) b.submit({"GET", "a"});  // quick ones do not count
+  CHECK(b.log.writes == 0);
+  b.submit({"LREM", "l", "0", "x"});  // a write that changes nothing is like a read
+  CHECK(b.log.writes == 1);
+  CHECK(b.sink.replies[1].starts_with("+OK\r\n*0\r\n*0\r\n*0\r\n$1\r\n1\r\n"));
+  CHECK(b.sink.replies[1].ends_with("$1\r\n1\r\n:0\r\n"));
+  for (int i = 0; i < 50; ++i) b.submit({"SET", "k" + std::to_string(i), "1"});
+  CHECK(b.log.writes == 1);
 }
 
 TEST_CASE("engine: marks of a batch long ago are not this one's, also after 2^32 batches") {
