@@ -74,15 +74,15 @@ std::string& Channel::begin_reply(const Session& session) {
 }
 
 std::size_t Channel::end_reply(const Session& session, bool translate, std::string_view rest) {
-  const std::size_t behind = rest.empty() ? 0 : rest.size() + line_break.size();
-  const std::size_t bytes = out_.size() - reply_start_ + behind;
+  const std::size_t ending = rest.empty() ? 0 : rest.size() + line_break.size();
+  const std::size_t bytes = out_.size() - reply_start_ + ending;
   const std::uint8_t flags = flags_for(session, translate);
   const bool worth_a_slot = bytes >= bulk_worth_bytes && bulk != nullptr;
   if (joined_ && (flags != last_flags_ || worth_a_slot || !rest.empty())) part_from_frame();
   last_flags_ = flags;
   ++last_count_;
   if (worth_a_slot && end_in_slot(rest, bytes)) return bytes;
-  const std::size_t payload = out_.size() - header_at_ - frame_header_bytes + behind;
+  const std::size_t payload = out_.size() - header_at_ - frame_header_bytes + ending;
   if (payload > limits::frame_bytes_max) return end_large_reply(rest), bytes;
   if (!rest.empty()) out_.append(rest).append(line_break);
   const FrameHeader header{static_cast<std::uint32_t>(payload), session.number, FrameKind::reply,
