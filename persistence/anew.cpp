@@ -63,7 +63,9 @@ Result<std::string> keep_files(Env& env, const std::string& folder,
   if (Status s = env.make_directory(kept_path); !s) return s;
   for (const std::string& name : names) {
     const std::string path = join_path(folder, name);
-    if (!env.exists(path)) continue;
+    const Status there = env.stat(path).status();
+    if (there.code() == Code::not_found) continue;
+    if (!there) return there;
     if (Status s = env.link(path, join_path(kept_path, name)); !s) return s;
   }
   if (Status s = env.sync_directory(kept_path); !s) return s;

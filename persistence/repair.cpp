@@ -21,6 +21,11 @@ struct Candidate {
   bool header_good = false;
 };
 
+/// Only what was read and found wrong is damage. Whatever else keeps a file from being read
+/// (rights, memory, too many open files, the device) may pass, and the file be whole: it ends the
+/// repair.
+bool is_damage(const Status& status) { return status.code() == Code::corrupt; }
+
 class Repair {
  public:
   Repair(Env& env, const std::string& folder, SnapshotFormat format, const Replay& replay,
@@ -32,11 +37,13 @@ class Repair {
 
  private:
   void clear();
-  void open_files();
-  bool load_base();
-  bool load_whole(const Candidate& file);
+  Status open_files();
+  Status open_snapshot(const std::string& name);
+  Status open_log(const std::string& name);
+  Status load_base(bool& loaded);
+  Status load_whole(const Candidate& file, bool& loaded);
   bool logs_reach(const LogPosition& as_of) const;
-  void load_what_is_whole();
+  Status load_what_is_whole();
   Status add_logs();
   Status add_log(const LogFile& log);
   void note(std::string sentence) { report_.notes.push_back(std::move(sentence)); }
@@ -56,40 +63,53 @@ void Repair::clear() {
   for (Keyspace* database : databases_) database->clear();
 }
 
-void Repair::open_files() {
+Status Repair::open_snapshot(const std::string& name) {
+  Result<std::unique_ptr<Mapping>> mapping = env_.map(join_path(folder_, name));
+  if (!mapping) return mapping.status().code() == Code::not_found ? Status{} : mapping.status();
+  Candidate file;
+  file.name = name;
+  file.format = name.starts_with("kv.db") ? SnapshotFormat::text : SnapshotFormat::binary;
+  file.mapping = std::move(*mapping);
+  Result<SnapshotHeader> header = read_snapshot_header(file.mapping->bytes(), file.format, name);
+  if (!header && !is_damage(header.status())) return header.status();
+  file.header_good = header.ok();
+  if (header) file.header = *header;
+  snapshots_.push_back(std::move(file));
+  return {};
+}
+
+Status Repair::open_log(const std::string& name) {
+  // Looks at the header: a log of a newer kv is not damaged.
+  if (Status s = read_log_file(env_, folder_, name).status(); !s && !is_damage(s)) return s;
+  Result<std::unique_ptr<Mapping>> mapping = env_.map(join_path(folder_, name));
+  if (!mapping) return mapping.status();
+  LogFile log;
+  log.name = name;
+  log.mapping = std::move(*mapping);
+  Salvage salvage;
+  static_cast<void>(salvage_log(
+      log.mapping->bytes(), [](const Record&, std::uint64_t) { return Status{}; }, salvage));
+  log.after = salvage.after;
+  log.original = salvage.kept == 0 && !log.mapping->bytes().starts_with("#");
+  logs_.push_back(std::move(log));
+  return {};
+}
+
+Status Repair::open_files() {
   for (const char* name : {"kv.db", "kv.bin", "kv.db.old", "kv.bin.old"}) {
-    Result<std::unique_ptr<Mapping>> mapping = env_.map(join_path(folder_, name));
-    if (!mapping) continue;
-    Candidate file;
-    file.name = name;
-    file.format = file.name.starts_with("kv.db") ? SnapshotFormat::text : SnapshotFormat::binary;
-    file.mapping = std::move(*mapping);
-    Result<SnapshotHeader> header =
-        read_snapshot_header(file.mapping->bytes(), file.format, file.name);
-    file.header_good = header.ok();
-    if (header) file.header = *header;
-    snapshots_.push_back(std::move(file));
+    if (Status s = open_snapshot(name); !s) return s;
   }
   Result<std::vector<std::string>> names = env_.list(folder_);
-  if (!names) return;
+  if (!names) return names.status();
   for (const std::string& name : *names) {
     if (name != log_name && !is_finished_log(name)) continue;
-    Result<std::unique_ptr<Mapping>> mapping = env_.map(join_path(folder_, name));
-    if (!mapping) continue;
-    LogFile log;
-    log.name = name;
-    log.mapping = std::move(*mapping);
-    Salvage salvage;
-    static_cast<void>(salvage_log(
-        log.mapping->bytes(), [](const Record&, std::uint64_t) { return Status{}; }, salvage));
-    log.after = salvage.after;
-    log.original = salvage.kept == 0 && !log.mapping->bytes().starts_with("#");
-    logs_.push_back(std::move(log));
+    if (Status s = open_log(name); !s) return s;
   }
   std::stable_sort(logs_.begin(), logs_.end(), [](const LogFile& a, const LogFile& b) {
     if ((a.name == log_name) != (b.name == log_name)) return b.name == log_name;
     return a.name < b.name;  // finished logs are named by their last line's time
   });
+  return {};
 }
 
 bool Repair::logs_reach(const LogPosition& as_of) const {
@@ -97,33 +117,34 @@ bool Repair::logs_reach(const LogPosition& as_of) const {
                      [&](const LogFile& log) { return log.after.time_ns <= as_of.time_ns; });
 }
 
-bool Repair::load_whole(const Candidate& file) {
-  if (!file.header_good || file.header.version == 0) return false;
+Status Repair::load_whole(const Candidate& file, bool& loaded) {
+  if (!file.header_good || file.header.version == 0) return {};
   clear();
   SnapshotLoad load;
   if (Status s = load_snapshot(file.mapping->bytes(), file.format, file.name, replay_, load); !s) {
     clear();
-    return false;
+    return is_damage(s) ? Status{} : s;
   }
+  loaded = true;
   position_ = file.header.as_of;
   note(file.name + " is whole: " + std::to_string(load.keys) + " keys as of " +
        format_utc(position_.time_ns));
-  return true;
+  return {};
 }
 
-/// The newest snapshot that is whole and from which the logs go on. True if there is one.
-bool Repair::load_base() {
+/// A snapshot that is whole and from which the logs go on, if there is one.
+Status Repair::load_base(bool& loaded) {
   for (const Candidate& file : snapshots_) {
     if (file.header_good && file.header.version == 0 && logs_.empty()) continue;
     if (!logs_.empty() && !logs_reach(file.header.as_of)) continue;
-    if (load_whole(file)) return true;
+    if (Status s = load_whole(file, loaded); !s || loaded) return s;
     note(file.name + " is damaged and is not used");
   }
-  return false;
+  return {};
 }
 
 /// No snapshot is whole: the lines of the newest text one that can be read.
-void Repair::load_what_is_whole() {
+Status Repair::load_what_is_whole() {
   for (const Candidate& file : snapshots_) {
     if (file.format != SnapshotFormat::text) continue;
     KeyLineReader reader(replay_, true);
@@ -135,14 +156,16 @@ void Repair::load_what_is_whole() {
       at = end;
       if (line[0] == '#' || line.size() == 1) continue;
       if (reader.load(line)) ++keys;
+      else if (reader.code() != Code::corrupt) return {reader.code(), reader.error()};
       else ++report_.lost_keys;
     }
     note("no snapshot is whole; of " + file.name + " " + std::to_string(keys) +
          " lines could be read, " + std::to_string(report_.lost_keys) + " could not");
     if (file.header_good) position_ = file.header.as_of;
-    return;
+    return {};
   }
   if (!snapshots_.empty()) note("no snapshot is whole, and none is text: only the logs are left");
+  return {};
 }
 
 Status Repair::add_log(const LogFile& log) {
@@ -206,12 +229,14 @@ Result<RepairReport> Repair::run() {
     note("nothing to repair");
     return std::move(report_);
   }
-  if (found.status().code() == Code::unsupported) return found.status();
+  if (!is_damage(found.status())) return found.status();
   note("was: " + found.status().message());
   report_.needed = true;
   clear();
-  open_files();
-  if (!load_base()) load_what_is_whole();
+  bool loaded = false;
+  if (Status s = open_files(); !s) return s;
+  if (Status s = load_base(loaded); !s) return s;
+  if (Status s = loaded ? Status{} : load_what_is_whole(); !s) return s;
   if (Status s = add_logs(); !s) return s;
   const std::int64_t now = wall_ns();
   std::vector<std::string> replaced = {"kv.db", "kv.bin", "kv.db.old", "kv.bin.old", "kv.aof.old"};

@@ -21,6 +21,7 @@ struct RepairReport {
   std::vector<std::string> notes;  // one sentence for each thing done or lost
 };
 
+/// Fails, changing nothing, where a file is there but cannot be read: it may be whole.
 /// Databases from 0 to databases - 1 of replay must be empty; they hold the result. The folder must
 /// be locked.
 Result<RepairReport> repair_folder(Env& env, const std::string& folder, SnapshotFormat format,

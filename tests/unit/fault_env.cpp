@@ -221,6 +221,9 @@ Result<std::unique_ptr<File>> FaultEnv::open(const std::string& path, Open how) 
 Result<std::unique_ptr<Mapping>> FaultEnv::map(const std::string& path) {
   const auto node = find(path);
   if (node == nullptr) return failed(ENOENT, "cannot map " + path);
+  if (const auto at = unreadable.find(path); at != unreadable.end()) {
+    return failed(at->second, "cannot map " + path);
+  }
   return std::unique_ptr<Mapping>(std::make_unique<CopyMapping>(node->data));
 }
 

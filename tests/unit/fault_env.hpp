@@ -52,6 +52,8 @@ class FaultEnv final : public Env {
   std::uint64_t calls = 0;              // counted so far
   bool dead = false;
   std::vector<std::string> trace;  // "write kv.aof", "sync kv.db.tmp" ... of counted calls
+  /// Files that map() cannot read, and the errno it says.
+  std::map<std::string, int> unreadable;
 
   /// The process was killed, the machine was not: all that was written is there.
   void restart();
