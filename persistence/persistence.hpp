@@ -94,6 +94,7 @@ class SaveJob {
   std::int64_t as_of_ns = 0;   // time of the last line the snapshot holds
   std::uint32_t chain = 0;     // the log's chain at that line
   bool log_follows = true;     // there is a log from there on
+  bool keep_old = true;        // the snapshot before it becomes .old
   std::int32_t owner_pid = 0;  // of the process that called begin_save()
 };
 

@@ -1,6 +1,8 @@
 // See repair.hpp: repair.
 #include "persistence/repair.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "libkv/base/clock.hpp"
@@ -46,6 +48,12 @@ class Repair {
   Status load_what_is_whole();
   Status add_logs();
   Status add_log(const LogFile& log);
+  Result<std::string> keep_all(std::int64_t now_ns);
+  Status put_in_place(const SaveJob& job);
+  void lost(std::string sentence) {
+    report_.lost_more = true;
+    note(std::move(sentence));
+  }
   void note(std::string sentence) { report_.notes.push_back(std::move(sentence)); }
 
   Env& env_;
@@ -54,7 +62,9 @@ class Repair {
   const Replay& replay_;
   std::vector<Keyspace*> databases_;
   std::vector<Candidate> snapshots_;  // the newest first; .old ones behind
+  const Candidate* used_ = nullptr;   // of them
   std::vector<LogFile> logs_;         // oldest first
+  std::vector<std::string> replaced_;
   LogPosition position_;
   RepairReport report_;
 };
@@ -126,19 +136,25 @@ Status Repair::load_whole(const Candidate& file, bool& loaded) {
     return is_damage(s) ? Status{} : s;
   }
   loaded = true;
+  used_ = &file;
   position_ = file.header.as_of;
   note(file.name + " is whole: " + std::to_string(load.keys) + " keys as of " +
        format_utc(position_.time_ns));
   return {};
 }
 
-/// A snapshot that is whole and from which the logs go on, if there is one.
+/// The newest snapshot that is whole and from which the logs go on, if there is one.
 Status Repair::load_base(bool& loaded) {
-  for (const Candidate& file : snapshots_) {
-    if (file.header_good && file.header.version == 0 && logs_.empty()) continue;
-    if (!logs_.empty() && !logs_reach(file.header.as_of)) continue;
-    if (Status s = load_whole(file, loaded); !s || loaded) return s;
-    note(file.name + " is damaged and is not used");
+  std::vector<const Candidate*> files;
+  for (const Candidate& file : snapshots_) files.push_back(&file);
+  std::stable_sort(files.begin(), files.end(), [](const Candidate* a, const Candidate* b) {
+    return a->header.as_of.time_ns > b->header.as_of.time_ns;
+  });
+  for (const Candidate* file : files) {
+    if (file->header_good && file->header.version == 0 && logs_.empty()) continue;
+    if (!logs_.empty() && !logs_reach(file->header.as_of)) continue;
+    if (Status s = load_whole(*file, loaded); !s || loaded) return s;
+    note(file->name + " is damaged and is not used");
   }
   return {};
 }
@@ -147,6 +163,7 @@ Status Repair::load_base(bool& loaded) {
 Status Repair::load_what_is_whole() {
   for (const Candidate& file : snapshots_) {
     if (file.format != SnapshotFormat::text) continue;
+    used_ = &file;
     KeyLineReader reader(replay_, true);
     const std::string_view bytes = file.mapping->bytes();
     std::uint64_t keys = 0;
@@ -164,7 +181,11 @@ Status Repair::load_what_is_whole() {
     if (file.header_good) position_ = file.header.as_of;
     return {};
   }
-  if (!snapshots_.empty()) note("no snapshot is whole, and none is text: only the logs are left");
+  if (!snapshots_.empty()) {
+    lost(
+        "no snapshot is whole, and none is text: only the logs are left; how many keys are lost is "
+        "not known");
+  }
   return {};
 }
 
@@ -207,7 +228,7 @@ Status Repair::add_log(const LogFile& log) {
 Status Repair::add_logs() {
   for (const LogFile& log : logs_) {
     if (log.after.time_ns > position_.time_ns) {
-      note("what was written between " + format_utc(position_.time_ns) + " and " +
+      lost("what was written between " + format_utc(position_.time_ns) + " and " +
            format_utc(log.after.time_ns) + " is in no file and is lost");
     }
     if (Status s = add_log(log); !s) return s;
@@ -216,21 +237,60 @@ Status Repair::add_logs() {
       snapshots_.begin(), snapshots_.end(),
       [](const Candidate& file) { return file.header_good && file.header.log_follows; });
   if (log_expected && (logs_.empty() || logs_.back().name != log_name)) {
-    note(std::string(log_name) + " is missing: what was written after " +
+    lost(std::string(log_name) + " is missing: what was written after " +
          format_utc(position_.time_ns) + " is in no file and is lost");
+  }
+  for (const Candidate& file : snapshots_) {
+    const bool reached_further =
+        file.header_good ? file.header.as_of.time_ns > position_.time_ns : logs_.empty();
+    if (reached_further && &file != used_) lost("what only " + file.name + " held is lost");
   }
   return {};
 }
 
+/// Gives everything that will be replaced a second name first.
+Result<std::string> Repair::keep_all(std::int64_t now_ns) {
+  const Result<std::vector<std::string>> names = env_.list(folder_);
+  if (!names) return names.status();
+  for (const Candidate& file : snapshots_) replaced_.push_back(file.name);
+  for (const LogFile& log : logs_) replaced_.push_back(log.name);
+  Result<std::string> kept = keep_files(env_, folder_, replaced_, "repair", now_ns);
+  if (!kept) return kept;
+  note("the old files are kept in " + *kept);
+  for (const std::string& name : *names) {
+    if (name.starts_with("before-repair-")) note("those of an earlier repair are in " + name);
+  }
+  return kept;
+}
+
+/// The repaired data takes the place of everything. Killed at any point, a second repair comes to
+/// the same end: until the new snapshot has its name nothing else has lost its own, and from then
+/// on it is the newest; the new log waits until only the old log is left beside it.
+Status Repair::put_in_place(const SaveJob& job) {
+  const std::string log = join_path(folder_, log_name), new_log = join_path(folder_, new_log_name);
+  LogPosition end;
+  if (Status s = make_log(env_, new_log, {job.as_of_ns, job.chain}, end).status(); !s) return s;
+  if (Status s = env_.sync_directory(folder_); !s) return s;
+  if (Status s = job.run(env_, databases_); !s) return s;
+  for (const std::string& name : replaced_) {
+    if (name == log_name || name == job.file_name()) continue;
+    if (Status s = env_.remove(join_path(folder_, name)); !s) return s;
+  }
+  if (Status s = env_.sync_directory(folder_); !s) return s;
+  if (Status s = env_.rename(new_log, log); !s) return s;
+  return env_.sync_directory(folder_);
+}
+
 Result<RepairReport> Repair::run() {
   const Result<Recovered> found = recover(env_, folder_, {.mend = true}, replay_);
-  if (found) {
-    report_.notes = found->report.notes;
+  if (!found && !is_damage(found.status())) return found.status();
+  if (found) report_.notes = found->report.notes;
+  if (found && !found->new_log_waits) {
     note("nothing to repair");
     return std::move(report_);
   }
-  if (!is_damage(found.status())) return found.status();
-  note("was: " + found.status().message());
+  note(found ? "an earlier repair or load did not come to its end; it does now"
+             : "was: " + found.status().message());
   report_.needed = true;
   clear();
   bool loaded = false;
@@ -239,9 +299,7 @@ Result<RepairReport> Repair::run() {
   if (Status s = loaded ? Status{} : load_what_is_whole(); !s) return s;
   if (Status s = add_logs(); !s) return s;
   const std::int64_t now = wall_ns();
-  std::vector<std::string> replaced = {"kv.db", "kv.bin", "kv.db.old", "kv.bin.old", "kv.aof.old"};
-  for (const LogFile& log : logs_) replaced.push_back(log.name);
-  Result<std::string> kept = keep_files(env_, folder_, replaced, "repair", now);
+  Result<std::string> kept = keep_all(now);
   if (!kept) return kept.status();
   report_.kept_in = *kept;
   SaveJob job;
@@ -249,15 +307,10 @@ Result<RepairReport> Repair::run() {
   job.format = format_;
   job.as_of_ns = std::max(now, position_.time_ns + 1);
   job.chain = position_.chain;
-  if (Status s = begin_anew(env_, job, databases_); !s) return s;
-  // What the new snapshot replaces is in the folder of old files; it must not be read again.
-  const std::string snapshot(snapshot_name(format_));
-  for (const std::string& name : replaced) {
-    if (name == log_name || name == snapshot) continue;
-    static_cast<void>(env_.remove(join_path(folder_, name)).ok());
-  }
+  job.owner_pid = ::getpid();  // or the folder's lock would be let go
+  job.keep_old = false;        // it may be damaged, and the one before it good
+  if (Status s = put_in_place(job); !s) return s;
   for (Keyspace* database : databases_) report_.keys += database->size();
-  note("the old files are kept in " + *kept);
   return std::move(report_);
 }
 

@@ -18,6 +18,7 @@ struct RepairReport {
   std::string kept_in;     // the folder that holds the old files
   std::uint64_t keys = 0;  // in the repaired data
   std::uint64_t lost_lines = 0, lost_keys = 0;
+  bool lost_more = false;          // what cannot be counted; notes say what
   std::vector<std::string> notes;  // one sentence for each thing done or lost
 };
 

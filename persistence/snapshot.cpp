@@ -52,7 +52,7 @@ Status write_snapshot(Env& env, const SaveJob& job, std::span<Keyspace* const> d
   Status status = write_content(**file, job, databases, progress);
   // The content first, so that the old snapshot keeps its name until the new one is on the disk.
   if (status) status = (*file)->sync();
-  if (status) {
+  if (status && job.keep_old) {
     status = env.keep_as(path, path + ".old");
     if (status.code() == Code::not_found) status = {};
   }

@@ -66,10 +66,11 @@ int run_repair(const Tool& tool) {
   if (!report) return tool.fail(report.status());
   for (const std::string& note : report->notes) std::fprintf(tool.out, "%s\n", note.c_str());
   if (report->needed) {
-    std::fprintf(tool.out, "repaired: %llu keys; lost: %llu lines of logs, %llu keys\n",
+    std::fprintf(tool.out, "repaired: %llu keys; lost: %llu lines of logs, %llu keys%s\n",
                  static_cast<unsigned long long>(report->keys),
                  static_cast<unsigned long long>(report->lost_lines),
-                 static_cast<unsigned long long>(report->lost_keys));
+                 static_cast<unsigned long long>(report->lost_keys),
+                 report->lost_more ? ", and what cannot be counted" : "");
   }
   return 0;
 }

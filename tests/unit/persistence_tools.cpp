@@ -51,8 +51,8 @@ void write_some(TestServer& server) {
 }
 
 /// A folder with a snapshot, a finished log and a log.
-std::string make_folder(FaultEnv& env) {
-  TestServer server(env, with(Fsync::no));
+std::string make_folder(FaultEnv& env, SnapshotFormat format = SnapshotFormat::text) {
+  TestServer server(env, with(Fsync::no, format));
   REQUIRE(server.start().ok());
   write_some(server);
   REQUIRE(server.save().ok());
@@ -215,6 +215,71 @@ TEST_CASE("persistence/tool: repair is killed at every call, and nothing is wors
     CHECK(server.data().get("counter") == "4");
     if (done) break;
   }
+}
+
+namespace {
+
+void change_a_byte(FaultEnv& env, const std::string& path, std::size_t at) {
+  std::string& bytes = env.contents(path);
+  bytes.at(at) = static_cast<char>(bytes.at(at) ^ 1);
+}
+
+std::vector<std::string> data_files(FaultEnv& env) {
+  std::vector<std::string> names = *env.list("data");
+  std::erase_if(names, [](const std::string& name) { return name.starts_with("before-"); });
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("persistence/tool: a repair that did not end comes to the same end the next time") {
+  const SnapshotFormat format = GENERATE(SnapshotFormat::text, SnapshotFormat::binary);
+  const Fault fault = GENERATE(Fault::die, Fault::error);
+  const std::string snapshot = "data/" + std::string(snapshot_name(format));
+  const std::string damage = GENERATE("snapshot", "its header", "log's header", "both");
+  const SnapshotFormat into = GENERATE(SnapshotFormat::text, SnapshotFormat::binary);
+  FaultEnv before;
+  make_folder(before, format);
+  const std::size_t middle = before.contents(snapshot).size() / 2;
+  if (damage == "snapshot" || damage == "both") change_a_byte(before, snapshot, middle);
+  if (damage == "its header") change_a_byte(before, snapshot, 20);
+  if (damage == "log's header" || damage == "both") change_a_byte(before, "data/kv.aof", 20);
+  before.settle();
+  const auto undisturbed = before.copy();
+  REQUIRE(run_tool(*undisturbed, {.verb = Verb::repair, .format = into}).exit_code == 0);
+  const std::string expected = start_from(*undisturbed, with(Fsync::no)).digest;
+  REQUIRE_FALSE(expected.empty());
+  for (std::uint64_t n = 1;; ++n) {
+    const std::unique_ptr<FaultEnv> env = before.copy();
+    env->fault = fault;
+    env->fault_at = n;
+    static_cast<void>(run_tool(*env, {.verb = Verb::repair, .format = into}));
+    const bool done = env->calls < n;
+    const std::string call = done ? "none" : env->trace[n - 1];
+    env->restart();
+    const Output again = run_tool(*env, {.verb = Verb::repair, .format = into});
+    INFO("damaged: " << damage << ", stopped at " << call << "\n" << again.out << again.err);
+    REQUIRE(again.exit_code == 0);
+    CHECK(data_files(*env) == data_files(*undisturbed));
+    CHECK(run_tool(*env, {.verb = Verb::check}).exit_code == 0);
+    CHECK(start_from(*env, with(Fsync::no)).digest == expected);
+    if (done) break;
+  }
+}
+
+TEST_CASE("persistence/tool: repair says where the loss cannot be counted") {
+  FaultEnv env;
+  make_folder(env, SnapshotFormat::binary);
+  REQUIRE(env.remove("data/kv.bin.old").ok());
+  change_a_byte(env, "data/kv.bin", 60);
+  const Output given_up = run_tool(env, {.verb = Verb::repair});
+  INFO(given_up.out);
+  CHECK(given_up.out.find("0 keys, and what cannot be counted") != std::string::npos);
+  FaultEnv counted;
+  make_folder(counted, SnapshotFormat::binary);
+  change_a_byte(counted, "data/kv.bin", 60);
+  const Output whole = run_tool(counted, {.verb = Verb::repair});
+  CHECK(whole.out.find("lost: 0 lines of logs, 0 keys\n") != std::string::npos);
 }
 
 TEST_CASE("persistence/tool: a file that cannot be read ends the repair, and nothing is changed") {
