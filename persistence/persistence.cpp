@@ -12,6 +12,7 @@
 #include "persistence/aof_writer.hpp"
 #include "persistence/folder.hpp"
 #include "persistence/recovery.hpp"
+#include "persistence/snapshot.hpp"
 
 namespace kv {
 namespace {
@@ -89,6 +90,7 @@ class Store final : public Persistence {
   std::vector<Keyspace*> databases_of(const Replay& replay) const;
   void note_save(const SaveJob& job);
   SaveJob job_at(const LogPosition& as_of, bool log_follows) const;
+  Status first_name_needed(std::string& name) const;
   void remove_old_logs();
   void look_for_log();
 
@@ -291,13 +293,34 @@ void Store::save_finished(const Status& status) {
   }
 }
 
+/// A finished log is named after its last line: those with a later name than this hold what came
+/// after the newest .old snapshot. Empty if there is none that could be used.
+Status Store::first_name_needed(std::string& name) const {
+  for (const SnapshotFormat format : {SnapshotFormat::text, SnapshotFormat::binary}) {
+    const std::string old = std::string(snapshot_name(format)) + ".old";
+    const Result<std::unique_ptr<Mapping>> mapping = env_.map(path(old));
+    if (mapping.status().code() == Code::not_found) continue;
+    if (!mapping) return mapping.status();
+    const Result<SnapshotHeader> header = read_snapshot_header((*mapping)->bytes(), format, old);
+    if (!header || header->version == 0) continue;
+    name = std::max(name, finished_log_name(header->as_of.time_ns));
+  }
+  return {};
+}
+
 void Store::remove_old_logs() {
   Result<std::vector<std::string>> names = env_.list(settings_.folder);
-  if (!names) return;
+  std::string before;
+  if (!names || !first_name_needed(before)) return;
   std::erase_if(*names, [](const std::string& name) { return !is_finished_log(name); });
-  // One more than was asked for: the log that leads from the .old snapshot to this one.
+  // Besides what was asked for: the log that leads from the .old snapshot to this one, and those
+  // that saves in between began which then failed.
+  const auto needed =
+      before.empty() ? 0 : names->end() - std::upper_bound(names->begin(), names->end(), before);
   const std::size_t kept =
-      std::min<std::size_t>(std::size_t{settings_.keep_logs} + 1, names->size());
+      std::min<std::size_t>(std::size_t{settings_.keep_logs} +
+                                static_cast<std::size_t>(std::max<std::ptrdiff_t>(needed, 1)),
+                            names->size());
   names->resize(names->size() - kept);  // sorted by time: the newest stay
   for (const std::string& name : *names) static_cast<void>(env_.remove(path(name)).ok());
 }

@@ -40,7 +40,7 @@ struct PersistenceSettings {
   bool log = true;  // --persist was given. If not: data is loaded, nothing is logged
   Fsync fsync = Fsync::everysec;
   SnapshotFormat format = SnapshotFormat::text;
-  unsigned keep_logs = 0;  // finished logs kept, besides the one that follows the .old snapshot
+  unsigned keep_logs = 0;  // finished logs kept, besides those that follow the .old snapshot
   unsigned databases = 16;
   MonotonicClock clock = monotonic_ns;  // tests have their own
 };

@@ -480,6 +480,43 @@ TEST_CASE("persistence: a lost snapshot is made up for by the one before and the
   CHECK(start.digest == server.digest());
 }
 
+TEST_CASE("persistence: every log since the .old snapshot stays, however many saves failed") {
+  const SnapshotFormat form = GENERATE(SnapshotFormat::text, SnapshotFormat::binary);
+  const unsigned keep_logs = GENERATE(0U, 2U);
+  FaultEnv env;
+  PersistenceSettings settings = with(Fsync::no, form);
+  settings.keep_logs = keep_logs;
+  TestServer server(env, settings);
+  REQUIRE(server.start().ok());
+  const auto finished_logs = [&] {
+    const std::vector<std::string> names = *env.list("data");
+    return std::count_if(names.begin(), names.end(), is_finished_log);
+  };
+  for (int i = 0; i < 4; ++i) {
+    REQUIRE(server.write({"INCR", "counter"}).ok());
+    REQUIRE(server.save().ok());
+  }
+  CHECK(finished_logs() == 1 + keep_logs);
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(server.write({"INCR", "counter"}).ok());
+    REQUIRE(server.store().begin_save().ok());
+    server.store().save_finished({Code::io, "the writer was killed"});
+  }
+  REQUIRE(server.write({"INCR", "counter"}).ok());
+  REQUIRE(server.save().ok());
+  CHECK(finished_logs() == 4 + keep_logs);
+  const std::string name = "data/" + std::string(snapshot_name(form));
+  const auto copy = env.copy();
+  copy->put(name, copy->contents(name + ".old"));
+  const Start start = start_from(*copy, settings);
+  INFO(start.status.message());
+  REQUIRE(start.status.ok());
+  CHECK(start.digest == server.digest());
+  REQUIRE(server.write({"INCR", "counter"}).ok());
+  REQUIRE(server.save().ok());
+  CHECK(finished_logs() == 1 + keep_logs);
+}
+
 TEST_CASE("persistence: S6 an old snapshot alone is no first start, and repair takes it") {
   for (const SnapshotFormat form : forms) {
     const std::string name = "data/" + std::string(snapshot_name(form));
