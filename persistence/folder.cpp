@@ -2,6 +2,7 @@
 #include "persistence/folder.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "libkv/base/clock.hpp"
 #include "libkv/base/text.hpp"
@@ -64,23 +65,27 @@ Result<SnapshotFile> read_snapshot_file(Env& env, const std::string& folder,
   return file;
 }
 
-/// A crash between the two steps of switching logs leaves kv.aof under both names, and a copy of
-/// such a folder has two files of the same bytes.
+/// A switch of logs that stops between its two steps leaves kv.aof under both names, and a copy of
+/// such a folder has two files of the same bytes. If the log grew on and was switched again, it has
+/// two names of finished logs; the later one is right.
 void drop_doubled(Folder& folder) {
-  if (!folder.has_log()) return;
-  const LogFile& current = folder.logs.back();
-  std::erase_if(folder.logs, [&](const LogFile& log) {
-    if (&log == &current || log.original || log.after != current.after) return false;
-    if (log.mapping->bytes() != current.mapping->bytes()) return false;
-    folder.doubled_log = log.name;
-    return true;
-  });
+  auto& logs = folder.logs;
+  for (std::size_t i = 0; i + 1 < logs.size();) {
+    const LogFile &log = logs[i], &next = logs[i + 1];
+    if (log.original || next.original || log.after != next.after ||
+        log.mapping->bytes() != next.mapping->bytes()) {
+      ++i;
+      continue;
+    }
+    folder.doubled_logs.push_back(log.name);
+    logs.erase(logs.begin() + static_cast<std::ptrdiff_t>(i));
+  }
 }
 
 void sort_files(Folder& folder) {
   std::sort(folder.logs.begin(), folder.logs.end(), [](const LogFile& a, const LogFile& b) {
     if ((a.name == log_name) != (b.name == log_name)) return b.name == log_name;
-    return a.after.time_ns < b.after.time_ns;
+    return std::tie(a.after.time_ns, a.name) < std::tie(b.after.time_ns, b.name);
   });
   // Files of ours before picolisp-kv's; the newest first.
   const auto newer = [](const SnapshotFile& a, const SnapshotFile& b) {

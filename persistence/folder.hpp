@@ -60,8 +60,8 @@ struct Folder {
   std::vector<LogFile> logs;            // oldest first; kv.aof, if there, is the last one
   std::vector<SnapshotFile> snapshots;  // kv.db and kv.bin, the newest first
   std::vector<SnapshotFile> old_snapshots;
-  std::vector<std::string> half_made;  // names of .tmp and .new files
-  std::string doubled_log;             // a second name or copy of kv.aof, left out of logs
+  std::vector<std::string> half_made;     // names of .tmp and .new files
+  std::vector<std::string> doubled_logs;  // second names or copies of logs, left out of logs
   bool has_log() const noexcept { return !logs.empty() && logs.back().name == log_name; }
 };
 

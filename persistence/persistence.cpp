@@ -262,6 +262,8 @@ Status Store::switch_log() {
   if (status) status = env_.rename(path(new_log_name), path(log_name));
   if (!status) {
     static_cast<void>(env_.remove(path(new_log_name)).ok());
+    // Its name would be wrong as soon as kv.aof grows.
+    if (!log_lost_) static_cast<void>(env_.remove(finished).ok());
     return status;
   }
   lines_before_ += writer_->lines();

@@ -2,6 +2,7 @@
 #include "persistence/recovery.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "libkv/base/clock.hpp"
 #include "libkv/base/text.hpp"
@@ -265,10 +266,12 @@ Status Recovery::finish_log(const LogFile& log, const LogScan& scan) {
 Status Recovery::cut_tail(const std::string& name, std::string_view bytes,
                           std::uint64_t good_bytes) {
   if (!options_.mend) return {};
-  const std::string aside = aside_name("torn", wall_ns());
-  if (Status s = env_.write_file(join_path(path_, aside), bytes.substr(good_bytes)); !s) return s;
+  // A second name that a crash left keeps it from being opened, and a copy would differ afterwards.
+  if (Status s = sweep(); !s) return s;
   Result<std::unique_ptr<File>> file = env_.open(join_path(path_, name), Open::append);
   if (!file) return file.status();
+  const std::string aside = aside_name("torn", wall_ns());
+  if (Status s = env_.write_file(join_path(path_, aside), bytes.substr(good_bytes)); !s) return s;
   if (const int error = (*file)->truncate(good_bytes); error != 0) {
     return Status::from_errno(error, "cannot cut " + join_path(path_, name));
   }
@@ -307,9 +310,11 @@ Status Recovery::replay_logs(std::size_t first) {
 /// Removes what a crash left half-made; it was never part of the data.
 Status Recovery::sweep() {
   if (!options_.mend) return {};
-  std::vector<std::string> names = folder_.half_made;
+  std::vector<std::string> names = std::exchange(folder_.half_made, {});
   if (out_.new_log_waits) std::erase(names, "kv.aof.new");
-  if (!folder_.doubled_log.empty()) names.push_back(folder_.doubled_log);
+  for (std::string& name : std::exchange(folder_.doubled_logs, {})) {
+    names.push_back(std::move(name));
+  }
   for (const std::string& name : names) {
     if (Status s = env_.remove(join_path(path_, name)); !s) return s;
   }

@@ -307,7 +307,10 @@ Status Env::keep_as(const std::string& path, const std::string& second_name) {
   const std::string temporary = second_name + ".tmp";
   if (Status s = remove(temporary); !s && s.code() != Code::not_found) return s;
   if (Status s = link(path, temporary); !s) return s;
-  if (Status s = rename(temporary, second_name); !s) return s;
+  if (Status s = rename(temporary, second_name); !s) {
+    static_cast<void>(remove(temporary).ok());
+    return s;
+  }
   // Renaming onto another name of the same file does nothing and leaves both names.
   const Status left = remove(temporary);
   return left || left.code() == Code::not_found ? Status{} : left;

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <thread>
 
+#include "persistence/folder.hpp"
 #include "tests/unit/persistence_fixture.hpp"
 
 namespace kv::test {
@@ -216,6 +217,67 @@ TEST_CASE("persistence: S1 S2 every call of a save fails once, the old snapshot 
       if (!fired) break;
     }
   }
+}
+
+TEST_CASE("persistence: a switch of the log that fails leaves nothing that a later start refuses") {
+  const bool torn = GENERATE(false, true);
+  const bool saved_again = GENERATE(false, true);
+  for (std::uint64_t n = 1;; ++n) {
+    FaultEnv env;
+    TestServer server(env, with(Fsync::no));
+    REQUIRE(server.start().ok());
+    REQUIRE(server.write({"INCR", "counter"}).ok());
+    env.calls = 0;
+    env.fault = Fault::error;
+    env.fault_at = n;
+    const Result<SaveJob> failed = server.store().begin_save();
+    const bool fired = env.calls >= n;
+    env.fault = Fault::none;
+    INFO("failed at call " << n << " " << (fired ? env.trace[env.trace.size() - 1] : ""));
+    if (failed) server.store().save_finished({Code::io, "the writer was killed"});
+    if (server.store().log_failed()) continue;  // a sync: that is another test
+    REQUIRE(server.write({"INCR", "counter"}).ok());
+    if (saved_again) {
+      REQUIRE(server.store().begin_save().ok());
+      server.store().save_finished({Code::io, "the writer was killed"});
+      REQUIRE(server.write({"INCR", "counter"}).ok());
+    }
+    if (torn) env.contents("data/kv.aof") += "(\"159";
+    env.restart();
+    const Start start = start_from(env, with(Fsync::no));
+    INFO(start.status.message());
+    REQUIRE(start.status.ok());
+    CHECK(start.digest == server.digest());
+    if (!fired) break;
+  }
+}
+
+TEST_CASE("persistence: a log's second name that could not be removed is no reason to refuse") {
+  const bool saved_again = GENERATE(false, true);
+  const bool half_made = GENERATE(false, true);
+  FaultEnv env;
+  TestServer server(env, with(Fsync::no));
+  REQUIRE(server.start().ok());
+  REQUIRE(server.write({"INCR", "counter"}).ok());
+  const std::string finished = "data/" + finished_log_name(server.store().written_ns());
+  REQUIRE(env.link("data/kv.aof", finished + (half_made ? ".tmp" : "")).ok());
+  REQUIRE(server.write({"INCR", "counter"}).ok());
+  if (saved_again) {
+    REQUIRE(server.store().begin_save().ok());
+    server.store().save_finished({Code::io, "the writer was killed"});
+    REQUIRE(server.write({"INCR", "counter"}).ok());
+  }
+  env.contents("data/kv.aof") += "(\"159";
+  env.restart();
+  const Start start = start_from(env, with(Fsync::no));
+  INFO(start.status.message());
+  REQUIRE(start.status.ok());
+  CHECK(start.digest == server.digest());
+  const std::vector<std::string> names = *env.list("data");
+  CHECK(std::count_if(names.begin(), names.end(), [](const std::string& name) {
+          return name.starts_with("kv.aof.torn-");
+        }) == 1);
+  CHECK(std::count_if(names.begin(), names.end(), is_finished_log) == (saved_again ? 1 : 0));
 }
 
 TEST_CASE("persistence: D13 short writes and interruptions give the same file") {
