@@ -1,36 +1,17 @@
 // See check.hpp.
 #include "persistence/check.hpp"
 
-#include <map>
-
 #include "libkv/base/text.hpp"
 #include "libkv/keyspace/digest.hpp"
 #include "persistence/aof_reader.hpp"
 #include "persistence/folder.hpp"
 #include "persistence/json.hpp"
 #include "persistence/recovery.hpp"
+#include "persistence/scratch.hpp"
 #include "persistence/snapshot.hpp"
 
 namespace kv {
 namespace {
-
-/// Databases that are thrown away: for reading files that do not count at the moment.
-class Scratch {
- public:
-  Replay replay() {
-    Replay r;
-    r.database = [this](unsigned number) {
-      auto& database = databases_[number];
-      if (database == nullptr) database = std::make_unique<Keyspace>();
-      return database.get();
-    };
-    r.apply = [](std::int64_t, unsigned, Dialect, std::span<const Scalar>) { return Status{}; };
-    return r;
-  }
-
- private:
-  std::map<unsigned, std::unique_ptr<Keyspace>> databases_;
-};
 
 void check_log(std::string_view bytes, FileReport& file) {
   LogScan scan;

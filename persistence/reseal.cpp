@@ -9,6 +9,7 @@
 #include "persistence/aof_reader.hpp"
 #include "persistence/binary_form.hpp"
 #include "persistence/repair.hpp"
+#include "persistence/scratch.hpp"
 #include "persistence/snapshot.hpp"
 
 namespace kv {
@@ -144,15 +145,21 @@ Status Reseal::reseal_text(const std::string& name, std::string_view bytes) {
   std::uint32_t chain = append_sealed(out, 0, text_header(header.as_of, header.log_follows));
   std::uint64_t keys = 0, number = 1;
   std::string body;
+  // The keys are loaded too: only so is a line found that no start could read, or a key's second.
+  Scratch scratch;
+  const Replay replay = scratch.replay();
+  KeyLineReader reader(replay, false);
   for (std::size_t at = header_line.size(); at < bytes.size();) {
     const std::string_view line = line_at(bytes, at);
     at += line.size();
     ++number;
     if (line.starts_with("# kv end")) continue;
     if (line.back() != '\n') return bad(name, number, "the line does not end");
-    if (line[0] == '(') ++keys;
-    else if (line[0] != '#' && line.size() > 1) return bad(name, number, "not a key's line");
     body += line;
+    if (line[0] == '#' || line.size() == 1) continue;
+    if (line[0] != '(') return bad(name, number, "not a key's line");
+    if (!reader.load(line)) return bad(name, number, reader.error());
+    if (scratch.keys() != ++keys) return bad(name, number, "the key is there twice");
   }
   out += body;
   chain = crc32(body, chain);

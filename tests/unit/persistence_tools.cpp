@@ -308,6 +308,27 @@ TEST_CASE("persistence/tool: a file that cannot be read ends the repair, and not
   }
 }
 
+TEST_CASE("persistence/tool: reseal names a line of kv.db it cannot read, and changes nothing") {
+  const std::string edit = GENERATE("(\"a\" \"b\n", "(\"a\" \"b\"\n", "(\"a\" `(x))\n", "(a)\n",
+                                    "x\n", "(\"a\" \"b\") c\n", "(\"text\" \"again\")\n",
+                                    "(\"list\" (\"again\"))\n", "(\"a\" \"b\") (\"c\" \"d\")\n");
+  FaultEnv env;
+  make_folder(env);
+  std::string& snapshot = env.contents("data/kv.db");
+  const std::size_t trailer = snapshot.rfind("# kv end");
+  const auto line = 1 + std::count(snapshot.begin(),
+                                   snapshot.begin() + static_cast<std::ptrdiff_t>(trailer), '\n');
+  snapshot.insert(trailer, edit);
+  const auto before = env.copy();
+  const Output resealed = run_tool(env, {.verb = Verb::reseal});
+  INFO(edit << resealed.out << resealed.err);
+  CHECK(resealed.exit_code == 1);
+  CHECK(resealed.err.find("data/kv.db line " + std::to_string(line) + ": ") != std::string::npos);
+  REQUIRE(env.entries().size() == before->entries().size());
+  CHECK(env.contents("data/kv.db") == before->contents("data/kv.db"));
+  CHECK(env.contents("data/kv.aof") == before->contents("data/kv.aof"));
+}
+
 TEST_CASE("persistence/tool: a dump in any form gives the data back") {
   FaultEnv env;
   const std::string expected = make_folder(env);
