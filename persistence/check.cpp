@@ -91,6 +91,21 @@ FileReport check_file(Env& env, const std::string& folder, const std::string& na
   return file;
 }
 
+/// A log with a second name is not written to: with --persist no start goes on with it. Names that
+/// a crash left in the folder do not count, they are removed first.
+Status check_names(Env& env, const std::string& folder, const std::vector<std::string>& names) {
+  const std::string log = join_path(folder, log_name);
+  const Result<FileInfo> info = env.stat(log);
+  if (!info || info->links <= 1) return {};
+  std::uint64_t ours = 1;
+  for (const std::string& name : names) {
+    if (!is_finished_log(name) && !is_half_made(name)) continue;
+    const Result<FileInfo> other = env.stat(join_path(folder, name));
+    if (other && other->inode == info->inode && other->device == info->device) ++ours;
+  }
+  return info->links == ours ? Status{} : env.open(log, Open::append).status();
+}
+
 std::string count_of(const FileReport& file) {
   if (file.kind.find("log") != std::string::npos) return std::to_string(file.lines) + " lines";
   if (!file.counts) return "";
@@ -122,6 +137,7 @@ CheckReport check_folder(Env& env, const std::string& folder, const Replay& repl
   const Result<Recovered> found = recover(env, folder, {}, replay);
   report.start = found.status();
   if (!found) return report;
+  report.start = check_names(env, folder, *names);
   report.notes = found->report.notes;
   report.lines = found->report.lines;
   std::vector<Keyspace*> all;

@@ -35,10 +35,6 @@ bool is_snapshot_name(std::string_view name, SnapshotFormat& format, bool& old) 
   return false;
 }
 
-bool is_half_made(std::string_view name) noexcept {
-  return name.starts_with("kv.") && (name.ends_with(".tmp") || name.ends_with(".new"));
-}
-
 /// Why a start is refused, and what to run.
 Status unreadable(const Status& why, const std::string& folder) {
   std::string advice;
@@ -109,6 +105,10 @@ std::string finished_log_name(std::int64_t last_ns) {
 
 bool is_finished_log(std::string_view name) noexcept {
   return name.starts_with(finished_head) && is_seconds(name.substr(finished_head.size()));
+}
+
+bool is_half_made(std::string_view name) noexcept {
+  return name.starts_with("kv.") && (name.ends_with(".tmp") || name.ends_with(".new"));
 }
 
 std::string aside_name(std::string_view why, std::int64_t now_ns) {

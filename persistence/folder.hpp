@@ -24,6 +24,8 @@ namespace kv {
 std::string finished_log_name(std::int64_t last_ns);
 /// Is this the name of a finished log?
 bool is_finished_log(std::string_view name) noexcept;
+/// Of a file that a crash left half-made, which is removed at the next start?
+bool is_half_made(std::string_view name) noexcept;
 /// The name for bytes set aside now: "kv.aof.torn-1596099036.281142829".
 std::string aside_name(std::string_view why, std::int64_t now_ns);
 

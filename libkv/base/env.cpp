@@ -103,15 +103,24 @@ Status error_at(std::string_view what, const std::string& path) {
   return Status::from_errno(error, std::string(what) + " " + path);
 }
 
-/// A data file must be a regular file of ours with one name, or somebody planted it.
-Status check_ours(int fd, const std::string& path, Open how) {
+/// A data file must be a regular file, and one that is written a file of ours, or somebody planted
+/// it. links: how many names it has.
+Status check_ours(int fd, const std::string& path, Open how, std::uint64_t& links) {
   struct stat s {};
   if (::fstat(fd, &s) != 0) return error_at("cannot look at", path);
+  links = s.st_nlink;
   if (!S_ISREG(s.st_mode)) return {Code::denied, path + " is not a regular file"};
-  if (how == Open::read) return {};
-  if (s.st_uid != ::geteuid()) return {Code::denied, path + " belongs to another user"};
-  if (s.st_nlink > 1) return {Code::denied, path + " has a second name (hard link)"};
-  return {};
+  if (how == Open::read || s.st_uid == ::geteuid()) return {};
+  return {Code::denied, path + " belongs to another user"};
+}
+
+/// What is appended would be in the other file too: a backup's, or one that somebody planted.
+Status two_names(const std::string& path) {
+  const std::string copy = path + ".tmp";
+  return {Code::denied, path +
+                            " has a second name (hard link), which would be written to as well; " +
+                            "give it a file of its own: cp -p " + path + " " + copy + " && mv " +
+                            copy + " " + path};
 }
 
 class PosixEnv final : public Env {
@@ -123,7 +132,9 @@ class PosixEnv final : public Env {
     const int fd = ::open(path.c_str(), flags, file_mode);
     if (fd < 0) return error_at("cannot open", path);
     auto file = std::make_unique<PosixFile>(path, fd);
-    if (Status s = check_ours(fd, path, how); !s) return s;
+    std::uint64_t links = 0;
+    if (Status s = check_ours(fd, path, how, links); !s) return s;
+    if (how != Open::read && links > 1) return two_names(path);
     return std::unique_ptr<File>(std::move(file));
   }
 
@@ -222,11 +233,16 @@ Result<std::unique_ptr<DirectoryLock>> PosixEnv::lock_directory(const std::strin
       ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, file_mode);
   if (fd < 0) return error_at("cannot open", path);
   auto lock = std::make_unique<PosixLock>(fd);
-  if (Status s = check_ours(fd, path, Open::append); !s) return s;
+  std::uint64_t links = 0;
+  if (Status s = check_ours(fd, path, Open::append, links); !s) return s;
+  // A second name does not matter to the lock; but what is behind it is not written to.
+  const bool alone = links <= 1;
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return error_at("cannot lock", path);
-    return Status{Code::busy, "data folder " + folder + " is already in use by " + holder_of(fd)};
+    return Status{Code::busy, "data folder " + folder + " is already in use by " +
+                                  (alone ? holder_of(fd) : "another process")};
   }
+  if (!alone) return std::unique_ptr<DirectoryLock>(std::move(lock));
   const std::string pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(fd, 0) != 0 ||
       ::pwrite(fd, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {

@@ -4,6 +4,7 @@
 // Nothing else in kv may call open, write, fsync, rename on data files. Paths come from the
 // operator, never from a client. Files are made with mode 0600, opened O_CLOEXEC and O_NOFOLLOW,
 // and must be regular files of ours with one name: a planted link is refused, not written through.
+// (kv.lock may have a second one, as in a backup made of hard links; then it is locked only.)
 //
 // Two layers: the virtual functions mirror one system call each and tell errno (0: success); the
 // plain functions below them do whole jobs and return a Status with the path in its sentence.

@@ -131,6 +131,19 @@ start_server --persist 3600
 is "D8 both edits count" "$(redis get name) $(redis get added) $(redis get city)" "Ann by hand Bern"
 stop_server
 
+# --- a backup made of hard links: the log needs a file of its own, and is told how ---
+cp -al "$DIR" "$SCRATCH/backup"
+exits "check says that the log has a second name" 1 "$KV_SERVER" --check --dir "$DIR"
+like "and what to run" "$(cat "$SCRATCH/out")" "kv.aof has a second name.*: cp -p $DIR/kv.aof "
+exits "so does the start" 1 timeout 20 "$KV_SERVER" --pass "$PASS" --port 0 --dir "$DIR" --persist 60
+advice=$(sed -n 's/.*a file of its own: //p' "$SCRATCH/err")
+passes "it helps" bash -c "$advice"
+exits "then all is well" 0 "$KV_SERVER" --check --dir "$DIR"
+start_server --persist 3600
+redis set city Basel >/dev/null
+kill_server
+exits "and the backup is as it was" 1 grep -q Basel "$SCRATCH/backup/kv.aof"
+
 # --- files that PicoLisp wrote ---
 rm -rf "$DIR" && mkdir -m 700 "$DIR"
 cat >"$SCRATCH/write.l" <<'L'

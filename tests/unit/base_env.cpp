@@ -88,6 +88,19 @@ TEST_CASE("base/env: P8 a folder is locked once, and says by whom") {
   CHECK(posix_env().lock_directory(folder.path()).ok());
 }
 
+TEST_CASE("base/env: a lock file with a second name locks, and is not written to") {
+  ScratchFolder folder;
+  REQUIRE(posix_env().write_file(folder("other"), "precious").ok());
+  REQUIRE(posix_env().link(folder("other"), folder("kv.lock")).ok());
+  const Result<std::unique_ptr<DirectoryLock>> lock = posix_env().lock_directory(folder.path());
+  INFO(lock.status().message());
+  REQUIRE(lock.ok());
+  const Status second = posix_env().lock_directory(folder.path()).status();
+  CHECK(second.code() == Code::busy);
+  CHECK(second.message().ends_with("already in use by another process"));
+  CHECK(*posix_env().read_file(folder("other"), 100) == "precious");
+}
+
 TEST_CASE("base/env: F4 a folder that everybody may write to is refused") {
   ScratchFolder folder;
   REQUIRE(::chmod(folder.path().c_str(), 0777) == 0);
