@@ -101,7 +101,7 @@ _kv_commands() {
     'SETEX:Stores a value that expires after that many seconds'
     'SETNX:Stores a value only if the key does not exist'
     'SETRANGE:Overwrites a part of a string, padding with zero bytes'
-    'SHUTDOWN:Ends the server, saving first if saving is on'
+    'SHUTDOWN:Ends the server, saving first if saving is on or SAVE says so'
     'SLOWLOG:Shows the requests that took long'
     'STRLEN:The length of a string in bytes'
     'SUBSTR:An older name of GETRANGE'

@@ -56,23 +56,27 @@ void convert(Call& call) {
 
 // --- ending ---
 
-// Ends without an answer, as Redis: the connection closes. Without a word it saves if saving is on.
+// Ends without an answer, as Redis: the connection closes. Without a word it saves if saving is on;
+// then the log has everything, so a save that fails is no reason to stay. One asked for is.
 void shutdown(Call& call) {
-  bool save = call.server.persistence().aof_enabled;
-  bool chosen = false, abort = false;
+  SaveAtEnd save = call.server.persistence().aof_enabled ? SaveAtEnd::yes : SaveAtEnd::no;
+  bool chosen = false, abort = false, force = false;
   for (std::size_t i = 1; i < call.argc(); ++i) {
     if ((call.is(i, "SAVE") || call.is(i, "NOSAVE")) && !chosen) {
       chosen = true;
-      save = call.is(i, "SAVE");
+      save = call.is(i, "SAVE") ? SaveAtEnd::must : SaveAtEnd::no;
     } else if (call.is(i, "ABORT") && !abort) {
       abort = true;
-    } else if (!call.is(i, "NOW") && !call.is(i, "FORCE")) {
+    } else if (call.is(i, "FORCE")) {
+      force = true;
+    } else if (!call.is(i, "NOW")) {
       return call.syntax_error();
     }
   }
   if (abort && call.argc() > 2) return call.syntax_error();
   if (abort) return call.fail("ERR No shutdown in progress.");
-  call.server.shutdown(save);
+  if (force && save == SaveAtEnd::must) save = SaveAtEnd::yes;
+  if (!call.server.shutdown(save).ok()) call.fail("ERR Errors trying to SHUTDOWN. Check logs.");
 }
 
 // --- small facts ---
@@ -350,7 +354,7 @@ constexpr Command kRows[] = {
      Group::server,
      shutdown,
      "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
-     "Ends the server, saving first if saving is on",
+     "Ends the server, saving first if saving is on or SAVE says so",
      "O(N) when saving, else O(1)",
      "1.0"},
     {"slowlog",

@@ -43,6 +43,9 @@ struct Counters {
   SlowLog slow;  // requests that took long; the engine notes them
 };
 
+/// Shall the server's end save what has changed? yes: as well as it can; must: or it does not end.
+enum class SaveAtEnd : std::uint8_t { no, yes, must };
+
 /// How saving goes, for INFO and LASTSAVE. Filled by the persistence side.
 struct PersistenceState {
   bool loading = false;
@@ -102,8 +105,8 @@ class Services {
   virtual Status convert_format() = 0;
   /// DEBUG RELOAD: save, forget everything, load.
   virtual Status reload() = 0;
-  /// Ends the server cleanly, saving first if asked.
-  virtual void shutdown(bool save) = 0;
+  /// Ends the server cleanly. If it must save and cannot, it says why and goes on.
+  virtual Status shutdown(SaveAtEnd save) = 0;
 
   virtual void set_active_expire(bool on) = 0;
   /// DEBUG SLEEP and tests: the sibling does nothing for that long.

@@ -35,7 +35,7 @@ class Offline final : public Services, public ReplySink {
   Status sync_log() override { return refusal(); }
   Status convert_format() override { return refusal(); }
   Status reload() override { return refusal(); }
-  void shutdown(bool) override {}
+  Status shutdown(SaveAtEnd) override { return refusal(); }
   void set_active_expire(bool) override {}
   void sleep_ms(std::int64_t) override {}
   bool plio_remote() const override { return false; }

@@ -229,6 +229,7 @@ void Saver::abandon() {
   int wait_status = 0;
   const pid_t pid = writer_;
   if (::waitpid(pid, &wait_status, 0) == pid) reaped(pid, wait_status);
+  abandoned_ = false;
 }
 
 void Saver::fill(PersistenceState& state) const {

@@ -64,6 +64,7 @@ Sibling::Sibling(SiblingSetup setup)
     databases_.push_back(std::make_unique<Keyspace>());
   }
   counters_.started_ms = wall_ms();
+  save_at_end_ = setup_.options.persist;
   arena_.resize(arena_bytes);
   make_settings();
 }
@@ -245,11 +246,13 @@ void Sibling::handle_signals() {
   }
   int status = 0;
   for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
-    if (saver_ != nullptr && saver_->reaped(pid, status)) {
-      tell_parent('e');
-      for (const auto& database : databases_) database->set_access_tracking(true);
-    }
+    if (saver_ != nullptr && saver_->reaped(pid, status)) background_save_ended();
   }
+}
+
+void Sibling::background_save_ended() {
+  tell_parent('e');
+  for (const auto& database : databases_) database->set_access_tracking(true);
 }
 
 int Sibling::finish_up() {
@@ -259,8 +262,9 @@ int Sibling::finish_up() {
   flush_channels();
   saver_->abandon();
   int exit_status = 0;
-  if (save_at_end_ && setup_.options.persist && counters_.changes_since_save > 0) {
-    // Failing to save must not keep the server from ending: the log has it all.
+  if (save_at_end_ && counters_.changes_since_save > 0) {
+    // Failing to save must not keep the server from ending: the log has it all. A save that a
+    // client insists on was made before it came to this (shutdown).
     (void)saver_->save_here(databases_);
   }
   if (const Status closed = store_->close(); !closed.ok()) {

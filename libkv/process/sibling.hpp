@@ -74,7 +74,7 @@ class Sibling : public Services, public ReplySink {
   Status sync_log() override;
   Status convert_format() override;
   Status reload() override;
-  void shutdown(bool save) override;
+  Status shutdown(SaveAtEnd save) override;
   void set_active_expire(bool on) override { engine_.set_active_expire(on); }
   void sleep_ms(std::int64_t ms) override;
   int port() const override { return setup_.port; }
@@ -103,6 +103,7 @@ class Sibling : public Services, public ReplySink {
   void measure_rates();
   void close_overdue_guests();
   void handle_signals();
+  void background_save_ended();
   int finish_up();
 
   // sibling_channels.cpp: announcements, frames, connections
@@ -200,7 +201,7 @@ class Sibling : public Services, public ReplySink {
   std::uint64_t measured_commands_ = 0, measured_in_ = 0, measured_out_ = 0;
   bool loading_ = true;
   bool ending_ = false;
-  bool save_at_end_ = true;
+  bool save_at_end_ = false;  // what has changed by then
 };
 
 }  // namespace kv

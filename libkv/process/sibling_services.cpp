@@ -136,9 +136,18 @@ Status Sibling::load_again() {
   return store_->reload(replay);
 }
 
-void Sibling::shutdown(bool save) {
+Status Sibling::shutdown(SaveAtEnd save) {
+  // While the data is loaded there is nothing to save: all of it is on the disk.
+  if (save == SaveAtEnd::must && saver_ != nullptr) {
+    if (saver_->running()) {
+      saver_->abandon();
+      background_save_ended();
+    }
+    if (Status saved = save_now(); !saved.ok()) return saved;
+  }
   ending_ = true;
-  save_at_end_ = save;
+  save_at_end_ = save != SaveAtEnd::no;
+  return {};
 }
 
 void Sibling::sleep_ms(std::int64_t ms) {

@@ -5,6 +5,7 @@ Each request of REQUESTS goes to both, in RESP2 and again in RESP3, and the byte
 compared. What follows can only be seen with real processes: closing connections, silence, ending.
 Prints TAP. Ends only the servers it started.
 """
+import os
 import shutil
 import socket
 import subprocess
@@ -196,5 +197,27 @@ def test_shutdown(tap):
             tap.equal("and what was stored is there again", Raw(kv.port).call("GET", "k"), b"$1\r\nv\r\n")
 
 
+def test_shutdown_save(tap):
+    """Without --persist too: who asks for a save gets one, or an error and a server that goes on."""
+    with Server() as kv:
+        c = Raw(kv.port)
+        c.call("SET", "k", "v")
+        in_the_way = os.path.join(kv.folder, "kv.db.tmp")
+        os.mkdir(in_the_way)
+        tap.equal("SHUTDOWN SAVE that cannot save is refused", c.call("SHUTDOWN", "SAVE"),
+                  b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n")
+        tap.equal("and the server goes on", c.call("GET", "k"), b"$1\r\nv\r\n")
+        os.rmdir(in_the_way)
+        c.call("BGSAVE")
+        c.call("SET", "k2", "later")
+        c.send(request("SHUTDOWN", "SAVE"))
+        tap.ok(c.closed(), "SHUTDOWN SAVE closes without an answer")
+        tap.equal("and ends the server with status 0", kv.process.wait(10), 0)
+        kv.start()
+        tap.equal("what it saved is there again", Raw(kv.port).call("MGET", "k", "k2"),
+                  b"*2\r\n$1\r\nv\r\n$5\r\nlater\r\n")
+
+
 if __name__ == "__main__":
-    main(test_resp2, test_resp3, test_closing, test_silence, test_guessing, test_library, test_shutdown)
+    main(test_resp2, test_resp3, test_closing, test_silence, test_guessing, test_library, test_shutdown,
+         test_shutdown_save)

@@ -420,8 +420,16 @@ TEST_CASE("commands/shutdown: ends without an answer, saving as told") {
   CHECK(client("SHUTDOWN").empty());
   CHECK(client("SHUTDOWN nosave now").empty());
   CHECK(client("SHUTDOWN SAVE FORCE").empty());
-  CHECK(server.asked ==
-        std::vector<std::string>{"shutdown", "shutdown save", "shutdown", "shutdown save"});
+  CHECK(client("SHUTDOWN SAVE").empty());
+  CHECK(server.asked == std::vector<std::string>{"shutdown", "shutdown save", "shutdown",
+                                                 "shutdown save", "shutdown must save"});
+}
+
+TEST_CASE("commands/shutdown: a save that was asked for and failed is told") {
+  FakeServices server;
+  FakeClient client(server);
+  server.next_status = {Code::io, "cannot write kv.db.tmp"};
+  CHECK(client("SHUTDOWN SAVE") == "-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
 }
 
 TEST_CASE("commands/shutdown: a wrong word ends nothing") {

@@ -49,7 +49,10 @@ class FakeServices final : public Services {
   Status sync_log() override { return note("sync_log"); }
   Status convert_format() override { return note("convert_format"); }
   Status reload() override { return note("reload"); }
-  void shutdown(bool save) override { asked.push_back(save ? "shutdown save" : "shutdown"); }
+  Status shutdown(SaveAtEnd save) override {
+    constexpr const char* said[] = {"shutdown", "shutdown save", "shutdown must save"};
+    return note(said[static_cast<int>(save)]);
+  }
   void set_active_expire(bool on) override { active_expire = on; }
   void sleep_ms(std::int64_t ms) override {
     slept_ms += ms;
