@@ -55,7 +55,10 @@ class Store final : public Persistence {
   void defer_syncs(bool deferred) override {
     if (writer_ != nullptr) writer_->defer_syncs(deferred);
   }
-  Status close() override { return writer_ == nullptr ? Status{} : writer_->close(); }
+  Status close() override {
+    if (writer_ == nullptr || torn_bytes_ > 0) return {};  // then nothing was written either
+    return writer_->close();
+  }
   Status reload(const Replay& replay) override {
     return recover(env_, settings_.folder, {}, replay).status();
   }
@@ -93,6 +96,7 @@ class Store final : public Persistence {
   Status first_name_needed(std::string& name) const;
   void remove_old_logs();
   void look_for_log();
+  Status put_tail_aside();
 
   Env& env_;
   PersistenceSettings settings_;
@@ -103,6 +107,8 @@ class Store final : public Persistence {
   LogPosition log_after_;              // where kv.aof begins
   bool log_lost_ = false;              // kv.aof was removed while in use
   bool log_replaced_ = false;          // and a new one is there, which needs a snapshot before it
+  std::uint64_t torn_bytes_ = 0;       // still at the end of kv.aof (Recovered)
+  std::string torn_name_;
   bool is_saving_ = false;
   SaveJob saving_;                  // the last one begun
   std::uint64_t lines_before_ = 0;  // in finished logs since the last snapshot
@@ -135,6 +141,8 @@ Status Store::start_log(const Recovered& found, const Replay& replay) {
   if (found.log_is_ours) {
     lines_before_ = report_.lines - std::min(report_.lines, found.log_lines);
     report_.save_needed = lines_before_ > 0;
+    torn_bytes_ = found.torn_bytes;
+    torn_name_ = found.torn_name;
     return open_log(found.log_after, found.log_bytes, found.position, found.log_lines,
                     found.log_sealed);
   }
@@ -191,12 +199,19 @@ Status Store::open_log(const LogPosition& after, std::uint64_t bytes, const LogP
   if (!file) return file.status();
   Result<FileInfo> info = (*file)->info();
   if (!info) return info.status();
-  if (info->size != bytes) return {Code::corrupt, path(log_name) + " changed while it was read"};
+  if (info->size != bytes + torn_bytes_)
+    return {Code::corrupt, path(log_name) + " changed while it was read"};
   // What a killed server wrote is in the file, but perhaps not on the disk yet.
   if (Status s = (*file)->sync(); !s) return s;
   log_after_ = after;
   writer_ = std::make_unique<AofWriter>(std::move(*file), bytes, position, lines, sealed,
                                         settings_.fsync, settings_.clock);
+  if (torn_bytes_ > 0) {
+    writer_->refuse({Code::no_space, path(log_name) + " ends with " + std::to_string(torn_bytes_) +
+                                         " bytes of a line that a crash cut short, and there is no "
+                                         "room to keep them aside: writes are refused until "
+                                         "there is"});
+  }
   return {};
 }
 
@@ -235,6 +250,7 @@ Result<SaveJob> Store::begin_save() {
     if (writer_->pending()) return Status{Code::busy, "a batch waits to be written"};
     if (writer_->failed()) return writer_->status();
     look_for_log();
+    if (Status s = put_tail_aside(); !s) return s;
     lines_at_save_ = log_lines();
     if (writer_->lines() > 0 || log_lost_) {
       if (Status s = switch_log(); !s) return s;
@@ -335,6 +351,18 @@ void Store::tick(std::int64_t monotonic_ns) {
   if (monotonic_ns - last_look_ns_ < ns_per_second) return;
   last_look_ns_ = monotonic_ns;
   look_for_log();
+  static_cast<void>(put_tail_aside());  // why not is what writes are refused with
+}
+
+/// The end that a crash left and the start had no room to keep aside: as soon as there is room, and
+/// before anything else is written.
+Status Store::put_tail_aside() {
+  if (torn_bytes_ == 0) return {};
+  Status s = cut_tail(env_, settings_.folder, log_name, writer_->size(), torn_name_);
+  if (!s) return s;
+  torn_bytes_ = 0;
+  writer_->resume();
+  return {};
 }
 
 /// Is the file we write still the one that the next start would read?
@@ -347,6 +375,7 @@ void Store::look_for_log() {
     return;
   }
   log_lost_ = true;
+  torn_bytes_ = 0;  // gone with it
   writer_->refuse({Code::io, path(log_name) +
                                  " was removed or replaced while in use; writes are refused until "
                                  "a save (BGSAVE) has succeeded"});

@@ -36,7 +36,7 @@ class Recovery {
   Status replay_original(const LogFile& log);
   Status finish_log(const LogFile& log, const LogScan& scan);
   Status damaged(const LogFile& log, const LogScan& scan) const;
-  Status cut_tail(const std::string& name, std::string_view bytes, std::uint64_t good_bytes);
+  Status mend_tail(const LogFile& log, std::uint64_t good_bytes);
   Status sweep();
   std::string repair_hint() const { return "; run: ./server --repair --dir " + shown(path_); }
   void note(std::string sentence) { out_.report.notes.push_back(std::move(sentence)); }
@@ -258,26 +258,27 @@ Status Recovery::finish_log(const LogFile& log, const LogScan& scan) {
        std::to_string(scan.good_bytes) + "): " + std::string(verdict_name(scan.verdict)) + ": " +
        scan.reason + "; " + std::to_string(rest) +
        " bytes at the end were never completely written");
-  return cut_tail(log.name, log.mapping->bytes(), scan.good_bytes);
+  return mend_tail(log, scan.good_bytes);
 }
 
-/// Keeps the end aside, then cuts it off. Safe to be killed at any point: done again it does the
-/// same, at worst with one more copy kept aside.
-Status Recovery::cut_tail(const std::string& name, std::string_view bytes,
-                          std::uint64_t good_bytes) {
+/// Cuts off what was never completely written. Where the disk has no room to keep it aside, a log
+/// of ours is served as it is: it can be read, and who writes makes room first (Store).
+Status Recovery::mend_tail(const LogFile& log, std::uint64_t good_bytes) {
   if (!options_.mend) return {};
-  // A second name that a crash left keeps it from being opened, and a copy would differ afterwards.
+  // First, since it may be what fills the disk; and a second name that a crash left keeps the log
+  // from being opened.
   if (Status s = sweep(); !s) return s;
-  Result<std::unique_ptr<File>> file = env_.open(join_path(path_, name), Open::append);
-  if (!file) return file.status();
   const std::string aside = aside_name("torn", wall_ns());
-  if (Status s = env_.write_file(join_path(path_, aside), bytes.substr(good_bytes)); !s) return s;
-  if (const int error = (*file)->truncate(good_bytes); error != 0) {
-    return Status::from_errno(error, "cannot cut " + join_path(path_, name));
+  const Status cut = cut_tail(env_, path_, log.name, good_bytes, aside);
+  if (cut.code() == Code::no_space && !log.original) {
+    out_.torn_bytes = log.mapping->bytes().size() - good_bytes;
+    out_.torn_name = aside;
+    note("they stay there, since there is no room to keep them aside (" + cut.message() +
+         "); writes are refused until there is");
+    return {};
   }
-  if (Status s = (*file)->sync(); !s) return s;
-  note("they were cut off and are kept in " + aside);
-  return {};
+  if (cut) note("they were cut off and are kept in " + aside);
+  return cut;
 }
 
 Status Recovery::replay_original(const LogFile& log) {
@@ -294,7 +295,7 @@ Status Recovery::replay_original(const LogFile& log) {
                                repair_hint()};
   }
   note(log.name + " line " + std::to_string(scan.bad_line) + ": torn_tail: " + scan.reason);
-  return cut_tail(log.name, log.mapping->bytes(), scan.good_bytes);
+  return mend_tail(log, scan.good_bytes);
 }
 
 Status Recovery::replay_logs(std::size_t first) {
@@ -307,7 +308,7 @@ Status Recovery::replay_logs(std::size_t first) {
   return {};
 }
 
-/// Removes what a crash left half-made; it was never part of the data.
+/// Removes what a crash left half-made, once; it was never part of the data.
 Status Recovery::sweep() {
   if (!options_.mend) return {};
   std::vector<std::string> names = std::exchange(folder_.half_made, {});
@@ -340,6 +341,21 @@ Result<Recovered> Recovery::run() {
 }
 
 }  // namespace
+
+Status cut_tail(Env& env, const std::string& folder, std::string_view name,
+                std::uint64_t good_bytes, const std::string& aside) {
+  const std::string path = join_path(folder, name);
+  const Result<std::unique_ptr<Mapping>> log = env.map(path);
+  if (!log) return log.status();
+  const std::string_view tail = (*log)->bytes().substr(good_bytes);
+  Result<std::unique_ptr<File>> file = env.open(path, Open::append);
+  if (!file) return file.status();
+  if (Status s = env.write_file(join_path(folder, aside), tail); !s) return s;
+  if (const int error = (*file)->truncate(good_bytes); error != 0) {
+    return Status::from_errno(error, "cannot cut " + path);
+  }
+  return (*file)->sync();
+}
 
 Result<Recovered> recover(Env& env, const std::string& folder, const RecoveryOptions& options,
                           const Replay& replay) {

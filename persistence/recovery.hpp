@@ -25,7 +25,10 @@ struct Recovered {
   bool log_is_ours = false;                    // kv.aof can be continued
   std::uint64_t log_bytes = 0, log_lines = 0;  // of kv.aof, the good part
   bool log_sealed = false;                     // its last line is a trailer
-  LogPosition log_after;                       // where kv.aof begins
+  /// What a crash left at its end and the disk had no room to keep aside, under this name.
+  std::uint64_t torn_bytes = 0;
+  std::string torn_name;
+  LogPosition log_after;  // where kv.aof begins
   std::uint64_t snapshot_bytes = 0;
   bool empty_folder = false;  // nothing of kv is there
   /// kv.aof.new is the log that follows the snapshot: a crash kept it from taking its place.
@@ -35,6 +38,12 @@ struct Recovered {
 /// Restores the folder. On failure the databases hold some of the data and must not be served.
 Result<Recovered> recover(Env& env, const std::string& folder, const RecoveryOptions& options,
                           const Replay& replay);
+
+/// Keeps what follows the good bytes of a log under the name aside, then cuts it off. Safe to be
+/// killed at any point: done again it does the same, at worst with one more copy kept aside. code
+/// no_space: nothing was changed.
+Status cut_tail(Env& env, const std::string& folder, std::string_view name,
+                std::uint64_t good_bytes, const std::string& aside);
 
 /// The part that is read from picolisp-kv's files (original.cpp). lines: what was executed.
 Status load_original_snapshot(const SnapshotFile& file, const Replay& replay, std::uint64_t& keys);

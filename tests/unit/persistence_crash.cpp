@@ -146,6 +146,76 @@ TEST_CASE("persistence: D10 a disk whose sync lies loses the end, never invents 
   CHECK(start.lines == 0);
 }
 
+TEST_CASE("persistence: D11 a torn line on a full disk: what is there is served, and then mended") {
+  FaultEnv env;
+  std::string whole;
+  {
+    TestServer server(env, with(Fsync::no));
+    REQUIRE(server.start().ok());
+    REQUIRE(server.write({"SET", "a", "1"}).ok());
+    whole = env.contents("data/kv.aof");
+  }
+  const std::string torn = "(\"1596099036.2811";
+  env.contents("data/kv.aof") += torn;
+  env.settle();
+  env.room = env.used();
+  TestServer server(env, with(Fsync::no));
+  REQUIRE(server.start().ok());
+  CHECK(server.data().get("a") == "1");
+  CHECK(server.store().recovery().notes.size() == 2);
+  const Status refused = server.write({"SET", "b", "2"});
+  CHECK(refused.code() == Code::no_space);
+  CHECK(refused.message().find("no room") != std::string::npos);
+  server.store().tick(2 * ns_per_second);
+  CHECK_FALSE(server.write({"SET", "b", "2"}).ok());
+  CHECK_FALSE(server.save().ok());
+  CHECK(env.contents("data/kv.aof") == whole + torn);  // nothing was lost meanwhile
+  SECTION("ended like this, the next start finds the same") {
+    REQUIRE(server.store().close().ok());
+    CHECK(env.contents("data/kv.aof") == whole + torn);
+  }
+  SECTION("room comes back: the line is kept aside and writes resume") {
+    env.room = UINT64_MAX;
+    server.store().tick(4 * ns_per_second);
+    CHECK(server.write({"SET", "b", "2"}).ok());
+    CHECK(env.contents("data/kv.aof").starts_with(whole + "(\""));
+    CHECK(env.contents("data/kv.aof").find("2811(") == std::string::npos);
+    std::string aside;
+    for (const auto& [path, node] : env.entries()) {
+      if (path.starts_with("data/kv.aof.torn-")) aside = node->data;
+    }
+    CHECK(aside == torn);
+    REQUIRE(server.store().close().ok());
+    const Start start = start_from(env, with(Fsync::no));
+    CHECK(start.status.ok());
+    CHECK(start.lines == 2);
+  }
+  SECTION("a save needs the room as well, and makes it") {
+    env.room = UINT64_MAX;
+    CHECK(server.save().ok());
+    CHECK(server.write({"SET", "b", "2"}).ok());
+    CHECK(start_from(env, with(Fsync::no)).status.ok());
+  }
+}
+
+TEST_CASE(
+    "persistence: D11 a half-made snapshot that fills the disk is removed before a torn line") {
+  FaultEnv env;
+  {
+    TestServer server(env, with(Fsync::no));
+    REQUIRE(server.start().ok());
+    REQUIRE(server.write({"SET", "a", "1"}).ok());
+  }
+  env.contents("data/kv.aof") += "(\"1596099036.2811";
+  env.put("data/kv.db.tmp", std::string(1000, 'x'));
+  env.settle();
+  env.room = env.used();
+  TestServer server(env, with(Fsync::no));
+  REQUIRE(server.start().ok());
+  CHECK_FALSE(env.has("data/kv.db.tmp"));
+  CHECK(server.write({"SET", "b", "2"}).ok());
+}
+
 TEST_CASE("persistence: D18 killed at every call while recovering from a torn line") {
   FaultEnv before;
   std::string expected;
