@@ -108,6 +108,7 @@ class Parent {
   Clock::time_point command_pipe_pause_{};  // no new one until then
   bool sibling_reads_ = false;              // has made the pipe for announcements
   bool sibling_open_ = false;               // takes them: we have it open
+  bool sibling_ready_ = false;              // this one has restored the data
   bool ready_said_ = false;
   bool saving_ = false;  // a snapshot writer is at work
   // How the sibling writes: as the options say, then as CONVERT and CONFIG SET say.

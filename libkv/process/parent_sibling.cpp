@@ -45,7 +45,7 @@ Status Parent::start_sibling() {
   int ends[2] = {-1, -1};
   if (::pipe2(ends, O_CLOEXEC) != 0) return Status::from_errno(errno, "cannot make a pipe");
   announcements_.reset();
-  sibling_reads_ = sibling_open_ = false;
+  sibling_reads_ = sibling_open_ = sibling_ready_ = false;
   ::unlink(folder_.sibling_pipe().c_str());
   const pid_t parent = ::getpid(), pid = ::fork();
   if (pid == 0) be_sibling(ends[1], parent);
@@ -85,7 +85,7 @@ void Parent::hear_sibling() {
     if (io == Io::again) return;
     if (io == Io::closed) return sibling_status_.reset();
     if (word == 'o') sibling_reads_ = true;
-    if (word == 'r') announce_ready();
+    if (word == 'r') sibling_ready_ = true, announce_ready();
     if (word == 'b' || word == 't') binary_ = word == 'b';
     if (word == 's' || word == 'e') note_saving(word == 's');
     if (word >= '0' && word <= '2') fsync_ = static_cast<Fsync>(word - '0');
@@ -145,6 +145,7 @@ bool Parent::put_announcement(const Announcement& announcement) {
 }
 
 void Parent::sibling_ended(int wait_status) {
+  hear_sibling();  // what it said last
   sibling_ = -1;
   if (sibling_open_) listen_if(false);
   sibling_reads_ = sibling_open_ = saving_ = false;
@@ -154,7 +155,9 @@ void Parent::sibling_ended(int wait_status) {
   // Its children find their pipes closed; nothing they still say can be answered.
   for (const auto& [pid, child] : children_) ::kill(pid, SIGKILL);
   const bool clean = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
-  if (stopping_ || clean || (!ready_said_ && WIFEXITED(wait_status))) {
+  // One that ends by itself before it is ready has said what keeps it from serving: the next one
+  // would read the same files for as long and say the same.
+  if (stopping_ || clean || (!sibling_ready_ && WIFEXITED(wait_status))) {
     exit_status_ = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 1;
     return;
   }
@@ -166,7 +169,9 @@ void Parent::sibling_ended(int wait_status) {
                               ? "by signal " + std::to_string(WTERMSIG(wait_status))
                               : "with status " + std::to_string(WEXITSTATUS(wait_status));
   log::warn("the sibling ended " + how + "; starting it again from the disk");
-  const bool quick = Clock::now() - sibling_started_ < std::chrono::seconds(quick_death_s);
+  // A restore may take long, so how soon it ended alone does not tell.
+  const bool quick =
+      !sibling_ready_ || Clock::now() - sibling_started_ < std::chrono::seconds(quick_death_s);
   sibling_quick_deaths_ = quick ? sibling_quick_deaths_ + 1 : 0;
   if (sibling_quick_deaths_ > quick_deaths_max) {
     log::refuse("the sibling ends as soon as it is started; giving up");
