@@ -14,11 +14,15 @@
 #include <cstdio>
 #include <cstring>
 
+#include "libkv/base/clock.hpp"
+
 namespace kv {
 namespace {
 
 constexpr mode_t file_mode = 0600;
 constexpr mode_t directory_mode = 0700;
+constexpr std::int64_t lock_patience_ms = 2'000;
+constexpr unsigned lock_interval_us = 20'000;
 
 FileInfo info_of(const struct stat& s) noexcept {
   FileInfo info;
@@ -80,12 +84,16 @@ class PosixMapping final : public Mapping {
   boost::interprocess::mapped_region region_;
 };
 
+/// The folder itself is locked, since its lock file can be removed by mistake; and the file, which
+/// says who has it.
 class PosixLock final : public DirectoryLock {
  public:
-  explicit PosixLock(int fd) : fd_(fd) { held.push_back(fd); }
   ~PosixLock() override {
-    std::erase(held, fd_);
-    ::close(fd_);
+    for (const int fd : fds_) std::erase(held, fd), ::close(fd);
+  }
+  void take(int fd) {
+    fds_.push_back(fd);
+    held.push_back(fd);
   }
   /// An inherited descriptor would keep the lock alive after its owner's death.
   static void close_inherited() noexcept {
@@ -95,7 +103,7 @@ class PosixLock final : public DirectoryLock {
 
  private:
   static inline std::vector<int> held;
-  int fd_;
+  std::vector<int> fds_;
 };
 
 Status error_at(std::string_view what, const std::string& path) {
@@ -226,23 +234,42 @@ std::string holder_of(int fd) {
   return pid.empty() ? "another process" : "pid " + pid;
 }
 
+/// A server that was just killed lets go of its lock when the last of its processes is gone, so it
+/// is waited for a little. 0 or errno.
+int lock_soon(int fd) noexcept {
+  const std::int64_t end = monotonic_ms() + lock_patience_ms;
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK || monotonic_ms() >= end) return errno;
+    ::usleep(lock_interval_us);
+  }
+  return 0;
+}
+
 Result<std::unique_ptr<DirectoryLock>> PosixEnv::lock_directory(const std::string& folder) {
   if (Status s = check_folder(folder); !s) return s;
+  auto lock = std::make_unique<PosixLock>();
+  const int folder_fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder_fd < 0) return error_at("cannot open folder", folder);
+  lock->take(folder_fd);
+  // Some file systems over the network cannot lock a folder; there the file has to do.
+  const bool taken = lock_soon(folder_fd) == EWOULDBLOCK;
   const std::string path = join_path(folder, "kv.lock");
-  const int fd =
-      ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, file_mode);
-  if (fd < 0) return error_at("cannot open", path);
-  auto lock = std::make_unique<PosixLock>(fd);
+  const int how = taken ? O_RDONLY : O_RDWR | O_CREAT;  // who has it may have lost its file
+  const int fd = ::open(path.c_str(), how | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, file_mode);
+  const auto busy = [&] {
+    return Status{Code::busy, "data folder " + folder + " is already in use by " + holder_of(fd)};
+  };
+  if (fd < 0) return taken ? busy() : error_at("cannot open", path);
+  lock->take(fd);
+  if (taken) return busy();
   std::uint64_t links = 0;
   if (Status s = check_ours(fd, path, Open::append, links); !s) return s;
-  // A second name does not matter to the lock; but what is behind it is not written to.
-  const bool alone = links <= 1;
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return error_at("cannot lock", path);
-    return Status{Code::busy, "data folder " + folder + " is already in use by " +
-                                  (alone ? holder_of(fd) : "another process")};
+  if (const int error = lock_soon(fd); error != 0) {
+    return error == EWOULDBLOCK ? busy() : Status::from_errno(error, "cannot lock " + path);
   }
-  if (!alone) return std::unique_ptr<DirectoryLock>(std::move(lock));
+  // A second name does not matter to the lock; but what is behind it is not written to.
+  if (links > 1) return std::unique_ptr<DirectoryLock>(std::move(lock));
   const std::string pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(fd, 0) != 0 ||
       ::pwrite(fd, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {

@@ -97,9 +97,9 @@ class Env {
   virtual Status remove(const std::string& path) = 0;
   virtual Status make_directory(const std::string& path) = 0;  ///< mode 0700; parent must exist
   virtual Status sync_directory(const std::string& folder) = 0;
-  /// Takes the lock file of a data directory for this process, and writes the pid into it. code
-  /// busy and "already in use by pid N" if another process has it. Refuses a folder that belongs to
-  /// somebody else or that everybody may write to.
+  /// Locks a data directory for this process, and its lock file, which gets the pid. code busy and
+  /// "already in use by pid N" if another process has it and keeps it for two seconds. Refuses a
+  /// folder that belongs to somebody else or that everybody may write to.
   virtual Result<std::unique_ptr<DirectoryLock>> lock_directory(const std::string& folder) = 0;
 
   /// In a fork: lets go of locks that were inherited, so that they end with their real owner.

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "libkv/base/clock.hpp"
 #include "libkv/base/env.hpp"
@@ -73,6 +75,28 @@ TEST_CASE("base/env: F2 planted links are refused and their targets untouched") 
   REQUIRE(::mkfifo(folder("fifo").c_str(), 0600) == 0);
   CHECK_FALSE(env.open(folder("fifo"), Open::append).ok());
   CHECK_FALSE(env.map(folder("fifo")).ok());
+}
+
+TEST_CASE("base/env: P8 a folder whose lock file was removed is still locked") {
+  ScratchFolder folder;
+  const Result<std::unique_ptr<DirectoryLock>> first = posix_env().lock_directory(folder.path());
+  REQUIRE(first.ok());
+  REQUIRE(posix_env().remove(folder("kv.lock")).ok());
+  CHECK(posix_env().lock_directory(folder.path()).status().code() == Code::busy);
+  CHECK_FALSE(posix_env().exists(folder("kv.lock")));
+}
+
+TEST_CASE("base/env: P8 a lock that is about to be given up is waited for") {
+  ScratchFolder folder;
+  Result<std::unique_ptr<DirectoryLock>> first = posix_env().lock_directory(folder.path());
+  REQUIRE(first.ok());
+  std::thread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    first->reset();
+  });
+  const Result<std::unique_ptr<DirectoryLock>> second = posix_env().lock_directory(folder.path());
+  later.join();
+  CHECK(second.ok());
 }
 
 TEST_CASE("base/env: P8 a folder is locked once, and says by whom") {
