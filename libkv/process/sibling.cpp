@@ -104,6 +104,11 @@ Status Sibling::restore() {
     if (now < next) return;
     next = now + std::chrono::milliseconds(20);
     round(0);
+    if (!ending_) return;
+    // Nothing was taken from anybody yet, and every step of a start may be its last.
+    bar.done();
+    log::note("[sibling]=" + std::to_string(::getpid()) + " exiting");
+    ::_exit(0);
   };
   engine_.set_loading(true);
   auto opened = Persistence::open(posix_env(), persistence_settings(setup_), replay);
@@ -129,13 +134,18 @@ Status Sibling::restore() {
 }
 
 int Sibling::run() {
+  const pid_t parent = ::getppid();
   set_title("kv sibling");
   ::prctl(PR_SET_PDEATHSIG, SIGUSR1);
   ::mallopt(M_MMAP_THRESHOLD, memory_kept_bytes);
   ::mallopt(M_TRIM_THRESHOLD, memory_kept_bytes);
   log::note("[sibling]=" + std::to_string(::getpid()) + " started");
   Status status = open_pipes();
+  // Until it serves, nobody misses it: it need not come to the point where it hears of the death.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (status.ok()) status = restore();
+  ::prctl(PR_SET_PDEATHSIG, SIGUSR1);
+  if (::getppid() != parent) return 1;  // it died between the two
   if (!status.ok()) {
     log::refuse(status.message());
     return 1;

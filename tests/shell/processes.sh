@@ -96,6 +96,47 @@ SERVER_PID=$!; SERVERS+=("$SERVER_PID")
 passes "P6: the next start at once works, on the same port and folder" wait_for 10 grep -q ^ready "$SCRATCH/server.out"
 stop_server
 
+# P5, P3: the same while the data is restored, and a restore that is refused.
+start_server --persist 36000 --fsync no
+seq 400000 | awk '{print "RPUSH list" $1 % 5000 " " $1}' | redis --pipe >"$SCRATCH/out" 2>&1
+kill_server
+# start_restoring: the sibling stands still before it has restored everything.
+start_restoring() {
+  : >"$SCRATCH/server.out"
+  "$KV_SERVER" --pass "$PASS" --port 0 --dir "$DIR" --persist 36000 >"$SCRATCH/server.out" 2>"$SCRATCH/server.err" &
+  SERVER_PID=$!; SERVERS+=("$SERVER_PID")
+  while ! sibling=$(sibling) || [ -z "$sibling" ]; do sleep 0.01; done
+  sleep 0.05
+  kill -STOP "$sibling"
+  sleep 0.2
+  is "$1: it is still restoring" "$(cat "$SCRATCH/server.out")" ""
+}
+start_restoring "P5"
+kill -KILL "$SERVER_PID"; wait "$SERVER_PID" 2>/dev/null
+passes "P5: a sibling that restores ends at once" wait_gone "$sibling" 5
+kill -KILL "$sibling" 2>/dev/null
+start_restoring "P17"
+kill -TERM "$SERVER_PID"; kill -CONT "$sibling"; wait "$SERVER_PID"
+is "P17: SIGTERM while it restores ends it with status 0" $? 0
+is "P17: and it was never ready" "$(cat "$SCRATCH/server.out")" ""
+start_server --persist 36000
+is "P5: nothing is missing" "$(redis DBSIZE)" 5000
+printf 'x' | dd of="$DIR/kv.aof" bs=1 seek=5000 conv=notrunc 2>/dev/null
+kill -KILL "$(sibling)"
+passes "P3: a sibling that refuses the files ends the server" wait_gone "$SERVER_PID" 50
+wait "$SERVER_PID"
+is "P3: with status 1" $? 1
+is "P3: it was started again once" "$(grep -c 'starting it again' "$SCRATCH/server.err")" 1
+like "P3: and said why, and what to do" "$(tail -n 1 "$SCRATCH/server.err")" "kv.aof line [0-9]+.*--repair"
+DIR=$SCRATCH/data2
+
+# P8: a lock file that was removed is not the lock.
+start_server
+rm "$DIR/kv.lock"
+exits "P8: without the lock file the folder is still in use" 1 "$KV_SERVER" --pass x --port 0 --dir "$DIR"
+like "P8: and the second server is told so" "$(cat "$SCRATCH/err")" "already in use"
+stop_server
+
 # P16: signals that mean nothing do nothing.
 start_server
 kill -HUP "$SERVER_PID"; kill -PIPE "$SERVER_PID"
