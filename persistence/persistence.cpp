@@ -370,14 +370,16 @@ void Store::look_for_log() {
   if (log_lost_ || writer_->failed()) return;
   Result<FileInfo> open = writer_->file().info();
   Result<FileInfo> named = env_.stat(path(log_name));
-  if (open && open->links > 0 && named && named->inode == open->inode &&
-      named->device == open->device) {
-    return;
-  }
+  const bool ours = open && open->links > 0 && named && named->inode == open->inode &&
+                    named->device == open->device;
+  // After a file that was cut in place (copytruncate), or added to, our next line continues
+  // nothing.
+  if (ours && open->size == writer_->size() + torn_bytes_) return;
   log_lost_ = true;
   torn_bytes_ = 0;  // gone with it
   writer_->refuse({Code::io, path(log_name) +
-                                 " was removed or replaced while in use; writes are refused until "
+                                 " was removed or replaced, or cut or added to, while in use; "
+                                 "writes are refused until "
                                  "a save (BGSAVE) has succeeded"});
 }
 
