@@ -2,6 +2,8 @@
 #include "persistence/recovery.hpp"
 
 #include <algorithm>
+#include <new>
+#include <system_error>
 #include <utility>
 
 #include "libkv/base/clock.hpp"
@@ -332,6 +334,8 @@ Result<Recovered> Recovery::run() {
   }
   std::size_t first = 0;
   if (Status s = load_snapshot_file(); !s) return s;
+  // It is in memory now: its address space is for what follows.
+  for (SnapshotFile& file : folder_.snapshots) file.mapping.reset();
   if (Status s = find_first_log(first); !s) return s;
   if (Status s = replay_logs(first); !s) return s;
   if (Status s = sweep(); !s) return s;
@@ -357,9 +361,21 @@ Status cut_tail(Env& env, const std::string& folder, std::string_view name,
   return (*file)->sync();
 }
 
+Status no_memory_for(const std::string& folder) {
+  return {Code::limit, "not enough memory for the data in " + shown(folder) +
+                           ", which is as it was: allow more (ulimit -v, the service's limit) or "
+                           "use a larger machine"};
+}
+
 Result<Recovered> recover(Env& env, const std::string& folder, const RecoveryOptions& options,
                           const Replay& replay) {
-  return Recovery(env, folder, options, replay).run();
+  try {
+    return Recovery(env, folder, options, replay).run();
+  } catch (const std::bad_alloc&) {
+    return no_memory_for(folder);
+  } catch (const std::system_error&) {
+    return no_memory_for(folder);  // for the stack of the thread that unpacks
+  }
 }
 
 }  // namespace kv

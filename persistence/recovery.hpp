@@ -35,6 +35,9 @@ struct Recovered {
   bool new_log_waits = false;
 };
 
+/// What to say where a restore or a tool has run out of memory.
+Status no_memory_for(const std::string& folder);
+
 /// Restores the folder. On failure the databases hold some of the data and must not be served.
 Result<Recovered> recover(Env& env, const std::string& folder, const RecoveryOptions& options,
                           const Replay& replay);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <new>
 
 #include "libkv/base/clock.hpp"
 #include "libkv/base/limits.hpp"
@@ -160,12 +161,8 @@ int run_restore(const Tool& tool) {
   return 0;
 }
 
-}  // namespace
-
-int persistence_tool(Env& env, const ToolOptions& options, const Replay& replay, std::FILE* out,
-                     std::FILE* err) {
-  const Tool tool{env, options, replay, out, err};
-  switch (options.verb) {
+int run(const Tool& tool) {
+  switch (tool.options.verb) {
     case Verb::check: return run_check(tool);
     case Verb::repair: return run_repair(tool);
     case Verb::reseal: return run_reseal(tool);
@@ -174,6 +171,18 @@ int persistence_tool(Env& env, const ToolOptions& options, const Replay& replay,
     case Verb::restore: return run_restore(tool);
   }
   return 2;
+}
+
+}  // namespace
+
+int persistence_tool(Env& env, const ToolOptions& options, const Replay& replay, std::FILE* out,
+                     std::FILE* err) {
+  const Tool tool{env, options, replay, out, err};
+  try {
+    return run(tool);
+  } catch (const std::bad_alloc&) {
+    return tool.fail(no_memory_for(options.folder));
+  }
 }
 
 }  // namespace kv

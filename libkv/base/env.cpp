@@ -157,7 +157,10 @@ class PosixEnv final : public Env {
       return std::unique_ptr<Mapping>(
           std::make_unique<PosixMapping>(ipc::mapped_region(file, ipc::read_only)));
     } catch (const ipc::interprocess_exception& e) {
-      return Status::from_errno(static_cast<int>(e.get_native_error()), "cannot map " + path);
+      const int error = static_cast<int>(e.get_native_error());
+      const char* const advice = error == ENOMEM ? " (allow more of it: ulimit -v)" : "";
+      const Status status = Status::from_errno(error, "cannot map " + path);
+      return Status{status.code(), status.message() + advice};
     }
   }
 

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import time
 
-from lib_kv import Raw, SERVER, Server, main, pids, request, sibling_of, until
+from lib_kv import PASSWORD, Raw, SERVER, Server, main, pids, request, sibling_of, until
 
 MIB = 1 << 20
 
@@ -328,6 +328,29 @@ def test_memory_ends(tap):
             restarted.log.close()
 
 
+def test_restore_without_memory(tap):
+    """What serves in so much address space may need more of it to start again; then it says so."""
+    limit = "ulimit -v 300000"
+    with Server("--persist", "3600") as server:
+        raw = Raw(server.port, timeout=60)
+        for i in range(120):
+            raw.call("SET", f"k{i}", os.urandom(MIB // 2).hex())
+        server.stop()
+        before = {f: os.path.getsize(os.path.join(server.folder, f)) for f in ("kv.db", "kv.aof")}
+        for verb in (["--pass", PASSWORD, "--port", "0", "--persist", "3600"], ["--check"], ["--repair"],
+                     ["--dump", "json"]):
+            ended = subprocess.run(["sh", "-c", f'{limit}; exec "$0" "$@"', SERVER, "--dir", server.folder, *verb],
+                                   capture_output=True, timeout=60)
+            said = (ended.stdout[-2000:] if verb == ["--check"] else b"") + ended.stderr
+            tap.equal(f"{verb[-2:]} without enough memory ends with status 1", ended.returncode, 1)
+            tap.ok(b"ulimit -v" in said, f"{verb[-2:]} says what to do", repr(said[-300:]))
+            tap.ok(b"terminate" not in said, f"{verb[-2:]} does not abort", repr(said[-300:]))
+        tap.equal("the files are as they were", before,
+                  {f: os.path.getsize(os.path.join(server.folder, f)) for f in before})
+        server.start()
+        tap.equal("and with memory it starts", Raw(server.port).call("DBSIZE"), b":120\r\n")
+
+
 def short_of_memory(mib):
     """A server each of whose processes may use so many MiB of address space."""
     return Wrapped(f"ulimit -v {mib * 1024}", "--persist", "3600", "--children", "1")
@@ -474,5 +497,5 @@ if __name__ == "__main__":
     if "address" not in os.environ.get("SAN", ""):
         tests += [test_memory_ends, test_large_replies_when_memory_is_short,
                   test_many_replies_when_memory_is_short, test_binary_save_without_memory, test_slots_of_lost_connections_come_back,
-                  test_save_with_little_memory, test_reload_without_memory]
+                  test_save_with_little_memory, test_reload_without_memory, test_restore_without_memory]
     main(*tests)
