@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "persistence/persistence.hpp"
 
@@ -22,9 +23,13 @@ Status dump(std::span<Keyspace* const> databases, std::string_view form, const S
             std::FILE* out);
 
 /// Reads a dump, or a snapshot of ours or of picolisp-kv, told apart by its beginning, on top of
-/// what the databases hold. time_ns: when it counts as done (for commands). keys counts lines or
-/// commands. The message of a failure names the line.
+/// what the databases hold. time_ns: when it counts as done (for commands). The message of a
+/// failure names the line.
+struct LoadReport {
+  std::uint64_t loaded = 0;          // lines or commands
+  std::vector<std::string> refused;  // of each command that got an error: its number and why
+};
 Status load_dump(std::string_view bytes, std::int64_t time_ns, const Replay& replay,
-                 std::uint64_t& keys);
+                 LoadReport& report);
 
 }  // namespace kv

@@ -153,9 +153,9 @@ Status load_json(std::string_view bytes, const Replay& replay, std::uint64_t& ke
 }
 
 Status load_resp(std::string_view bytes, std::int64_t time_ns, const Replay& replay,
-                 std::uint64_t& keys) {
+                 LoadReport& report) {
   RespRequestParser parser;
-  std::uint64_t database = 0;
+  std::uint64_t database = 0, number = 0;
   std::size_t at = 0;
   while (at < bytes.size()) {
     const ParseState state = parser.next(bytes.substr(at));
@@ -166,14 +166,18 @@ Status load_resp(std::string_view bytes, std::int64_t time_ns, const Replay& rep
     }
     if (state == ParseState::request) {
       const std::span<const Scalar> args = parser.args();
+      ++number;
       if (equals_ignoring_case(args[0].bytes, "SELECT") && args.size() == 2) {
         if (!parse_unsigned(args[1].bytes, database) || database > UINT32_MAX) {
           return {Code::protocol, where + "not the number of a database"};
         }
       } else {
         Status s = replay.apply(time_ns, static_cast<unsigned>(database), Dialect::resp, args);
-        if (!s) return {s.code(), where + s.message()};
-        ++keys;
+        if (!s && s.code() != Code::reply) return {s.code(), where + s.message()};
+        if (s) ++report.loaded;
+        else
+          report.refused.push_back("command " + std::to_string(number) + ", " + where +
+                                   s.message());
       }
     }
     at += parser.consumed();
@@ -209,7 +213,7 @@ Status load_text(std::string_view bytes, const Replay& replay, std::uint64_t& ke
 }  // namespace
 
 Status load_dump(std::string_view bytes, std::int64_t time_ns, const Replay& replay,
-                 std::uint64_t& keys) {
+                 LoadReport& report) {
   if (bytes.empty()) return {};
   if (bytes.starts_with("REDIS")) {
     return {Code::unsupported, "RDB files are not read yet; use redis-cli and RESP"};
@@ -219,14 +223,14 @@ Status load_dump(std::string_view bytes, std::int64_t time_ns, const Replay& rep
   if (binary->version != 0) {
     SnapshotLoad load{.replace = true};
     Status s = load_binary_snapshot(bytes, "the file", replay, load);
-    keys = load.keys;
+    report.loaded = load.keys;
     return s;
   }
   const std::size_t first = bytes.find_first_not_of(" \t\r\n");
   const char sign = first == std::string_view::npos ? '#' : bytes[first];
-  if (sign == '{') return load_json(bytes, replay, keys);
-  if (sign == '(' || sign == '#') return load_text(bytes, replay, keys);
-  return load_resp(bytes, time_ns, replay, keys);
+  if (sign == '{') return load_json(bytes, replay, report.loaded);
+  if (sign == '(' || sign == '#') return load_text(bytes, replay, report.loaded);
+  return load_resp(bytes, time_ns, replay, report);
 }
 
 }  // namespace kv

@@ -58,7 +58,8 @@ using ProgressFunction = std::function<void(const Progress&)>;
 /// args[0] is the command word, args live only during the call. An error ends the restore.
 struct Replay {
   std::function<Keyspace*(unsigned number)> database;  // null: no such database
-  /// dialect: of the client whose line it was (WriteLog::add).
+  /// dialect: of the client whose line it was (WriteLog::add). code reply: it did nothing but get
+  /// an error; a line of a log that does so is told, and no reason to end.
   std::function<Status(std::int64_t time_ns, unsigned database, Dialect dialect,
                        std::span<const Scalar> args)>
       apply;

@@ -17,6 +17,7 @@ namespace {
 // A log does not say how many keys it makes. A short SET of a new one takes about so many bytes;
 // where a log is something else, its keyspace settles afterwards.
 constexpr std::size_t log_bytes_a_key = 128;
+constexpr std::uint64_t idle_lines_named = 20;
 
 class Recovery {
  public:
@@ -41,6 +42,7 @@ class Recovery {
   Status mend_tail(const LogFile& log, std::uint64_t good_bytes);
   Status sweep();
   std::string repair_hint() const { return "; run: ./server --repair --dir " + shown(path_); }
+  void note_idle(const LogFile& log, std::uint64_t line, const Status& why);
   void note(std::string sentence) { out_.report.notes.push_back(std::move(sentence)); }
   ScanProgress log_progress(const LogFile& log) const;
 
@@ -51,6 +53,7 @@ class Recovery {
   Folder folder_;
   const SnapshotFile* snapshot_ = nullptr;
   bool reached_until_ = false;
+  std::uint64_t idle_lines_ = 0;
   Recovered out_;
 };
 
@@ -214,6 +217,12 @@ Status Recovery::damaged(const LogFile& log, const LogScan& scan) const {
                              " (or, after an edit by hand, --reseal)"};
 }
 
+/// A line that somebody wrote by hand: what the server logs does something.
+void Recovery::note_idle(const LogFile& log, std::uint64_t line, const Status& why) {
+  if (++idle_lines_ > idle_lines_named) return;
+  note(log.name + " line " + std::to_string(line) + " does nothing: " + why.message());
+}
+
 Status Recovery::replay_log(const LogFile& log, const LogPosition* next) {
   LogScan scan;
   const auto visit = [&](const Record& record, std::uint64_t line) -> Status {
@@ -222,7 +231,9 @@ Status Recovery::replay_log(const LogFile& log, const LogPosition* next) {
       return {Code::timeout, "until"};
     }
     Status s = replay_.apply(record.time_ns, record.database, record.dialect, record.args);
-    if (!s) {
+    if (s.code() == Code::reply) {
+      note_idle(log, line, s);
+    } else if (!s) {
       return {s.code(),
               join_path(path_, log.name) + " line " + std::to_string(line) + ": " + s.message()};
     }
@@ -338,6 +349,9 @@ Result<Recovered> Recovery::run() {
   for (SnapshotFile& file : folder_.snapshots) file.mapping.reset();
   if (Status s = find_first_log(first); !s) return s;
   if (Status s = replay_logs(first); !s) return s;
+  if (idle_lines_ > idle_lines_named) {
+    note(std::to_string(idle_lines_ - idle_lines_named) + " more lines do nothing");
+  }
   if (Status s = sweep(); !s) return s;
   out_.report.last_ns = out_.position.time_ns;
   out_.report.chain = out_.position.chain;

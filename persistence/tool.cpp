@@ -82,6 +82,11 @@ int run_reseal(const Tool& tool) {
   const Result<std::vector<std::string>> done = reseal_folder(tool.env, tool.options.folder);
   if (!done) return tool.fail(done.status());
   for (const std::string& sentence : *done) std::fprintf(tool.out, "%s\n", sentence.c_str());
+  // Right checksums do not make an edit right: what a start would say is better known now.
+  const Result<Recovered> found = recover(tool.env, tool.options.folder, {}, tool.replay);
+  if (!found) tool.say("note: a server does not start from this: " + found.status().message());
+  else
+    for (const std::string& note : found->report.notes) tool.say("note: " + note);
   return 0;
 }
 
@@ -121,16 +126,19 @@ int run_load(const Tool& tool) {
   const Result<Recovered> found = recover(tool.env, folder, {.mend = true}, tool.replay);
   if (!found) return tool.fail(found.status());
   const std::int64_t time_ns = std::max(wall_ns(), found->position.time_ns + 1);
-  std::uint64_t loaded = 0;
-  if (Status s = load_dump(*input, time_ns, tool.replay, loaded); !s) {
+  LoadReport load;
+  if (Status s = load_dump(*input, time_ns, tool.replay, load); !s) {
     return tool.fail({s.code(), tool.options.file + ": " + s.message() + "; nothing was changed"});
   }
   const SaveJob job = job_in(folder, tool.options.format, {time_ns, found->position.chain});
   if (Status s = begin_anew(tool.env, job, tool.databases(), tool.replay.progress); !s) {
     return tool.fail(s);
   }
-  std::fprintf(tool.out, "loaded %llu entries\n", static_cast<unsigned long long>(loaded));
-  return 0;
+  std::fprintf(tool.out, "loaded %llu entries\n", static_cast<unsigned long long>(load.loaded));
+  if (load.refused.empty()) return 0;
+  for (const std::string& why : load.refused) tool.say(tool.options.file + ": " + why);
+  return tool.fail({Code::protocol, std::to_string(load.refused.size()) + " commands of " +
+                                        tool.options.file + " were not loaded, for these reasons"});
 }
 
 int run_restore(const Tool& tool) {

@@ -467,17 +467,23 @@ Status Engine::replay(std::int64_t time_ns, unsigned database, Dialect dialect,
                              ": start with --databases " + std::to_string(database + 1) +
                              " or more"};
   }
-  if ((command->flags & kWrite) == 0) return {};
+  if ((command->flags & kWrite) == 0) {
+    return {Code::reply, std::string(command->name) + " is not a write"};
+  }
   last_ns_ = std::max(last_ns_, time_ns);
   Session session;
   session.authenticated = true;
   session.database = database;
   session.dialect = dialect;
-  if (!arity_is_fine(session, *command, args.size())) return {};
+  if (!arity_is_fine(session, *command, args.size())) {
+    return {Code::reply, "wrong number of arguments for " + std::string(command->name)};
+  }
   trial_out_.clear();
   Call call(services_, session, *command, args, time_ns, trial_out_);
   command->run(call);
-  return {};
+  if (!call.reply.failed() || call.committed()) return {};
+  const std::size_t end = trial_out_.find('\r');
+  return {Code::reply, std::string(command->name) + ": " + trial_out_.substr(1, end - 1)};
 }
 
 std::int64_t Engine::expire_some() {

@@ -181,4 +181,33 @@ like "D20 by name" "$(cat "$SCRATCH/out")" 'read-macro'
 exits "D20 and by the start" 1 timeout 20 "$KV_SERVER" --pass "$PASS" --port 0 --dir "$DIR" --persist 60
 is "D20 nothing is executed" "$(ls "$SCRATCH/executed" 2>/dev/null)" ""
 
+# --- lines and commands that only get an error are named, wherever they come from ---
+rm -rf "$DIR"
+start_server --persist 3600
+for line in "set a 1" "set d 4" "set e 5" "set f 6" "del nothing" "set last 7"; do redis $line >"$SCRATCH/out"; done
+kill_server
+sed -i 's/("d" "4")/("d")/; s/("set" ("e" "5"))/("get" ("e"))/; s/("set" ("f" "6"))/("rpush" ("a" "6"))/' "$DIR/kv.aof"
+exits "reseal takes them, since their form is right" 0 "$KV_SERVER" --reseal --dir "$DIR"
+said=$(cat "$SCRATCH/err")
+like "and names a wrong number of arguments" "$said" "kv.aof line 3 does nothing: wrong number of arguments for set"
+like "a read" "$said" "kv.aof line 4 does nothing: get is not a write"
+like "and an error" "$said" "kv.aof line 5 does nothing: rpush: WRONGTYPE"
+is "and no other line" "$(grep -c 'does nothing' "$SCRATCH/err")" 3
+exits "check finds that something is wrong" 1 "$KV_SERVER" --check --dir "$DIR"
+is "and names the three as well" "$(grep -c 'note: kv.aof line [345] does nothing' "$SCRATCH/out")" 3
+start_server --persist 3600
+is "a start names them and goes on" "$(grep -c 'does nothing' "$SCRATCH/server.err")" 3
+is "with the other lines" "$(redis dbsize) $(redis get a) $(redis get last)" "2 1 7"
+stop_server
+rm -rf "$DIR"
+printf 'SET a 1\r\nSET b\r\nRPUSH a 2\r\nGET a\r\nDEL nothing\r\nSET c 3\r\n' >"$SCRATCH/commands"
+exits "a load of commands that fail ends with status 1" 1 "$KV_SERVER" --load "$SCRATCH/commands" --dir "$DIR"
+is "says how many it took" "$(cat "$SCRATCH/out")" "loaded 3 entries"
+said=$(cat "$SCRATCH/err")
+like "names the first that failed" "$said" "command 2, byte 9: wrong number of arguments for set"
+like "the second" "$said" "command 3, byte 16: rpush: WRONGTYPE"
+like "the third" "$said" "command 4, byte 27: get is not a write"
+like "and how many there are" "$said" "ERROR: 3 commands of .* were not loaded"
+is "and has the others" "$("$KV_SERVER" --dump resp --dir "$DIR" | tr -d '\r' | grep -cx '[13]')" 2
+
 done_testing
