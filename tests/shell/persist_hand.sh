@@ -144,6 +144,19 @@ redis set city Basel >/dev/null
 kill_server
 exits "and the backup is as it was" 1 grep -q Basel "$SCRATCH/backup/kv.aof"
 
+# --- what stands in the place of a file is no damage: repair says so and changes nothing ---
+for name in kv.db kv.bin kv.aof; do
+  for what in folder link; do
+    rm -rf "$SCRATCH/odd" && cp -a "$DIR" "$SCRATCH/odd"
+    [ ! -e "$SCRATCH/odd/$name" ] || mv "$SCRATCH/odd/$name" "$SCRATCH/elsewhere"
+    if [ $what = folder ]; then mkdir "$SCRATCH/odd/$name"; else ln -s "$SCRATCH/elsewhere" "$SCRATCH/odd/$name"; fi
+    before=$(ls "$SCRATCH/odd")
+    exits "repair refuses a $what named $name" 1 "$KV_SERVER" --repair --dir "$SCRATCH/odd"
+    like "with its name" "$(cat "$SCRATCH/err")" "odd/$name is not a regular file"
+    is "and leaves everything" "$(ls "$SCRATCH/odd")" "$before"
+  done
+done
+
 # --- files that PicoLisp wrote ---
 rm -rf "$DIR" && mkdir -m 700 "$DIR"
 cat >"$SCRATCH/write.l" <<'L'
