@@ -444,7 +444,9 @@ def test_reload_without_memory(tap):
         tap.equal("and has lost no key", raw.call("DEBUG", "DIGEST"), digest)
         tap.equal("by the same sibling", sibling_of(server), sibling)
         raw.call("FLUSHALL")
-        raw.call("SET", "k", "v")
+        for _ in range(2):  # two snapshots later the long log is gone
+            raw.call("SET", "k", "v")
+            raw.call("SAVE")
         tap.equal("with less to load it is done", raw.call("DEBUG", "RELOAD"), b"+OK\r\n")
         tap.equal("and what is there is there again", raw.call("GET", "k"), b"$1\r\nv\r\n")
 

@@ -492,7 +492,7 @@ TEST_CASE("engine: what may take long waits in a batch with few of its kind") {
   CHECK(b.sink.replies[1].starts_with("+OK\r\n*0\r\n*0\r\n*0\r\n$1\r\n1\r\n"));
   CHECK(b.sink.replies[1].ends_with("$1\r\n1\r\n:0\r\n"));
   for (int i = 0; i < 50; ++i) b.submit({"SET", "k" + std::to_string(i), "1"});
-  CHECK(b.log.writes == 1);
+  CHECK(b.log.writes < 10);  // 1, or more where two keys share a mark
 }
 
 TEST_CASE("engine: marks of a batch long ago are not this one's, also after 2^32 batches") {
