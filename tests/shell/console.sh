@@ -87,6 +87,13 @@ shown=$(at_terminal $'PING\r' \
 is "after a lost connection the next command works" "$(grep -c '^PONG' <<<"$shown")" 2
 like "and it is said that there was one" "$shown" "the server closed the connection; connecting again"
 
+# --- other locales ---
+for locale in C POSIX; do
+  shown=$(LC_ALL=$locale at_terminal $'SET name J\u00fcrgen\r')
+  is "LC_ALL=$locale: no character is dropped" "$(kv GET name)" $'J\u00fcrgen'
+  kv DEL name >"$SCRATCH/out"
+done
+
 # --- history ---
 rm -f "$KV_HISTORY"
 at_terminal $'SET kept 1\r' $'AUTH hidden-password\r' $' SET blank hidden-line\r' >"$SCRATCH/out"

@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <histedit.h>
+#include <langinfo.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -64,6 +65,15 @@ std::size_t terminal_columns() {
   constexpr std::size_t usual = 80;  // where the terminal does not say, as libedit has it
   struct winsize size {};
   return ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : usual;
+}
+
+/// libedit drops what the locale has no character for. Where nobody has chosen a locale (containers,
+/// cron) that is everything but ASCII, and half a word would be stored.
+void choose_characters() {
+  std::setlocale(LC_CTYPE, "");
+  if (std::string_view(nl_langinfo(CODESET)) == "ANSI_X3.4-1968") {
+    std::setlocale(LC_CTYPE, "C.UTF-8");
+  }
 }
 
 }  // namespace
@@ -178,7 +188,7 @@ void LineEditor::Impl::open() {
     complain("libedit is missing (apt-get install libedit2): lines cannot be edited");
     return;
   }
-  std::setlocale(LC_CTYPE, "");
+  choose_characters();
   editor = lib->el_init("kv-client", stdin, stdout, stderr);
   if (editor == nullptr) return;
   current = this;
