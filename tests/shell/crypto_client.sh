@@ -63,6 +63,16 @@ is "an element that moved to another list opens there" "$(client --decrypt LPOP 
 is "GETSET seals the new value and opens the old one" "$(client --encrypt --decrypt GETSET k w)" v
 is "and the new one" "$(client --decrypt GET k)" w
 
+# --- a reader that has gone ---
+# closed_pipe COMMAND...: the status of a command whose reader has gone before it writes.
+closed_pipe() { { "$@"; echo $? >"$SCRATCH/status"; } 2>"$SCRATCH/err" | :; cat "$SCRATCH/status" "$SCRATCH/err"; }
+head -c 300000 /dev/zero | tr '\0' x >"$SCRATCH/large"
+client --encrypt SET large -- "$SCRATCH/large" >"$SCRATCH/out"
+is "a reader that has gone ends --decrypt without a word" "$(closed_pipe client --decrypt GET large)" 141
+is "as it ends what opens nothing" "$(closed_pipe client GET large)" 141
+is "but not where the signal is ignored" "$(trap '' PIPE; closed_pipe client --decrypt GET large)" \
+  $'1\ncannot write the reply: Broken pipe'
+
 # --- refused before anything is sent ---
 refused "a command without a value" 5 'GET' client --encrypt GET k
 refused "APPEND" 5 'APPEND' client --encrypt APPEND k v

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <thread>
@@ -13,6 +14,24 @@
 #include "libkv/client/output.hpp"
 
 namespace kv {
+namespace {
+
+bool ignores_broken_pipes() {
+  struct sigaction action {};
+  return sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+// Asked before GPGME has the whole process ignore them, which it needs while gpg runs.
+const bool told_to_ignore_broken_pipes = ignores_broken_pipes();
+
+/// Ends the program as a broken pipe ends every other one, unless who started it wants it not to.
+void end_by_broken_pipe() {
+  if (told_to_ignore_broken_pipes) return;
+  std::signal(SIGPIPE, SIG_DFL);
+  std::raise(SIGPIPE);
+}
+
+}  // namespace
 
 void complain(std::string_view sentence) {
   const std::string line = for_terminal(sentence) + "\n";
@@ -55,6 +74,7 @@ bool Output::flush() {
   const int error = errno;
   explicit_bzero(buffer_.data(), buffer_.size());
   buffer_.clear();
+  if (!fine && error == EPIPE) end_by_broken_pipe();
   if (!fine) complain("cannot write the reply: " + std::string(std::strerror(error)));
   return fine;
 }
