@@ -60,4 +60,18 @@ kill -KILL $(pgrep -P "$SERVER_PID") "$SERVER_PID"
 wait "$client"
 is "a lost connection: status 3" "$?" 3
 like "the lines in doubt are named" "$(cat "$SCRATCH/err")" 'lines 1001 to 1002 had been sent.*1000 answered'
+
+# --- SHUTDOWN, whose answer is that the connection ends ---
+shut_down() {  # shut_down NAME COMMAND...: on a server of its own
+  DIR=$SCRATCH/$RANDOM start_server || return
+  printf '#!/bin/sh\nexec "%s" --pass "%s" --port "%s" "$@"\n' "$KV_CLIENT" "$PASS" "$PORT" >"$SCRATCH/kv"
+  exits "SHUTDOWN, $1: 0" 0 "${@:2}"
+  is "SHUTDOWN, $1: without a word" "$(cat "$SCRATCH/out" "$SCRATCH/err")" "${said:-}"
+  passes "SHUTDOWN, $1: the server has ended" wait_gone "$SERVER_PID" 100
+}
+shut_down "alone" "$SCRATCH/kv" SHUTDOWN NOSAVE
+said=OK shut_down "as the last line" bash -c "printf 'SET a 1\nshutdown nosave\n' | '$SCRATCH/kv'"
+start_server || done_testing
+exits "lines behind SHUTDOWN are not carried out: 3" 3 bash -c "printf 'SHUTDOWN NOSAVE\nSET a 1\n' | '$KV_CLIENT' --pass $PASS --port $PORT"
+like "and named" "$(cat "$SCRATCH/err")" '^the server was shut down; what follows was not carried out, from line 2 on$'
 done_testing

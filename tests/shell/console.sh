@@ -87,6 +87,11 @@ shown=$(at_terminal $'PING\r' \
 is "after a lost connection the next command works" "$(grep -c '^PONG' <<<"$shown")" 2
 like "and it is said that there was one" "$shown" "the server closed the connection; connecting again"
 
+shown=$(at_terminal $'SHUTDOWN NOSAVE\r')
+unlike "SHUTDOWN that succeeds is no error" "$shown" 'error|unknown'
+like "and shown by the prompt" "$shown" 'not connected> '
+start_server || done_testing
+
 # --- other locales ---
 for locale in C POSIX; do
   shown=$(LC_ALL=$locale at_terminal $'SET name J\u00fcrgen\r')

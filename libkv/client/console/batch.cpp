@@ -49,26 +49,32 @@ class Batch {
  private:
   struct UnderWay {
     std::uint64_t line;
+    bool ends_server = false;               // SHUTDOWN: a closed connection is its answer
     Status failure = {};                    // it was not sent, and this is why
     std::vector<std::string> request = {};  // only where the reply has to be opened
   };
 
   Flow::Next next(std::vector<std::string_view>& out);
+  bool read_line(Flow::Next& otherwise);
+  bool has_to_wait() const;
   Status prepare(std::string_view line, bool& blank);
   bool take(Value&& reply);
   void show(const UnderWay& item, Value&& reply);
   void report_unsent();
   void fail(std::uint64_t line, std::string_view why, int status);
   bool flush();
-  int lost(const Status& status, const Flow& flow);
+  int lost(const Status& status);
+  int shut_down();
 
   ClientArguments& arguments_;
   Output output_;
   LineReader reader_;
   Progress progress_;
   Access::Impl* inside_ = nullptr;
+  Flow flow_;
   std::deque<UnderWay> under_way_;
   std::vector<std::string> words_;
+  bool held_ = false;  // words_ wait to be sent
   int status_ = 0;
   bool saw_nil_ = false;
   bool broken_output_ = false;
@@ -104,26 +110,43 @@ Status Batch::prepare(std::string_view line, bool& blank) {
   return (*sealing)->seal(words_);
 }
 
-Flow::Next Batch::next(std::vector<std::string_view>& out) {
+/// The next line that can be sent, in words_. False: there is none now.
+bool Batch::read_line(Flow::Next& otherwise) {
   for (;;) {
     std::string_view line;
     const LineReader::State state = reader_.next(line);
+    otherwise = Flow::Next::end;
     // Before waiting for more lines, what there is to see is shown.
-    if (state == LineReader::State::wait) return flush() ? Flow::Next::wait : Flow::Next::end;
-    if (state == LineReader::State::end || broken_output_) return Flow::Next::end;
+    if (state == LineReader::State::wait && flush()) otherwise = Flow::Next::wait;
+    if (state != LineReader::State::line || broken_output_) return false;
     bool blank = false;
     if (auto status = prepare(line, blank); !status) {
-      under_way_.push_back({reader_.number(), std::move(status)});
+      under_way_.push_back({reader_.number(), false, std::move(status)});
       report_unsent();
-      continue;
+    } else if (!blank) {
+      return true;
     }
-    if (blank) continue;
-    UnderWay& item = under_way_.emplace_back();
-    item.line = reader_.number();
-    if (arguments_.seal.open) item.request = words_;
-    out.assign(words_.begin(), words_.end());
-    return Flow::Next::request;
   }
+}
+
+/// A server that ends sends no replies that wait, and carries out nothing that follows: SHUTDOWN
+/// goes out alone, so that nothing is in doubt.
+bool Batch::has_to_wait() const {
+  return !under_way_.empty() && (ends_server(words_) || under_way_.front().ends_server);
+}
+
+Flow::Next Batch::next(std::vector<std::string_view>& out) {
+  Flow::Next otherwise{};
+  if (!held_ && !read_line(otherwise)) return otherwise;
+  held_ = has_to_wait();
+  flow_.input_fd = held_ ? -1 : STDIN_FILENO;
+  if (held_) return flush() ? Flow::Next::wait : Flow::Next::end;
+  UnderWay& item = under_way_.emplace_back();
+  item.line = reader_.number();
+  item.ends_server = ends_server(words_);
+  if (arguments_.seal.open) item.request = words_;
+  out.assign(words_.begin(), words_.end());
+  return Flow::Next::request;
 }
 
 /// What was not sent is reported when all lines before it have their reply, so in order.
@@ -159,8 +182,24 @@ void Batch::show(const UnderWay& item, Value&& reply) {
   output_.reply(reply);
 }
 
-int Batch::lost(const Status& status, const Flow& flow) {
-  flush();
+/// The server has ended as it was asked to.
+int Batch::shut_down() {
+  under_way_.pop_front();
+  std::string_view line;
+  std::uint64_t first = held_ ? reader_.number() : 0;
+  if (!under_way_.empty()) first = under_way_.front().line;
+  if (first == 0 && reader_.next(line) == LineReader::State::line) first = reader_.number();
+  if (first == 0) return status_;
+  complain("the server was shut down; what follows was not carried out, from line " +
+           std::to_string(first) + " on");
+  return exit_lost;
+}
+
+int Batch::lost(const Status& status) {
+  if (!flush()) return exit_error_reply;
+  if (status.code() == Code::lost && !under_way_.empty() && under_way_.front().ends_server) {
+    return shut_down();
+  }
   std::string sentence = status.message();
   if (!under_way_.empty()) {
     const std::uint64_t first = under_way_.front().line, last = under_way_.back().line;
@@ -168,7 +207,7 @@ int Batch::lost(const Status& status, const Flow& flow) {
                               : "; lines " + std::to_string(first) + " to " + std::to_string(last);
     sentence += " had been sent without an answer and may or may not have been carried out";
   }
-  sentence += " (" + std::to_string(flow.answered) + " answered)";
+  sentence += " (" + std::to_string(flow_.answered) + " answered)";
   complain(sentence);
   return client::exit_code_of(client::error_of(status).code);
 }
@@ -177,13 +216,12 @@ int Batch::run() {
   auto connection = Connection::open(arguments_.connection);
   if (!connection) return report(connection.error());
   inside_ = &Access::of(*connection);
-  Flow flow;
-  flow.next_request = [this](auto& out) { return next(out); };
-  flow.on_reply = [this](Value&& reply) { return take(std::move(reply)); };
-  flow.input_fd = STDIN_FILENO;
-  const Status status = inside_->stream(flow);
+  flow_.next_request = [this](auto& out) { return next(out); };
+  flow_.on_reply = [this](Value&& reply) { return take(std::move(reply)); };
+  flow_.input_fd = STDIN_FILENO;
+  const Status status = inside_->stream(flow_);
   progress_.hide();
-  if (!status) return lost(status, flow);
+  if (!status) return lost(status);
   if (!flush() || broken_output_) return exit_error_reply;
   if (!reader_.status()) return report(reader_.status());
   if (status_ != 0) return status_;

@@ -183,7 +183,7 @@ void Console::execute(const std::vector<std::string>& words) {
   std::string out;
   if (reply) {
     append_console_reply(out, *reply);
-  } else {
+  } else if (!is_shut_down(words, reply.error())) {
     out = "(error) " + for_terminal(reply.error().message) + "\n";
   }
   char time[32];

@@ -67,8 +67,8 @@ std::size_t terminal_columns() {
   return ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : usual;
 }
 
-/// libedit drops what the locale has no character for. Where nobody has chosen a locale (containers,
-/// cron) that is everything but ASCII, and half a word would be stored.
+/// libedit drops what the locale has no character for. Where nobody has chosen a locale
+/// (containers, cron) that is everything but ASCII, and half a word would be stored.
 void choose_characters() {
   std::setlocale(LC_CTYPE, "");
   if (std::string_view(nl_langinfo(CODESET)) == "ANSI_X3.4-1968") {

@@ -21,6 +21,7 @@ int nil_status(const ClientArguments& arguments, const Value& reply) {
 
 int run_once(Connection& connection, const ClientArguments& arguments, Output& output) {
   const auto reply = call_once(connection, arguments);
+  if (!reply && is_shut_down(arguments.command, reply.error())) return 0;
   if (!reply) return report(reply.error());
   output.reply(*reply);
   if (!output.flush()) return exit_error_reply;

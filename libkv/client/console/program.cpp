@@ -10,6 +10,7 @@
 #include <cstring>
 #include <thread>
 
+#include "libkv/base/text.hpp"
 #include "libkv/client/convert.hpp"
 #include "libkv/client/output.hpp"
 
@@ -44,6 +45,14 @@ int report(const client::Error& error) {
 }
 
 int report(const Status& status) { return report(client::error_of(status)); }
+
+bool ends_server(const std::vector<std::string>& words) {
+  return equals_ignoring_case(words[0], "shutdown") && !equals_ignoring_case(words.back(), "abort");
+}
+
+bool is_shut_down(const std::vector<std::string>& words, const client::Error& error) {
+  return error.code == client::ErrorCode::fate_unknown && ends_server(words);
+}
 
 Output::Output(OutputForm form, bool quiet)
     : form_(form), quiet_(quiet), terminal_(isatty(STDOUT_FILENO) == 1) {}

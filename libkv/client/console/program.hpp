@@ -31,6 +31,11 @@ int report(const Status& status);
 /// One line on standard error, without what could steer a terminal.
 void complain(std::string_view sentence);
 
+/// True for SHUTDOWN, but for SHUTDOWN ABORT: its answer is that the connection ends.
+bool ends_server(const std::vector<std::string>& words);
+/// Whether this failure is that answer.
+bool is_shut_down(const std::vector<std::string>& words, const client::Error& error);
+
 /// Standard output. Remembers its first failure, which flush() reports.
 class Output {
  public:
