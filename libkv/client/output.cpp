@@ -15,30 +15,6 @@ using client::Value;
 
 // Replies nest at most limits::nesting_max deep, so recursion is bounded.
 
-void append_plain_element(std::string& out, const Value& value) {
-  for (const Value& item : value.list()) append_plain_element(out, item);
-  for (const auto& [key, item] : value.map()) {
-    append_plain_element(out, key);
-    append_plain_element(out, item);
-  }
-  out += value.to_text();
-}
-
-void append_plain(std::string& out, const Value& value) {
-  bool first = true;
-  const auto separate = [&] {
-    if (!first) out.push_back(',');
-    first = false;
-  };
-  for (const Value& item : value.list()) separate(), append_plain_element(out, item);
-  for (const auto& [key, item] : value.map()) {
-    separate();
-    append_plain_element(out, key);
-    append_plain_element(out, item);
-  }
-  out += value.to_text();
-}
-
 void append_atoms(std::string& out, const Value& value, char end) {
   if (value.kind() == Kind::list) {
     for (const Value& item : value.list()) append_atoms(out, item, end);
@@ -53,6 +29,12 @@ void append_atoms(std::string& out, const Value& value, char end) {
   }
   out += value.to_text();
   out.push_back(end);
+}
+
+void append_separated(std::string& out, const Value& value, char separator) {
+  const std::size_t before = out.size();
+  append_atoms(out, value, separator);
+  if (out.size() > before) out.pop_back();
 }
 
 void append_json_string(std::string& out, std::string_view text) {
@@ -111,7 +93,7 @@ void append_json(std::string& out, const Value& value) {
     separate();
     // JSON's keys are strings, whatever the server's are.
     std::string text;
-    append_plain(text, key);
+    append_separated(text, key, ',');
     append_json_string(out, text);
     out.push_back(':');
     append_json(out, item);
@@ -130,7 +112,7 @@ bool is_control(std::string_view text, std::size_t length) noexcept {
 void append_reply(std::string& out, const Value& reply, OutputForm form) {
   switch (form) {
     case OutputForm::plain:
-      append_plain(out, reply);
+      append_separated(out, reply, ',');
       out.push_back('\n');
       return;
     case OutputForm::json:
@@ -139,12 +121,7 @@ void append_reply(std::string& out, const Value& reply, OutputForm form) {
       return;
     case OutputForm::lines: return append_atoms(out, reply, '\n');
     case OutputForm::nul: return append_atoms(out, reply, '\0');
-    case OutputForm::raw: {
-      const std::size_t before = out.size();
-      append_atoms(out, reply, '\n');
-      if (out.size() > before) out.pop_back();
-      return;
-    }
+    case OutputForm::raw: return append_separated(out, reply, '\n');
   }
 }
 

@@ -1,7 +1,7 @@
 // A reply as text, in the forms the client program offers.
 //
-//   plain  picolisp-kv's: an atom as it is, the elements of a list joined with ',', what is inside
-//          an element without any separator (a pair as "one11"), nil as nothing; then a newline
+//   plain  an atom as it is, nil as nothing, the atoms of a list, of lists inside it and of a map
+//          (key, value, key, value) with ',' between, a flat list as picolisp-kv; then a newline
 //   json   one JSON value and a newline. Bytes that are no UTF-8 become lone surrogates, \udc80 to
 //          \udcff (Python's "surrogateescape"), so that nothing is lost and nothing looks alike
 //   lines  every atom and a newline, nil an empty line; a map as key, value, key, value

@@ -53,7 +53,8 @@ forms_of_output() {
   kv RPUSH l a 'b c' '' >"$SCRATCH/out"
   kv HSET h one 11 two 2 >"$SCRATCH/out"
   is "$1: a list is joined with commas" "$(kv LRANGE l 0 -1)" "a,b c,"
-  is "$1: pairs are not separated inside" "$(kv HGETALL h)" "one11,two2"
+  is "$1: and so is a map, keys and values" "$(kv HGETALL h)" "one,11,two,2"
+  is "$1: and what lists hold lists of" "$(kv SCAN 0 MATCH 'l?' COUNT 1000),$(kv HSCAN h 0)" "0,0,one,11,two,2"
   is "$1: nil is an empty line" "$(kv GET nothing | od -An -c | tr -d ' ')" '\n'
   is "$1: nil among elements is empty" "$(kv MGET nothing nothing)" ","
   is "$1: JSON of a list" "$(kv --json LRANGE l 0 -1)" '["a","b c",""]'

@@ -144,14 +144,19 @@ TEST_CASE("client/address: URLs") {
   }
 }
 
-TEST_CASE("client/output: the plain form is picolisp-kv's") {
+TEST_CASE("client/output: the plain form has commas between all elements") {
   CHECK(written(Value("text"), kv::OutputForm::plain) == "text\n");
   CHECK(written(Value(), kv::OutputForm::plain) == "\n");
   CHECK(written(Value(std::int64_t{-3}), kv::OutputForm::plain) == "-3\n");
   CHECK(written(Value::List{"a", Value(), "b"}, kv::OutputForm::plain) == "a,,b\n");
   CHECK(written(Value::List{Value::List{"one", "11"}, Value::List{"two", "2"}},
-                kv::OutputForm::plain) == "one11,two2\n");
-  CHECK(written(Value::Map{{"one", "11"}, {"two", "2"}}, kv::OutputForm::plain) == "one11,two2\n");
+                kv::OutputForm::plain) == "one,11,two,2\n");
+  CHECK(written(Value::Map{{"one", "11"}, {"two", "2"}}, kv::OutputForm::plain) ==
+        "one,11,two,2\n");
+  // SCAN: the cursor, then the keys; and an inner list without elements.
+  CHECK(written(Value::List{"0", Value::List{"a", "b"}}, kv::OutputForm::plain) == "0,a,b\n");
+  CHECK(written(Value::List{"0", Value::List{}}, kv::OutputForm::plain) == "0\n");
+  CHECK(written(Value::List{}, kv::OutputForm::plain) == "\n");
 }
 
 TEST_CASE("client/output: the other forms") {
