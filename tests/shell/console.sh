@@ -14,7 +14,7 @@ cat >"$SCRATCH/terminal.py" <<'PY'
 import os, pty, re, select, subprocess, sys, time
 pid, fd = pty.fork()
 if pid == 0:
-    os.execv(sys.argv[1], [sys.argv[1], "--pass", os.environ["P"], "--port", os.environ["PORT"]])
+    os.execv(sys.argv[1], [sys.argv[1], "--pass", os.environ["P"], "--port", os.environ["PORT"], *os.environ.get("OPTIONS", "").split()])
 shown = b""
 def read(seconds):
     global shown
@@ -91,6 +91,21 @@ shown=$(at_terminal $'SHUTDOWN NOSAVE\r')
 unlike "SHUTDOWN that succeeds is no error" "$shown" 'error|unknown'
 like "and shown by the prompt" "$shown" 'not connected> '
 start_server || done_testing
+
+# --- options that say how a reply is written ---
+kv RPUSH forms a $'b\033c' >"$SCRATCH/out"
+shown=$(OPTIONS=--json at_terminal $'LRANGE forms 0 -1\r')
+like "--json" "$shown" $'\n\["a","b\\\\u001bc"\]\n'
+shown=$(OPTIONS=--lines at_terminal $'LRANGE forms 0 -1\r')
+like "--lines, and nothing that steers the terminal" "$shown" $'\na\nb\\\\x1bc\n'
+shown=$(OPTIONS=--raw at_terminal $'ECHO text\r')
+like "--raw, with the prompt on a line of its own" "$shown" $'\ntext\nlocalhost'
+shown=$(OPTIONS=--quiet at_terminal $'ECHO "te\\x78t"\r' $'NOSUCH\r')
+unlike "--quiet: no replies" "$shown" 'text'
+like "but errors" "$shown" 'ERR unknown command'
+for option in -0 --fail-nil; do
+  like "$option is refused" "$(OPTIONS=$option at_terminal)" "^$option is not for the console"$'\n'".*status 2"
+done
 
 # --- other locales ---
 for locale in C POSIX; do

@@ -83,6 +83,7 @@ class Console {
   bool take_own_word(const std::vector<std::string>& words);
   void help(const std::vector<std::string>& words) const;
   void execute(const std::vector<std::string>& words);
+  void append_shown(std::string& out, const Value& reply) const;
   void show_pushes();
   static void print(std::string_view text);
 
@@ -167,11 +168,22 @@ void Console::show_pushes() {
     if (!message) break;
     if (!message->has_value()) continue;
     std::string out;
-    append_console_reply(out, **message);
+    append_shown(out, **message);
     print(out);
   }
   connection_.close();
   print("\n");
+}
+
+/// As the options say, and as a person has it where they say nothing.
+void Console::append_shown(std::string& out, const Value& reply) const {
+  if (arguments_.quiet) return;
+  if (arguments_.form == OutputForm::plain) return append_console_reply(out, reply);
+  std::string text;
+  append_reply(text, reply, arguments_.form);
+  if (arguments_.form == OutputForm::raw) text.push_back('\n');  // the prompt begins a line
+  out += for_terminal(text);
+  explicit_bzero(text.data(), text.size());
 }
 
 void Console::execute(const std::vector<std::string>& words) {
@@ -182,7 +194,7 @@ void Console::execute(const std::vector<std::string>& words) {
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   std::string out;
   if (reply) {
-    append_console_reply(out, *reply);
+    append_shown(out, *reply);
   } else if (!is_shut_down(words, reply.error())) {
     out = "(error) " + for_terminal(reply.error().message) + "\n";
   }
@@ -220,6 +232,10 @@ int Console::run() {
 }  // namespace
 
 int run_console(ClientArguments& arguments) {
+  for (const auto& [given, option] : {std::pair(arguments.fail_nil, "--fail-nil"),
+                                      std::pair(arguments.form == OutputForm::nul, "-0")}) {
+    if (given) return report(Status(Code::usage, std::string(option) + " is not for the console"));
+  }
   auto connection = Connection::open(arguments.connection);
   if (!connection) return report(connection.error());
   handle_interrupts();
