@@ -4,8 +4,8 @@
 // load what a plain GET does not need: GnuPG and line editing come in when first used.
 #include <unistd.h>
 
-#include <cstdio>
 #include <exception>
+#include <string>
 
 #include "libkv/base/fd.hpp"
 #include "libkv/client/console/program.hpp"
@@ -13,8 +13,9 @@
 namespace {
 
 int print(const std::string& text) {
-  const bool fine = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
-  return fine && std::fflush(stdout) == 0 ? 0 : kv::exit_error_reply;
+  kv::Output output(kv::OutputForm::plain, false);
+  output.text(text);
+  return output.flush() ? 0 : kv::exit_error_reply;
 }
 
 int run(kv::ClientArguments& arguments) {

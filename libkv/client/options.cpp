@@ -396,8 +396,8 @@ std::string client_help() {
   out += options_help(rows);
   out +=
       "\nEnvironment: KV_PASS, KV_HOST, KV_PORT, KV_SOCKET, KV_URL, KV_RECIPIENTS.\n"
-      "Exit status: 0 success, 1 error reply, 2 usage, 3 cannot connect or connection lost,\n"
-      "4 not logged in, 5 encryption, 6 nil with --fail-nil.\n"
+      "Exit status: 0 success, 1 error reply or output not written, 2 usage, 3 cannot connect,\n"
+      "connection lost or input not read, 4 not logged in, 5 encryption, 6 nil with --fail-nil.\n"
       "client --commands lists the commands; client(1) is the manual.\n";
   return out;
 }

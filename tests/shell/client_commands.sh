@@ -151,3 +151,9 @@ like "--commands lists the commands" "$("$KV_CLIENT" --commands)" 'HGETALL key '
 like "--version" "$("$KV_CLIENT" --version)" '^kv client [0-9]+\.[0-9]+'
 exits "two tasks at once are refused" 2 "$SCRATCH/kv" --keys GET k
 done_testing
+for option in --help --version --commands; do
+  exits "$option on a full disk: 1" 1 bash -c "'$KV_CLIENT' $option >/dev/full"
+  is "$option: and why" "$(cat "$SCRATCH/err")" 'cannot write to standard output: No space left on device'
+done
+exits "standard input that cannot be read: 3" 3 bash -c "'$KV_CLIENT' --pass $PASS --port $PORT </"
+is "and why" "$(cat "$SCRATCH/err")" 'cannot read standard input: Is a directory'

@@ -71,7 +71,7 @@ client --encrypt SET large -- "$SCRATCH/large" >"$SCRATCH/out"
 is "a reader that has gone ends --decrypt without a word" "$(closed_pipe client --decrypt GET large)" 141
 is "as it ends what opens nothing" "$(closed_pipe client GET large)" 141
 is "but not where the signal is ignored" "$(trap '' PIPE; closed_pipe client --decrypt GET large)" \
-  $'1\ncannot write the reply: Broken pipe'
+  $'1\ncannot write to standard output: Broken pipe'
 
 # --- refused before anything is sent ---
 refused "a command without a value" 5 'GET' client --encrypt GET k

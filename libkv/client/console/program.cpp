@@ -84,7 +84,7 @@ bool Output::flush() {
   explicit_bzero(buffer_.data(), buffer_.size());
   buffer_.clear();
   if (!fine && error == EPIPE) end_by_broken_pipe();
-  if (!fine) complain("cannot write the reply: " + std::string(std::strerror(error)));
+  if (!fine) complain("cannot write to standard output: " + std::string(std::strerror(error)));
   return fine;
 }
 

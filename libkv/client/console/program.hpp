@@ -13,7 +13,7 @@
 
 namespace kv {
 
-inline constexpr int exit_error_reply = 1;
+inline constexpr int exit_error_reply = 1;  // also: standard output cannot be written
 inline constexpr int exit_usage = 2;
 inline constexpr int exit_lost = 3;
 inline constexpr int exit_nil = 6;

@@ -168,7 +168,9 @@ int Reencryption::finish() {
                                std::to_string(current_) + " were already for these recipients, " +
                                std::to_string(plain_) + " not sealed, " + std::to_string(failed_) +
                                " failed\n";
-  std::fputs(sentence.c_str(), stdout);
+  Output output(OutputForm::plain, false);
+  output.text(sentence);
+  if (!output.flush()) return exit_error_reply;
   if (lost_ != 0) return lost_;
   return failed_ == 0 ? 0 : exit_code(Code::crypto);
 }
