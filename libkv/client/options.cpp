@@ -44,6 +44,8 @@ Status seconds_of(std::string_view option, std::string_view value, double& secon
   return {};
 }
 
+std::string named(const std::string& path) { return path == "-" ? "standard input" : shown(path); }
+
 /// The whole of a file, or of standard input for "-". One trailing newline is dropped.
 Status read_argument_file(const std::string& path, std::size_t bytes_max, std::string& content) {
   const bool standard_input = path == "-";
@@ -58,7 +60,7 @@ Status read_argument_file(const std::string& path, std::size_t bytes_max, std::s
   for (;;) {
     const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), file.get());
     if (content.size() + n > bytes_max + 1) {
-      return {Code::usage, shown(path) + " is over " + human_bytes(bytes_max)};
+      return {Code::usage, named(path) + " is over " + human_bytes(bytes_max)};
     }
     // Grown by hand: what a growing string leaves behind could be a secret.
     if (content.capacity() - content.size() < n) {
@@ -73,7 +75,7 @@ Status read_argument_file(const std::string& path, std::size_t bytes_max, std::s
   }
   explicit_bzero(buffer.data(), buffer.size());
   if (std::ferror(file.get()) != 0) {
-    return {Code::usage, "cannot read " + shown(path) + ": " + std::strerror(errno)};
+    return {Code::usage, "cannot read " + named(path) + ": " + std::strerror(errno)};
   }
   if (!content.empty() && content.back() == '\n') content.pop_back();
   return {};
@@ -88,8 +90,10 @@ Status read_password_file(const std::string& path, std::string& password) {
   if (auto status = read_argument_file(path, limits::password_bytes_max, password); !status) {
     return status;
   }
-  if (password.empty()) return {Code::usage, shown(path) + " holds no password"};
-  return {};
+  while (password.ends_with('\n') || password.ends_with('\r')) password.pop_back();
+  if (password.empty()) return {Code::usage, named(path) + " holds no password"};
+  if (password.find('\n') == password.npos) return {};
+  return {Code::usage, named(path) + " must hold one line, the password"};
 }
 
 Status set_host(ClientArguments& a, std::string_view value) {

@@ -45,6 +45,8 @@ files_are_arguments() {
   is "$1: files anywhere, even for the command" "$(kv -- <(echo GET) -- <(echo k))" "from stdin"
   exits "$1: a file that is not there: usage" 2 "$SCRATCH/kv" SET k -- /nonexistent
   like "$1: and says which" "$(cat "$SCRATCH/err")" '/nonexistent: No such file'
+  exits "$1: standard input over the limit: usage" 2 bash -c "head -c 540000000 /dev/zero | '$SCRATCH/kv' SET k -- -"
+  is "$1: and called so" "$(cat "$SCRATCH/err")" 'standard input is over 512.00M'
   is "$1: and sends nothing" "$(kv GET k)" "from stdin"
 }
 
@@ -94,6 +96,11 @@ ways_to_the_server() {
   rm -f "$SCRATCH/pass"
   (umask 077 && echo "$PASS" >"$SCRATCH/pass")
   is "$1: --pass-file" "$("$KV_CLIENT" --pass-file "$SCRATCH/pass" --port "$PORT" GET text)" abc
+  printf '%s\r\n' "$PASS" >"$SCRATCH/pass"
+  is "$1: --pass-file with a DOS line end" "$("$KV_CLIENT" --pass-file "$SCRATCH/pass" --port "$PORT" GET text)" abc
+  printf '%s\nsecond\n' "$PASS" >"$SCRATCH/pass"
+  exits "$1: --pass-file of two lines: usage" 2 "$KV_CLIENT" --pass-file "$SCRATCH/pass" --port "$PORT" GET text
+  like "$1: and says so" "$(cat "$SCRATCH/err")" 'must hold one line, the password$'
   chmod 644 "$SCRATCH/pass"
   exits "$1: A5: a password file others can read is refused" 2 \
     "$KV_CLIENT" --pass-file "$SCRATCH/pass" --port "$PORT" GET text
@@ -147,13 +154,13 @@ start_server && everything kv
 
 like "--help names every option" "$("$KV_CLIENT" --help)" '--allow-moved.*--monitor'
 exits "--help is a success" 0 "$KV_CLIENT" --help
-like "--commands lists the commands" "$("$KV_CLIENT" --commands)" 'HGETALL key '
-like "--version" "$("$KV_CLIENT" --version)" '^kv client [0-9]+\.[0-9]+'
-exits "two tasks at once are refused" 2 "$SCRATCH/kv" --keys GET k
-done_testing
 for option in --help --version --commands; do
   exits "$option on a full disk: 1" 1 bash -c "'$KV_CLIENT' $option >/dev/full"
   is "$option: and why" "$(cat "$SCRATCH/err")" 'cannot write to standard output: No space left on device'
 done
 exits "standard input that cannot be read: 3" 3 bash -c "'$KV_CLIENT' --pass $PASS --port $PORT </"
 is "and why" "$(cat "$SCRATCH/err")" 'cannot read standard input: Is a directory'
+like "--commands lists the commands" "$("$KV_CLIENT" --commands)" 'HGETALL key '
+like "--version" "$("$KV_CLIENT" --version)" '^kv client [0-9]+\.[0-9]+'
+exits "two tasks at once are refused" 2 "$SCRATCH/kv" --keys GET k
+done_testing

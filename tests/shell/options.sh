@@ -21,7 +21,7 @@ like "--version" "$(cat "$SCRATCH/out")" "^kv [0-9]+\.[0-9]+\.[0-9]+$"
 
 # A5: a password file.
 mkdir -p "$DIR"
-printf 'filepass\n' >"$SCRATCH/pw"; chmod 644 "$SCRATCH/pw"
+printf 'filepass\r\n' >"$SCRATCH/pw"; chmod 644 "$SCRATCH/pw"
 exits "A5: a password file that others can read is refused" 2 "$KV_SERVER" --pass-file "$SCRATCH/pw" --port 0 --dir "$DIR"
 like "A5: and it says what to do" "$(cat "$SCRATCH/err")" "chmod 600"
 exits "A5: a missing password file" 2 "$KV_SERVER" --pass-file "$SCRATCH/none" --port 0 --dir "$DIR"
@@ -30,7 +30,7 @@ exits "A5: an empty password file" 2 "$KV_SERVER" --pass-file "$SCRATCH/empty" -
 chmod 600 "$SCRATCH/pw"
 up() { : >"$SCRATCH/server.out"; "$@" >"$SCRATCH/server.out" 2>"$SCRATCH/server.err" & SERVER_PID=$!; SERVERS+=("$SERVER_PID"); wait_for 10 grep -q '^ready' "$SCRATCH/server.out"; PORT=$(sed -n 's/^ready.*port \([0-9]*\).*/\1/p' "$SCRATCH/server.out"); }
 up "$KV_SERVER" --pass-file "$SCRATCH/pw" --port 0 --dir "$DIR"
-is "A5: a private one is read, without its newline" "$(redis-cli -p "$PORT" -a filepass --no-auth-warning PING)" PONG
+is "A5: a private one is read, without its line end" "$(redis-cli -p "$PORT" -a filepass --no-auth-warning PING)" PONG
 stop_server
 KV_PASS=envpass up "$KV_SERVER" --port 0 --dir "$DIR"
 is "KV_PASS works" "$(redis-cli -p "$PORT" -a envpass --no-auth-warning PING)" PONG
