@@ -1,54 +1,76 @@
 # Completion of kv-client and kv-server for bash.
 # Written by man/pages.cpp from the tables of options and commands. Do not edit.
+# Sets the caller's words, cword, word and before: what no blank separates is one word, and
+# --option=value two. The caller's kept is what bash keeps of the last word.
+_kv_words() {
+  local rest=$COMP_LINE part blanks i
+  words=() cword=0
+  for ((i = 0; i < ${#COMP_WORDS[@]}; i++)); do
+    part=${COMP_WORDS[i]} blanks=${rest%%[![:blank:]]*}
+    if [ "$i" -eq 0 ] || [ -n "$blanks" ]; then words+=("$part"); else words[-1]+=$part; fi
+    rest=${rest#"$blanks$part"}
+    [ "$i" -ne "$COMP_CWORD" ] || cword=$((${#words[@]} - 1))
+  done
+  word=${words[cword]} before=${words[cword-1]}
+  [[ $word != --*=* ]] || { before=${word%%=*} word=${word#*=}; }
+  part=${COMP_WORDS[COMP_CWORD]}
+  [[ $part == *[!:=]* ]] || part=''
+  kept=${word%"$part"}
+}
+# Offers those of the caller's words, or files, that begin with its word.
+_kv_offer() {
+  mapfile -t COMPREPLY < <(compgen "$@" -- "$word")
+  COMPREPLY=("${COMPREPLY[@]#"$kept"}")
+}
 _kv_client() {
-  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} i=1 command='' words=''
+  local words cword word before kept i=1 command='' offered=''
   COMPREPLY=()
+  _kv_words
   case $before in
-    --|--pass-file|--socket) compopt -o filenames
-      mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+    --|--pass-file|--socket) compopt -o filenames; _kv_offer -f; return ;;
   esac
-  while [ "$i" -lt "$COMP_CWORD" ] && [ -z "$command" ]; do
-    case ${COMP_WORDS[i]} in
+  while [ "$i" -lt "$cword" ] && [ -z "$command" ]; do
+    case ${words[i]} in
       --pass-file|--socket|--pass|--host|--port|--url|--user|--name|--database|--timeout|--poll|--watch|--recipient|--reencrypt|--scan) i=$((i + 1)) ;;
       -*) ;;
-      *) command=${COMP_WORDS[i]} ;;
+      *) command=${words[i]} ;;
     esac
     i=$((i + 1))
   done
   if [ -z "$command" ]; then
     case $before in --pass|--host|--port|--url|--user|--name|--database|--timeout|--poll|--watch|--recipient|--reencrypt|--scan) return ;; esac
-    if [[ $word == -* ]]; then words='--pass --pass-file --host --port --socket --url --user --name --database --timeout --poll --watch --json --lines -0 --raw --quiet --fail-nil --encrypt --decrypt --recipient --sign --require-sealed --require-signed --allow-moved --reencrypt --keys --bigkeys --latency --stat --scan --monitor --commands --version --help'
-    else words='ACL APPEND AUTH BGREWRITEAOF BGSAVE CLIENT COMMAND CONFIG CONVERT COPY DBSIZE DEBUG DECR DECRBY DEL ECHO EXISTS EXPIRE EXPIREAT EXPIRETIME FLUSHALL FLUSHDB GET GETDEL GETEX GETRANGE GETSET HDEL HELLO HEXISTS HFIND HGET HGETALL HINCRBY HINCRBYFLOAT HKEYS HLEN HMGET HMSET HRANDFIELD HSCAN HSET HSETNX HSTRLEN HVALS INCR INCRBY INCRBYFLOAT INFO KEYS LASTSAVE LCS LINDEX LINSERT LLEN LMOVE LMPOP LOLWUT LPOP LPOPRPUSH LPOS LPUSH LPUSHX LRANGE LREM LSET LTRIM MEMORY MGET MOVE MSET MSETNX OBJECT PERSIST PEXPIRE PEXPIREAT PEXPIRETIME PING PSETEX PTTL QUIT RANDOMKEY RENAME RENAMENX RESET ROLE RPOP RPOPLPUSH RPUSH RPUSHX SAVE SCAN SELECT SET SETEX SETNX SETRANGE SHUTDOWN SLOWLOG STRLEN SUBSTR SWAPDB TIME TOUCH TTL TYPE UNLINK WAIT WAITAOF'; fi
-  elif [ "$i" -eq "$COMP_CWORD" ]; then
+    if [[ $word == -* ]]; then offered='--pass --pass-file --host --port --socket --url --user --name --database --timeout --poll --watch --json --lines -0 --raw --quiet --fail-nil --encrypt --decrypt --recipient --sign --require-sealed --require-signed --allow-moved --reencrypt --keys --bigkeys --latency --stat --scan --monitor --commands --version --help'
+    else offered='ACL APPEND AUTH BGREWRITEAOF BGSAVE CLIENT COMMAND CONFIG CONVERT COPY DBSIZE DEBUG DECR DECRBY DEL ECHO EXISTS EXPIRE EXPIREAT EXPIRETIME FLUSHALL FLUSHDB GET GETDEL GETEX GETRANGE GETSET HDEL HELLO HEXISTS HFIND HGET HGETALL HINCRBY HINCRBYFLOAT HKEYS HLEN HMGET HMSET HRANDFIELD HSCAN HSET HSETNX HSTRLEN HVALS INCR INCRBY INCRBYFLOAT INFO KEYS LASTSAVE LCS LINDEX LINSERT LLEN LMOVE LMPOP LOLWUT LPOP LPOPRPUSH LPOS LPUSH LPUSHX LRANGE LREM LSET LTRIM MEMORY MGET MOVE MSET MSETNX OBJECT PERSIST PEXPIRE PEXPIREAT PEXPIRETIME PING PSETEX PTTL QUIT RANDOMKEY RENAME RENAMENX RESET ROLE RPOP RPOPLPUSH RPUSH RPUSHX SAVE SCAN SELECT SET SETEX SETNX SETRANGE SHUTDOWN SLOWLOG STRLEN SUBSTR SWAPDB TIME TOUCH TTL TYPE UNLINK WAIT WAITAOF'; fi
+  elif [ "$i" -eq "$cword" ]; then
     case ${command^^} in
-      ACL) words='CAT HELP USERS WHOAMI' ;;
-      CLIENT) words='GETNAME HELP ID INFO KILL LIST NO-EVICT NO-TOUCH REPLY SETINFO SETNAME' ;;
-      COMMAND) words='COUNT DOCS GETKEYS GETKEYSANDFLAGS HELP INFO LIST' ;;
-      CONFIG) words='GET HELP RESETSTAT SET' ;;
-      DEBUG) words='DIGEST DIGEST-VALUE HELP OBJECT RELOAD SET-ACTIVE-EXPIRE SLEEP' ;;
-      MEMORY) words='DOCTOR HELP MALLOC-STATS PURGE STATS USAGE' ;;
-      OBJECT) words='ENCODING FREQ HELP IDLETIME REFCOUNT' ;;
-      SLOWLOG) words='GET HELP LEN RESET' ;;
+      ACL) offered='CAT HELP USERS WHOAMI' ;;
+      CLIENT) offered='GETNAME HELP ID INFO KILL LIST NO-EVICT NO-TOUCH REPLY SETINFO SETNAME' ;;
+      COMMAND) offered='COUNT DOCS GETKEYS GETKEYSANDFLAGS HELP INFO LIST' ;;
+      CONFIG) offered='GET HELP RESETSTAT SET' ;;
+      DEBUG) offered='DIGEST DIGEST-VALUE HELP OBJECT RELOAD SET-ACTIVE-EXPIRE SLEEP' ;;
+      MEMORY) offered='DOCTOR HELP MALLOC-STATS PURGE STATS USAGE' ;;
+      OBJECT) offered='ENCODING FREQ HELP IDLETIME REFCOUNT' ;;
+      SLOWLOG) offered='GET HELP LEN RESET' ;;
     esac
   fi
   case $word in
     -*) ;;
     *) word=${word^^} ;;
   esac
-  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+  _kv_offer -W "$offered"
 }
 complete -F _kv_client kv-client
 
 _kv_server() {
-  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
+  local words cword word before kept
   COMPREPLY=()
+  _kv_words
   case $before in
-    --pass-file|--unixsocket|--pipe|--dir|--config|--load|--into) compopt -o filenames
-      mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
-    --fsync) mapfile -t COMPREPLY < <(compgen -W 'always everysec no' -- "$word"); return ;;
-    --dump) mapfile -t COMPREPLY < <(compgen -W 'text json resp' -- "$word"); return ;;
+    --pass-file|--unixsocket|--pipe|--dir|--config|--load|--into) compopt -o filenames; _kv_offer -f; return ;;
+    --fsync) _kv_offer -W 'always everysec no'; return ;;
+    --dump) _kv_offer -W 'text json resp'; return ;;
     --pass|--port|--bind|--persist|--fsync|--keep-logs|--children|--max-clients|--login-grace|--databases|--dump|--until) return ;;
   esac
-  mapfile -t COMPREPLY < <(compgen -W '--pass --pass-file --port --bind --unixsocket --pipe --dir --persist --binary --fsync --keep-logs --children --max-clients --login-grace --databases --plio-remote --config --verbose --check --repair --reseal --dump --load --until --into --json --version --help' -- "$word")
+  _kv_offer -W '--pass --pass-file --port --bind --unixsocket --pipe --dir --persist --binary --fsync --keep-logs --children --max-clients --login-grace --databases --plio-remote --config --verbose --check --repair --reseal --dump --load --until --into --json --version --help'
 }
 complete -F _kv_server kv-server

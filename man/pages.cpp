@@ -113,27 +113,55 @@ std::string subcommand_cases(std::string_view variable) {
   return text;
 }
 
+// What both programs' completions begin and end with. bash hands over words that it has also split
+// at ':' and '=' (COMP_WORDBREAKS), and replaces only the last of those parts: a URL would count as
+// several words, and the option's value as the command.
+constexpr std::string_view kBashWords =
+    R"(# Sets the caller's words, cword, word and before: what no blank separates is one word, and
+# --option=value two. The caller's kept is what bash keeps of the last word.
+_kv_words() {
+  local rest=$COMP_LINE part blanks i
+  words=() cword=0
+  for ((i = 0; i < ${#COMP_WORDS[@]}; i++)); do
+    part=${COMP_WORDS[i]} blanks=${rest%%[![:blank:]]*}
+    if [ "$i" -eq 0 ] || [ -n "$blanks" ]; then words+=("$part"); else words[-1]+=$part; fi
+    rest=${rest#"$blanks$part"}
+    [ "$i" -ne "$COMP_CWORD" ] || cword=$((${#words[@]} - 1))
+  done
+  word=${words[cword]} before=${words[cword-1]}
+  [[ $word != --*=* ]] || { before=${word%%=*} word=${word#*=}; }
+  part=${COMP_WORDS[COMP_CWORD]}
+  [[ $part == *[!:=]* ]] || part=''
+  kept=${word%"$part"}
+}
+# Offers those of the caller's words, or files, that begin with its word.
+_kv_offer() {
+  mapfile -t COMPREPLY < <(compgen "$@" -- "$word")
+  COMPREPLY=("${COMPREPLY[@]#"$kept"}")
+}
+)";
+
 std::string bash() {
   const std::span<const OptionRow> client = client_options(), server = server_options();
   return "# Completion of kv-client and kv-server for bash.\n"
-         "# Written by man/pages.cpp from the tables of options and commands. Do not edit.\n"
+         "# Written by man/pages.cpp from the tables of options and commands. Do not edit.\n" +
+         std::string(kBashWords) +
          "_kv_client() {\n"
-         "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} i=1 command=''"
-         " words=''\n"
+         "  local words cword word before kept i=1 command='' offered=''\n"
          "  COMPREPLY=()\n"
+         "  _kv_words\n"
          "  case $before in\n"
          "    --|" +
          taking(client, true) +
-         ") compopt -o filenames\n"
-         "      mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;\n"
+         ") compopt -o filenames; _kv_offer -f; return ;;\n"
          "  esac\n"
-         "  while [ \"$i\" -lt \"$COMP_CWORD\" ] && [ -z \"$command\" ]; do\n"
-         "    case ${COMP_WORDS[i]} in\n"
+         "  while [ \"$i\" -lt \"$cword\" ] && [ -z \"$command\" ]; do\n"
+         "    case ${words[i]} in\n"
          "      " +
          taking(client, true) + "|" + taking(client, false) +
          ") i=$((i + 1)) ;;\n"
          "      -*) ;;\n"
-         "      *) command=${COMP_WORDS[i]} ;;\n"
+         "      *) command=${words[i]} ;;\n"
          "    esac\n"
          "    i=$((i + 1))\n"
          "  done\n"
@@ -141,44 +169,42 @@ std::string bash() {
          "    case $before in " +
          taking(client, false) +
          ") return ;; esac\n"
-         "    if [[ $word == -* ]]; then words='" +
+         "    if [[ $word == -* ]]; then offered='" +
          names_of(client) +
          "'\n"
-         "    else words='" +
+         "    else offered='" +
          command_words() +
          "'; fi\n"
-         "  elif [ \"$i\" -eq \"$COMP_CWORD\" ]; then\n"
+         "  elif [ \"$i\" -eq \"$cword\" ]; then\n"
          "    case ${command^^} in\n" +
-         subcommand_cases("words") +
+         subcommand_cases("offered") +
          "    esac\n"
          "  fi\n"
          "  case $word in\n"
          "    -*) ;;\n"
          "    *) word=${word^^} ;;\n"
          "  esac\n"
-         "  mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
+         "  _kv_offer -W \"$offered\"\n"
          "}\n"
          "complete -F _kv_client kv-client\n"
          "\n"
          "_kv_server() {\n"
-         "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
+         "  local words cword word before kept\n"
          "  COMPREPLY=()\n"
+         "  _kv_words\n"
          "  case $before in\n"
          "    " +
          taking(server, true) +
-         ") compopt -o filenames\n"
-         "      mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;\n"
-         "    --fsync) mapfile -t COMPREPLY < <(compgen -W 'always everysec no' -- \"$word\");"
-         " return ;;\n"
-         "    --dump) mapfile -t COMPREPLY < <(compgen -W 'text json resp' -- \"$word\");"
-         " return ;;\n"
+         ") compopt -o filenames; _kv_offer -f; return ;;\n"
+         "    --fsync) _kv_offer -W 'always everysec no'; return ;;\n"
+         "    --dump) _kv_offer -W 'text json resp'; return ;;\n"
          "    " +
          taking(server, false) +
          ") return ;;\n"
          "  esac\n"
-         "  mapfile -t COMPREPLY < <(compgen -W '" +
+         "  _kv_offer -W '" +
          names_of(server) +
-         "' -- \"$word\")\n"
+         "'\n"
          "}\n"
          "complete -F _kv_server kv-server\n";
 }

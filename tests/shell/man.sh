@@ -52,7 +52,7 @@ like "client --help lists options" "$("$KV_CLIENT" --help)" "--timeout SECONDS"
 # --- bash completes ---
 # completed WORDS...: what bash would offer for the last word.
 completed() {
-  bash -c '. man/completion.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); "_${1//-/_}"
+  bash -c '. man/completion.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE=$*; "_${1//-/_}"
     printf "%s\n" "${COMPREPLY[@]}" | sort | tr "\n" " "' _ "$@" 2>/dev/null  # compopt complains outside a real completion
 }
 passes "the bash completion is valid bash" bash -n man/completion.bash
@@ -66,4 +66,40 @@ is "a server's option" "$(completed kv-server --keep)" "--keep-logs "
 is "the policies of --fsync" "$(completed kv-server --fsync '')" "always everysec no "
 touch "$SCRATCH/pass word"
 is "a file" "$(completed kv-server --pass-file "$SCRATCH/pass")" "$SCRATCH/pass word "
+
+# --- bash as it is typed into: only there are words split at ':' and '=' before they are completed ---
+# typed TEXT: what stands on the line of an interactive bash after TEXT and Tab.
+cat >"$SCRATCH/typed.py" <<'PY'
+import os, pty, re, select, sys, time
+pid, fd = pty.fork()
+if pid == 0:
+    os.environ.update(PS1="ready> ", TERM="dumb")
+    os.execvp("bash", ["bash", "--noprofile", "--norc", "-i"])
+shown = b""
+def until(pattern, seconds=20):
+    global shown
+    end = time.time() + seconds
+    while time.time() < end and not re.search(pattern, shown):
+        if select.select([fd], [], [], 0.1)[0]: shown += os.read(fd, 65536)
+    return re.search(pattern, shown)
+until(rb"ready> ")
+# ^T shows the line as bash has it, however it has been drawn.
+os.write(fd, b". man/completion.bash; bind -x '\"\\C-t\": printf \"<<%s>>\" \"$READLINE_LINE\"'; echo so''urced\n")
+until(rb"sourced\r\nready> ")
+os.write(fd, sys.argv[1].encode() + b"\t\x14")
+line = until(rb"<<([^%>]*)>>")
+os.write(fd, b"\x15exit\n")
+print(line[1].decode() if line else repr(shown))
+PY
+typed() { /usr/bin/python3 "$SCRATCH/typed.py" "$1"; }
+is "typed: a command" "$(typed 'kv-client incrbyf')" "kv-client INCRBYFLOAT "
+for option in '--port=7311' '--url kv://:x@localhost:7311' '--host ::1' '--port=7311 --host=::1 --json'; do
+  is "typed: a command after $option" "$(typed "kv-client $option incrbyf")" "kv-client $option INCRBYFLOAT "
+done
+is "typed: a subcommand after them" "$(typed 'kv-client --url=kv://h:7311 config rese')" "kv-client --url=kv://h:7311 config RESETSTAT "
+is "typed: nothing within a value" "$(typed 'kv-client --url kv://incrbyf')" "kv-client --url kv://incrbyf"
+is "typed: an option's value" "$(typed 'kv-server --fsync=al')" "kv-server --fsync=always "
+is "typed: another option" "$(typed 'kv-server --bind=::1 --keep')" "kv-server --bind=::1 --keep-logs "
+touch "$SCRATCH/pass:word"
+is "typed: a file" "$(typed "kv-client --pass-file=$SCRATCH/pass:w")" "kv-client --pass-file=$SCRATCH/pass:word "
 done_testing
