@@ -54,6 +54,12 @@ bool add_numeric(const char* host, std::uint16_t port, std::vector<SocketAddress
   return false;
 }
 
+/// An IPv6 address may stand in brackets, as where a port follows it.
+std::string unbracketed(const std::string& host) {
+  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  return brackets ? host.substr(1, host.size() - 2) : host;
+}
+
 // "localhost" and numbers are answered here: asking the resolver reads half of /etc at each start.
 kv::Result<std::vector<SocketAddress>> resolve(const std::string& host, std::uint16_t port) {
   std::vector<SocketAddress> out;
@@ -131,19 +137,23 @@ int hex_digit(char c) noexcept {
   return -1;
 }
 
-std::string percent_decoded(std::string_view text) {
-  std::string out;
+/// Undoes percent escapes. Whoever wrote a broken one meant something else than it says.
+kv::Status decode_percents(std::string_view text, std::string& out) {
+  out.clear();
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const int high = text[i] == '%' && i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-    const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
-    if (low >= 0) {
-      out.push_back(static_cast<char>(high * 16 + low));
-      i += 2;
-    } else {
+    if (text[i] != '%') {
       out.push_back(text[i]);
+      continue;
     }
+    const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
+    const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+    if (low < 0) {
+      return {Code::usage, "in a URL two hex digits follow a %, and %25 stands for itself"};
+    }
+    out.push_back(static_cast<char>(high * 16 + low));
+    i += 2;
   }
-  return out;
+  return {};
 }
 
 /// Removes and returns what stands before the first separator; all of it if there is none.
@@ -172,9 +182,11 @@ kv::Status apply_host_and_port(std::string_view place, Options& options) {
   } else {
     host = cut_before(port = place, ':');
   }
-  if (!host.empty()) options.host = percent_decoded(host);
+  if (!host.empty()) {
+    if (auto status = decode_percents(host, options.host); !status) return status;
+  }
   if (!port.empty() && !parse_port(port, options.port)) {
-    return {Code::usage, "not a port: " + shown(port, 40)};
+    return {Code::usage, "the URL's port is no number from 1 to 65535"};  // may be of a password
   }
   options.socket.clear();
   return {};
@@ -202,13 +214,13 @@ int poll_time(Deadline deadline) noexcept {
 std::string endpoint_text(const Options& options) {
   if (!options.socket.empty()) return shown(options.socket);
   const bool v6 = options.host.find(':') != std::string::npos;
-  const std::string host = shown(options.host, 256);
+  const std::string host = shown(unbracketed(options.host), 256);
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(options.port);
 }
 
 kv::Result<int> open_socket(const Options& options, Deadline deadline) {
-  auto addresses =
-      options.socket.empty() ? resolve(options.host, options.port) : unix_address(options.socket);
+  auto addresses = options.socket.empty() ? resolve(unbracketed(options.host), options.port)
+                                          : unix_address(options.socket);
   if (!addresses) return addresses.status();
   int error = ECONNREFUSED, first_error = 0;
   for (const SocketAddress& address : *addresses) {
@@ -231,8 +243,7 @@ kv::Status apply_url(std::string_view url, Options& options) {
   std::string_view rest = url.substr(colon + 3);
   if (scheme == "unix") {
     if (rest.empty()) return {Code::usage, "a unix:// URL needs the path of a socket"};
-    options.socket = percent_decoded(rest);
-    return {};
+    return decode_percents(rest, options.socket);
   }
   const std::size_t slash = rest.find('/');
   std::string_view authority = rest.substr(0, slash);
@@ -240,13 +251,13 @@ kv::Status apply_url(std::string_view url, Options& options) {
   if (const std::size_t at = authority.rfind('@'); at != authority.npos) {
     std::string_view secret = authority.substr(0, at);
     const std::string_view user = cut_before(secret, ':');
-    options.user = percent_decoded(user);
-    options.password = percent_decoded(secret);
+    if (auto status = decode_percents(user, options.user); !status) return status;
+    if (auto status = decode_percents(secret, options.password); !status) return status;
     authority.remove_prefix(at + 1);
   }
   std::uint64_t database = 0;
   if (!path.empty() && (!parse_unsigned(path, database) || database > UINT_MAX)) {
-    return {Code::usage, "not a database number: " + shown(path, 40)};
+    return {Code::usage, "the URL's database is not a number"};  // may be of a password
   }
   if (!path.empty()) options.database = static_cast<unsigned>(database);
   constexpr std::uint16_t redis_port = 6379;  // what every other reader of such a URL takes

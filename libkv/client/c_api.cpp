@@ -8,6 +8,7 @@
 #include "libkv/base/limits.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/client/address.hpp"
+#include "libkv/client/connection_impl.hpp"
 #include "libkv/client/convert.hpp"
 #include "libkv/client/kv/client.h"
 #include "libkv/client/kv/client.hpp"
@@ -87,15 +88,22 @@ kv_reply* finish(kv_connection* connection, Result<Value>&& reply) {
   return nullptr;
 }
 
-std::vector<std::string_view> views(std::size_t count, const char* const* arguments,
-                                    const std::size_t* lengths) {
-  std::vector<std::string_view> out;
+/// The arguments as views. False, with the connection's error set, if one of them is NULL.
+bool take_views(kv_connection* connection, std::size_t count, const char* const* arguments,
+                const std::size_t* lengths, std::vector<std::string_view>& out) {
   out.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    if (lengths != nullptr) out.emplace_back(arguments[i], lengths[i]);
-    else out.emplace_back(arguments[i]);
+    const char* text = arguments == nullptr ? nullptr : arguments[i];
+    const bool empty = lengths != nullptr && lengths[i] == 0;
+    if (text == nullptr && !empty) {
+      connection->set(KV_USAGE, "argument " + std::to_string(i) + " is NULL");
+      return false;
+    }
+    if (empty) out.emplace_back();
+    else if (lengths != nullptr) out.emplace_back(text, lengths[i]);
+    else out.emplace_back(text);
   }
-  return out;
+  return true;
 }
 
 kv_reply* call(kv_connection* connection, unsigned flags, Arguments arguments) {
@@ -140,9 +148,8 @@ bool set_text(std::string& text, std::string_view value) {
 }
 
 /// False: no such name, or the value does not fit.
-bool set_option(kv_options& o, std::string_view name, std::string_view value) {
+bool set_plain_option(kv_options& o, std::string_view name, std::string_view value) {
   Options& c = o.connection;
-  if (name == "url") return apply_url(value, c).ok();
   if (name == "host") return c.socket.clear(), set_text(c.host, value);
   if (name == "port") return set_number(c.port, value, 65535) && c.port != 0;
   if (name == "socket") return set_text(c.socket, value);
@@ -158,10 +165,27 @@ bool set_option(kv_options& o, std::string_view name, std::string_view value) {
   if (name == "require-sealed") return set_flag(o.seal.require_sealed, value);
   if (name == "require-signed") return set_flag(o.seal.require_signed, value);
   if (name == "allow-moved") return set_flag(o.seal.allow_moved, value);
-  if (name != "recipients") return false;
-  auto ids = kv::crypto::parse_recipients(value);
-  if (ids) o.seal.recipients = *std::move(ids);
-  return ids.ok();
+  return false;
+}
+
+kv::Status set_option(kv_options& o, std::string_view name, const char* value) {
+  if (value == nullptr) {
+    return {kv::Code::usage, "the value of " + kv::shown(name, 40) + " is NULL"};
+  }
+  if (name == "url") {
+    Options changed = o.connection;  // half a URL must not be left in them
+    auto status = apply_url(value, changed);
+    if (status.ok()) o.connection = std::move(changed);
+    return status;
+  }
+  if (name == "recipients") {
+    auto ids = kv::crypto::parse_recipients(value);
+    if (ids) o.seal.recipients = *std::move(ids);
+    return ids.status();
+  }
+  if (set_plain_option(o, name, value)) return {};
+  // The value may be a password, so only its name is repeated.
+  return {kv::Code::usage, "no such option, or its value does not fit: " + kv::shown(name, 40)};
 }
 
 /// options, or what the environment says. Throws.
@@ -187,12 +211,11 @@ kv_options* kv_options_new(void) {
 }
 
 kv_code kv_options_set(kv_options* options, const char* name, const char* value) {
-  if (options == nullptr || name == nullptr || value == nullptr) return KV_USAGE;
+  if (options == nullptr) return KV_USAGE;
   try {
-    if (set_option(*options, name, value)) return options->error.clear(), KV_OK;
-    // The value may be a password, so only its name is repeated.
-    options->error = "no such option, or its value does not fit: " + kv::shown(name, 40);
-    return KV_USAGE;
+    const kv::Status status = set_option(*options, name == nullptr ? "" : name, value);
+    options->error = status.message();
+    return status.ok() ? KV_OK : KV_USAGE;
   } catch (...) {
     return KV_MEMORY;
   }
@@ -253,15 +276,21 @@ kv_reply* kv_command(kv_connection* connection, const char* word, ...) {
 
 kv_reply* kv_call_sealed(kv_connection* connection, unsigned flags, size_t count,
                          const char* const* arguments, const size_t* lengths) {
-  return guarded(connection,
-                 [&] { return call(connection, flags, views(count, arguments, lengths)); });
+  return guarded(connection, [&]() -> kv_reply* {
+    std::vector<std::string_view> views;
+    if (!take_views(connection, count, arguments, lengths, views)) return nullptr;
+    return call(connection, flags, views);
+  });
 }
 
 kv_code kv_queue(kv_connection* connection, size_t count, const char* const* arguments,
                  const size_t* lengths) {
   guarded(connection, [&]() -> kv_reply* {
-    const auto all = views(count, arguments, lengths);
-    connection->queue.emplace_back(all.begin(), all.end());
+    std::vector<std::string_view> views;
+    if (!take_views(connection, count, arguments, lengths, views)) return nullptr;
+    // What kv_run would refuse is refused here, where the rest of the queue is not lost with it.
+    if (auto status = check_arguments(views); !status) return finish(connection, error_of(status));
+    connection->queue.emplace_back(views.begin(), views.end());
     return nullptr;
   });
   return kv_error_code(connection);

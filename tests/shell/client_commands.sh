@@ -106,6 +106,7 @@ ways_to_the_server() {
     "$KV_CLIENT" --pass-file "$SCRATCH/pass" --port "$PORT" GET text
   is "$1: the password from a pipe" \
     "$("$KV_CLIENT" --pass-file <(echo "$PASS") --port "$PORT" GET text)" abc
+  is "$1: an address in brackets" "$("$KV_CLIENT" --pass "$PASS" --host '[127.0.0.1]' --port "$PORT" GET text)" abc
   like "$1: --name" "$(kv --name me CLIENT LIST)" ' name=me '
   kv --database 3 SET elsewhere 1 >"$SCRATCH/out"
   is "$1: --database" "$(kv EXISTS elsewhere) $(kv --database 3 EXISTS elsewhere)" "0 1"

@@ -72,6 +72,7 @@ shut_down() {  # shut_down NAME COMMAND...: on a server of its own
 shut_down "alone" "$SCRATCH/kv" SHUTDOWN NOSAVE
 said=OK shut_down "as the last line" bash -c "printf 'SET a 1\nshutdown nosave\n' | '$SCRATCH/kv'"
 start_server || done_testing
-exits "lines behind SHUTDOWN are not carried out: 3" 3 bash -c "printf 'SHUTDOWN NOSAVE\nSET a 1\n' | '$KV_CLIENT' --pass $PASS --port $PORT"
+exits "lines behind SHUTDOWN are not carried out: 3" 3 \
+  bash -c "printf 'SHUTDOWN NOSAVE\nSET a 1\n' | '$KV_CLIENT' --pass $PASS --port $PORT"
 like "and named" "$(cat "$SCRATCH/err")" '^the server was shut down; what follows was not carried out, from line 2 on$'
 done_testing

@@ -137,11 +137,28 @@ TEST_CASE("client/address: URLs") {
   const auto path = Options::from_url("unix:///run/kv.sock");
   REQUIRE(path.ok());
   CHECK(path->socket == "/run/kv.sock");
-  for (const char* bad : {"example.org", "http://x", "kv://h:0", "kv://h:99999", "kv://[::1",
-                          "kv://h/abc", "unix://"}) {
+  for (const char* bad :
+       {"example.org", "http://x", "kv://h:0", "kv://h:99999", "kv://[::1", "kv://h/abc", "unix://",
+        "kv://:p%zz@h", "kv://:p%4@h", "kv://h%", "unix:///a%g0"}) {
     INFO(bad);
     CHECK_FALSE(Options::from_url(bad).ok());
   }
+  // A password with a slash in it must not end up in a message.
+  for (const char* bad : {"kv://:secret/rest@h", "kv://me:secret", "kv://:x/secret@h"}) {
+    INFO(bad);
+    CHECK(Options::from_url(bad).error().message.find("secret") == std::string::npos);
+  }
+}
+
+TEST_CASE("client/address: an IPv6 address may stand in brackets") {
+  Options options;
+  options.host = "[::1]";
+  options.port = 1;
+  CHECK(kv::client::endpoint_text(options) == "[::1]:1");
+  const auto deadline = kv::client::deadline_after(std::chrono::seconds(5));
+  const auto refused = kv::client::open_socket(options, deadline);
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.status().message().find("cannot connect to [::1]:1") == 0);
 }
 
 TEST_CASE("client/output: the plain form has commas between all elements") {

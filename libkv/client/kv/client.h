@@ -96,7 +96,8 @@ KV_API kv_reply* kv_call_sealed(kv_connection* connection, unsigned flags, size_
                                 const char* const* arguments, const size_t* lengths);
 
 /* Pipelines: kv_queue gathers commands without sending, kv_run sends them all and gives a list of
- * their replies in order, error replies as elements of kind KV_ERROR. The queue is empty then. */
+ * their replies in order, error replies as elements of kind KV_ERROR. The queue is empty then. What
+ * can't be sent is refused by kv_queue, which leaves the queue as it was. */
 KV_API kv_code kv_queue(kv_connection* connection, size_t count, const char* const* arguments,
                         const size_t* lengths);
 KV_API kv_reply* kv_run(kv_connection* connection);

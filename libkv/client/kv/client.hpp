@@ -179,7 +179,7 @@ struct KV_API Options {
   static Result<Options> from_environment();
   /// kv://[[user]:password@]host[:port][/database]; redis:// alike, its port being 6379
   /// unless said; unix:///path/of/socket.
-  /// Percent escapes are undone in user, password and path.
+  /// Percent escapes are undone in user, password, host and path; a broken one is an error.
   static Result<Options> from_url(std::string_view url);
 };
 

@@ -1,0 +1,88 @@
+// The C library's own duties: wrong arguments are refused with a sentence, where they are given.
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "client_fake_server.hpp"
+#include "libkv/client/kv/client.h"
+
+namespace {
+
+using kv::client::Options;
+using kv_test::FakeServer;
+using kv_test::Peer;
+
+struct Handle {
+  explicit Handle(const Options& where) {
+    kv_options* options = kv_options_new();
+    kv_options_set(options, "host", where.host.c_str());
+    kv_options_set(options, "port", std::to_string(where.port).c_str());
+    connection = kv_connect(options);
+    kv_options_free(options);
+  }
+  ~Handle() { kv_close(connection); }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  std::string message() const { return kv_error_message(connection); }
+
+  kv_connection* connection;
+};
+
+}  // namespace
+
+TEST_CASE("client/c: kv_queue refuses what cannot be sent, and keeps the rest") {
+  FakeServer server([](Peer& peer, int) {
+    peer.greet();
+    while (!peer.request().empty()) peer.say("+OK\r\n");
+  });
+  const Handle handle(server.options());
+  const char* words[] = {"PING"};
+  CHECK(kv_queue(handle.connection, 1, words, nullptr) == KV_OK);
+  CHECK(kv_queue(handle.connection, 0, words, nullptr) == KV_USAGE);
+  CHECK(handle.message() == "no command given");
+  const char* monitor[] = {"MONITOR"};
+  CHECK(kv_queue(handle.connection, 1, monitor, nullptr) == KV_USAGE);
+  CHECK(kv_queue(handle.connection, 1, words, nullptr) == KV_OK);
+  kv_reply* replies = kv_run(handle.connection);
+  CHECK(kv_reply_count(replies) == 2);
+  kv_reply_free(replies);
+}
+
+TEST_CASE("client/c: a word that is NULL is an error and no crash") {
+  FakeServer server([](Peer& peer, int) {
+    peer.greet();
+    CHECK(peer.request() == "ECHO ");
+    peer.say("$0\r\n\r\n");
+  });
+  const Handle handle(server.options());
+  const char* words[] = {"ECHO", nullptr};
+  CHECK(kv_call(handle.connection, 2, words, nullptr) == nullptr);
+  CHECK(kv_error_code(handle.connection) == KV_USAGE);
+  CHECK(handle.message() == "argument 1 is NULL");
+  CHECK(kv_call(handle.connection, 1, nullptr, nullptr) == nullptr);
+  CHECK(kv_error_code(handle.connection) == KV_USAGE);
+  CHECK(kv_queue(handle.connection, 2, words, nullptr) == KV_USAGE);
+  const size_t some[] = {4, 1};
+  CHECK(kv_call(handle.connection, 2, words, some) == nullptr);
+  CHECK(handle.message() == "argument 1 is NULL");
+  const size_t none[] = {4, 0};  // no bytes at no place: an empty text
+  kv_reply* reply = kv_call(handle.connection, 2, words, none);
+  CHECK(kv_reply_kind(reply) == KV_TEXT);
+  kv_reply_free(reply);
+}
+
+TEST_CASE("client/c: kv_options_error says what is wrong with a value") {
+  kv_options* options = kv_options_new();
+  const auto refused = [options](const char* name, const char* value, std::string_view sentence) {
+    CHECK(kv_options_set(options, name, value) == KV_USAGE);
+    INFO(kv_options_error(options));
+    CHECK(std::string(kv_options_error(options)).find(sentence) != std::string::npos);
+  };
+  refused("url", "http://x", "begins with kv://, redis:// or unix://");
+  refused("url", "kv://u:p%zz@h", "two hex digits follow a %");
+  refused("host", nullptr, "the value of host is NULL");
+  refused(nullptr, "x", "no such option");
+  refused("port", "0", "does not fit: port");
+  CHECK(kv_options_set(options, "port", "7000") == KV_OK);
+  CHECK(std::string(kv_options_error(options)).empty());
+  kv_options_free(options);
+}
