@@ -6,9 +6,13 @@
 #include <link.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <clocale>
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
+
+#include "libkv/base/text.hpp"
 
 namespace kv::crypto {
 namespace {
@@ -36,6 +40,19 @@ bool is_static_program() {
   return !loader;
 }
 
+/// Whether the shortage of descriptors is why something failed: gpg is talked to through pipes.
+bool short_of_descriptors() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return true;
+  ::close(ends[0]);
+  ::close(ends[1]);
+  return false;
+}
+
+Status too_few_descriptors() {
+  return {Code::crypto, "there are too few file descriptors to run gpg: raise ulimit -n"};
+}
+
 Status load() {
   if (is_static_program()) {
     return {Code::crypto,
@@ -44,6 +61,7 @@ Status load() {
   }
   void* library = ::dlopen(library_name, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
+    if (short_of_descriptors()) return too_few_descriptors();
     return {Code::crypto, "sealing and opening need GPGME, and " + std::string(library_name) +
                               " can't be loaded (" + ::dlerror() + ")" + how_to_install};
   }
@@ -95,6 +113,17 @@ bool has_gpg(const Gpgme& gpgme, gpgme_ctx_t context) {
   return false;
 }
 
+/// gpg makes ~/.gnupg where it is missing, but no folder that somebody named; GPGME would list an
+/// empty keyring.
+Status check_home(const Engine& engine) {
+  const bool named = engine.home.empty() && is_set("GNUPGHOME");
+  const std::string home = named ? std::getenv("GNUPGHOME") : engine.home;
+  if (home.empty() || ::access(home.c_str(), R_OK | X_OK) == 0) return {};
+  const int error = errno;
+  return {Code::crypto, "the folder of gpg's keys " + shown(home) + (named ? " (GNUPGHOME)" : "") +
+                            ": " + std::strerror(error)};
+}
+
 }  // namespace
 
 Result<const Gpgme*> gpgme_library() {
@@ -112,6 +141,7 @@ void Context::Release::operator()(gpgme_ctx_t context) const noexcept {
 Result<Context> Context::open(const Engine& engine) {
   auto library = gpgme_library();
   if (!library) return library.status();
+  if (auto status = check_home(engine); !status) return status;
   const Gpgme& gpgme = **library;
   gpgme_ctx_t raw = nullptr;
   if (const auto error = gpgme.gpgme_new(&raw)) {
@@ -125,6 +155,7 @@ Result<Context> Context::open(const Engine& engine) {
         engine.home.empty() ? nullptr : engine.home.c_str());
   }
   if (error || !has_gpg(gpgme, raw)) {
+    if (short_of_descriptors()) return too_few_descriptors();
     return Status{Code::crypto, "gpg can't be run" +
                                     (engine.program.empty() ? "" : " from " + engine.program) +
                                     how_to_install};

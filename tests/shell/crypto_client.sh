@@ -45,6 +45,11 @@ client SET secrets/gpg-id alice@kv.test >"$SCRATCH/out"
 mkdir "$SCRATCH/empty"
 refused "no gpg to seal" 5 "gpg can't be run" env PATH="$SCRATCH/empty" "$KV_CLIENT" --pass x --encrypt SET k2 v
 refused "no gpg to open" 5 "gpg can't be run" env PATH="$SCRATCH/empty" "$KV_CLIENT" --pass x --decrypt GET k
+refused "no folder of keys" 5 '/nope \(GNUPGHOME\): No such file' env GNUPGHOME=/nope "$KV_CLIENT" --pass x --encrypt SET k2 v
+refused "nor to open" 5 '/nope \(GNUPGHOME\): No such file' env GNUPGHOME=/nope "$KV_CLIENT" --pass x --decrypt GET k
+for n in 4 5; do
+  refused "$n descriptors" 5 'too few file descriptors' bash -c "ulimit -n $n; exec '$KV_CLIENT' --pass x --decrypt GET k"
+done
 is "and nothing was sent" "$(client EXISTS k2)" 0
 
 # --- every kind of value ---
