@@ -289,7 +289,7 @@ kv_code kv_queue(kv_connection* connection, size_t count, const char* const* arg
     std::vector<std::string_view> views;
     if (!take_views(connection, count, arguments, lengths, views)) return nullptr;
     // What kv_run would refuse is refused here, where the rest of the queue is not lost with it.
-    if (auto status = check_arguments(views); !status) return finish(connection, error_of(status));
+    if (auto status = check_pipelined(views); !status) return finish(connection, error_of(status));
     connection->queue.emplace_back(views.begin(), views.end());
     return nullptr;
   });

@@ -151,10 +151,7 @@ Result<void> Connection::scan(std::string_view pattern,
 Result<std::vector<Value>> Connection::run(std::span<const std::vector<std::string>> requests) {
   for (const auto& request : requests) {
     const std::vector<std::string_view> views(request.begin(), request.end());
-    if (auto status = check_arguments(views); !status) return error_of(status);
-    if (answers_by_push(views[0])) {
-      return Error{ErrorCode::usage, to_upper(views[0]) + " has no place in a pipeline"};
-    }
+    if (auto status = check_pipelined(views); !status) return error_of(status);
   }
   std::vector<Value> replies;
   replies.reserve(requests.size());

@@ -83,6 +83,12 @@ Status check_arguments(Arguments arguments) {
   return {};
 }
 
+Status check_pipelined(Arguments arguments) {
+  if (auto status = check_arguments(arguments); !status) return status;
+  if (!answers_by_push(arguments[0])) return {};
+  return {Code::usage, to_upper(arguments[0]) + " has no place in a pipeline"};
+}
+
 // One try of one command: how far it got.
 struct Connection::Impl::Attempt {
   Value reply;

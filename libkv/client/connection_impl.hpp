@@ -87,5 +87,7 @@ bool answers_by_push(std::string_view word) noexcept;
 
 /// ok, or why these arguments cannot be sent.
 Status check_arguments(Arguments arguments);
+/// The same for one of several commands that are sent without waiting in between.
+Status check_pipelined(Arguments arguments);
 
 }  // namespace kv::client

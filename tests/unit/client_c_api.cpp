@@ -39,8 +39,9 @@ TEST_CASE("client/c: kv_queue refuses what cannot be sent, and keeps the rest") 
   CHECK(kv_queue(handle.connection, 1, words, nullptr) == KV_OK);
   CHECK(kv_queue(handle.connection, 0, words, nullptr) == KV_USAGE);
   CHECK(handle.message() == "no command given");
-  const char* monitor[] = {"MONITOR"};
-  CHECK(kv_queue(handle.connection, 1, monitor, nullptr) == KV_USAGE);
+  for (const char* word : {"MONITOR", "SUBSCRIBE"}) {
+    CHECK(kv_queue(handle.connection, 1, &word, nullptr) == KV_USAGE);
+  }
   CHECK(kv_queue(handle.connection, 1, words, nullptr) == KV_OK);
   kv_reply* replies = kv_run(handle.connection);
   CHECK(kv_reply_count(replies) == 2);
