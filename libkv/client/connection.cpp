@@ -245,6 +245,11 @@ void Connection::Impl::note_state(Arguments arguments, const Value& reply) {
   if (answers_by_push(word)) subscribed = true;
   if (is_word(word, "quit") || is_word(word, "reset")) session_over = true;
   if (reply.form() == Form::status && reply.text() == "QUEUED") return;
+  if (is_word(word, "reset")) {  // but who to log in as: without that it would be of no use
+    options.database = 0;
+    options.name.clear();
+    changed_session = true;
+  }
   std::uint64_t number = 0;
   if (is_word(word, "select") && arguments.size() == 2 && parse_unsigned(arguments[1], number)) {
     options.database = static_cast<unsigned>(number);

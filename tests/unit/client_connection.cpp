@@ -207,6 +207,25 @@ TEST_CASE("client/connection: name, database and password are set up again") {
         std::vector<std::string>{"HELLO 3 AUTH default secret SETNAME me", "SELECT 3", "GET k"});
 }
 
+TEST_CASE("client/connection: after RESET it logs in again, and has chosen nothing") {
+  std::vector<std::string> second;
+  FakeServer server([&](Peer& peer, int n) {
+    for (int i = 0; i < (n == 0 ? 3 : 2); ++i) {
+      const std::string request = peer.request();
+      if (n == 1) second.push_back(request);
+      peer.say(request.starts_with("GET") ? "$1\r\nv\r\n" : "+OK\r\n");
+    }
+  });
+  Options options = server.options();
+  options.password = "secret";
+  options.name = "me";
+  options.database = 3;
+  Connection connection = opened(options);
+  REQUIRE(connection.call({"RESET"}).ok());
+  REQUIRE(connection.get("k").ok());
+  CHECK(second == std::vector<std::string>{"HELLO 3 AUTH default secret", "GET k"});
+}
+
 TEST_CASE("client/connection: nothing is repeated inside a transaction") {
   FakeServer server([](Peer& peer, int n) {
     peer.greet();
