@@ -181,7 +181,7 @@ else
     '*--json[write replies as JSON, one a line]' \
     '*--lines[write each element on a line of its own]' \
     '*-0[end each element with a NUL byte]' \
-    '*--raw[write the bytes of the reply and nothing else]' \
+    '*--raw[write the bytes of the reply, newlines between a list'\''s elements]' \
     '*--quiet[write no replies, only errors]' \
     '*--fail-nil[end with status 6 when a reply is nil]' \
     '*--encrypt[seal every value before it is sent]' \

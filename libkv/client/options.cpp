@@ -201,7 +201,7 @@ constexpr OptionRow rows[] = {
     {"--json", "", "", "write replies as JSON, one a line"},
     {"--lines", "", "", "write each element on a line of its own"},
     {"-0", "", "", "end each element with a NUL byte"},
-    {"--raw", "", "", "write the bytes of the reply and nothing else"},
+    {"--raw", "", "", "write the bytes of the reply, newlines between a list's elements"},
     {"--quiet", "", "", "write no replies, only errors"},
     {"--fail-nil", "", "", "end with status 6 when a reply is nil"},
     {"--encrypt", "", "", "seal every value before it is sent"},
@@ -222,7 +222,7 @@ constexpr OptionRow rows[] = {
     {"--commands", "", "", "list the commands"},
     {"--version", "", "", "say which version this is"},
     {"--help", "", "", "say this"},
-    {"--", "FILE", "", "take the next argument from FILE, or from standard input if FILE is -"},
+    {"--", "FILE", "", "take the next argument from FILE, or from standard input if FILE is - or not there"},
 };
 
 // In the rows' order.
@@ -399,7 +399,7 @@ std::string client_help() {
       "After the command word everything is data, except -- FILE.\n\nOptions:\n";
   out += options_help(rows);
   out +=
-      "\nEnvironment: KV_PASS, KV_HOST, KV_PORT, KV_SOCKET, KV_URL, KV_RECIPIENTS.\n"
+      "\nEnvironment: KV_PASS, KV_HOST, KV_PORT, KV_SOCKET, KV_URL, KV_RECIPIENTS, KV_HISTORY.\n"
       "Exit status: 0 success, 1 error reply or output not written, 2 usage, 3 cannot connect,\n"
       "connection lost or input not read, 4 not logged in, 5 encryption, 6 nil with --fail-nil.\n"
       "client --commands lists the commands; client(1) is the manual.\n";

@@ -42,6 +42,10 @@ files_are_arguments() {
   is "$1: one newline at the end is dropped" "$(kv STRLEN k)" 1
   printf 'from stdin\n' | kv SET k -- - >"$SCRATCH/out"
   is "$1: - is standard input" "$(kv GET k)" "from stdin"
+  is "$1: and so it is where no file is named, all of it" \
+    "$(printf 'a\nb\n' | kv SET k -- && kv STRLEN k)" $'OK\n3'
+  is "$1: but a word in a piped line" "$(echo 'ECHO --' | kv)" --
+  kv SET k 'from stdin' >"$SCRATCH/out"
   is "$1: files anywhere, even for the command" "$(kv -- <(echo GET) -- <(echo k))" "from stdin"
   exits "$1: a file that is not there: usage" 2 "$SCRATCH/kv" SET k -- /nonexistent
   like "$1: and says which" "$(cat "$SCRATCH/err")" '/nonexistent: No such file'

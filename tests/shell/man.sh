@@ -39,6 +39,11 @@ while read -r command; do
 done <"$SCRATCH/commands"
 is "every command is in server.1 and named in client.1" "$missing" ""
 
+statistics() { sed -nE 's/^    \{"([a-z_]+)",.*/\1/p' libkv/commands/stats.cpp; }
+like "there are %stats% keys" "$(statistics | wc -l)" '^[1-9][0-9]+$'
+sed -n '/%stats%/,/^$/p' "$SCRATCH/server.txt" | grep -o '[a-z_]*' | sort >"$SCRATCH/words"
+is "each of them is in server.1" "$(statistics | sort | comm -23 - "$SCRATCH/words")" ""
+
 options_missing() {
   "$1" --help | sed -n 's/^  \(-[-a-z0-9]*\).*/\1/p' | while read -r option; do
     grep -qE "^ +$option( |\$)" "$2" || printf ' %s' "$option"
