@@ -75,6 +75,18 @@ std::string unknown_command(std::span<const Scalar> args) {
   return text + shown_args;
 }
 
+/// After CLIENT REPLY OFF or SKIP the reply that begins at start is taken back, whatever it says:
+/// the client does not count it. True if so. No guest has said so: CLIENT is not for them, and
+/// RESET, which makes guests, switches replies on.
+bool silenced(Session& session, std::string& out, std::size_t start) {
+  using Mode = Session::ReplyMode;
+  if (session.reply_mode == Mode::on) return false;
+  out.resize(start);
+  if (session.reply_mode == Mode::skipping) session.reply_mode = Mode::on;
+  if (session.reply_mode == Mode::skip_next) session.reply_mode = Mode::skipping;
+  return true;
+}
+
 }  // namespace
 
 void Engine::set_log(WriteLog* log) {
@@ -108,7 +120,9 @@ void Engine::refuse(Session& session, const Command* command, std::string_view t
 }
 
 void Engine::say_no(Session& session, const Command* command, std::string_view text) {
-  Reply reply(sink_.begin_reply(session), session.dialect);
+  std::string& out = sink_.begin_reply(session);
+  const std::size_t start = out.size();
+  Reply reply(out, session.dialect);
   if (session.dialect == Dialect::resp) {
     reply.error(text);
   } else if (command == nullptr) {
@@ -117,6 +131,7 @@ void Engine::say_no(Session& session, const Command* command, std::string_view t
     const std::size_t blank = text.find(' ');
     reply.bulk("Error: " + std::string(blank == text.npos ? text : text.substr(blank + 1)));
   }
+  (void)silenced(session, out, start);
   sink_.end_reply(session, reply.needs_translation(), {});
 }
 
@@ -445,13 +460,7 @@ void Engine::answer(Session& session, Call& call, std::string& out, std::size_t 
   ++counters.commands_processed;
   if (call.committed()) ++counters.changes_since_save;
   if (call.reply.failed()) ++counters.error_replies;
-  using Mode = Session::ReplyMode;
-  if (session.reply_mode != Mode::on) {
-    out.resize(start);
-    rest = {};
-    if (session.reply_mode == Mode::skipping) session.reply_mode = Mode::on;
-    if (session.reply_mode == Mode::skip_next) session.reply_mode = Mode::skipping;
-  }
+  if (silenced(session, out, start)) rest = {};
   sink_.end_reply(session, call.reply.needs_translation(), rest);
 }
 

@@ -141,6 +141,22 @@ def test_closing(tap):
         tap.ok(three.closed(), "QUIT closes")
 
 
+def everything(port, words):
+    """What a connection is sent, up to its end, for requests that came at once."""
+    c = Raw(port)
+    c.send(b"".join(request(*w.split()) for w in words))
+    return rest_of(c)
+
+
+def rest_of(c):
+    got = b""
+    try:
+        while True:
+            got += c.reply()
+    except (EOFError, ConnectionError):
+        return got
+
+
 def test_silence(tap):
     with Server() as kv:
         c = Raw(kv.port)
@@ -149,6 +165,15 @@ def test_silence(tap):
         c.send(b"".join(request(*w.split()) for w in words))
         tap.equal("SKIP drops one reply, OFF all until ON", c.reply() + c.reply() + c.reply(),
                   b"$3\r\ntwo\r\n+OK\r\n$4\r\nfour\r\n")
+
+
+def test_silent_refusals(tap):
+    words = ("CLIENT REPLY SKIP", "GET", "ECHO e", "CLIENT REPLY SKIP", "NOSUCH", "NOSUCH", "CLIENT REPLY OFF", "GET",
+             "NOSUCH a", "CLIENT REPLY ON", "ECHO f", "CLIENT REPLY OFF", "RESET", "CLIENT REPLY SKIP", "GET k", "QUIT")
+    with Server() as kv, Redis() as original:
+        ours, theirs = everything(kv.port, words), everything(original.port, words)
+        tap.ok(b"$1\r\ne\r\n-ERR unknown" in theirs and theirs.endswith(b"+OK\r\n"), "redis-server answers and closes")
+        tap.equal("what is refused is as silent as with redis-server, before a login too", ours, theirs)
 
 
 def test_guessing(tap):
@@ -219,5 +244,5 @@ def test_shutdown_save(tap):
 
 
 if __name__ == "__main__":
-    main(test_resp2, test_resp3, test_closing, test_silence, test_guessing, test_library, test_shutdown,
-         test_shutdown_save)
+    main(test_resp2, test_resp3, test_closing, test_silence, test_silent_refusals, test_guessing,
+         test_library, test_shutdown, test_shutdown_save)

@@ -340,6 +340,35 @@ TEST_CASE("engine: errors of dispatch have Redis's words") {
   CHECK(b.take().starts_with("-LOADING "));
 }
 
+TEST_CASE("engine: CLIENT REPLY silences refusals too, and SKIP ends with the one request") {
+  Bench b;
+  using Mode = Session::ReplyMode;
+  b.submit({"CLIENT", "REPLY", "SKIP"});
+  b.submit({"GET"});
+  b.submit({"ECHO", "e"});
+  CHECK(b.take() == "$1\r\ne\r\n");
+  b.submit({"SET", "a", "1"});
+  b.submit({"CLIENT", "REPLY", "SKIP"});
+  b.submit({"nosuch"});
+  b.submit({"nosuch"});
+  CHECK(b.take() == "+OK\r\n-ERR unknown command 'nosuch', with args beginning with: \r\n");
+  b.submit({"CLIENT", "REPLY", "OFF"});
+  b.submit({"GET"});
+  b.engine.refuse_for_memory(b.session);
+  b.log.next_status = {Code::no_space, "the disk is full"};
+  b.submit({"SET", "a", "2"});
+  CHECK(b.take().empty());
+  CHECK(b.session.reply_mode == Mode::off);
+  CHECK(b.services.counters().error_replies == 6);
+  b.engine.set_loading(true);
+  b.session.reply_mode = Mode::skip_next;
+  b.submit({"GET", "a"});
+  CHECK(b.session.reply_mode == Mode::skipping);
+  b.submit({"GET", "a"});
+  CHECK(b.take().empty());
+  CHECK(b.session.reply_mode == Mode::on);
+}
+
 TEST_CASE("engine: an answer never overtakes an earlier one of its connection") {
   Bench b;
   b.submit({"SET", "a", "1"});
