@@ -203,7 +203,8 @@ void Connection::translate(std::string_view payload) {
 
 bool Connection::flush() {
   dirty = false;
-  if (under_way_ == 0 && !last_words_.empty()) {
+  // After the answer to QUIT nothing follows, also not about what came behind it.
+  if (under_way_ == 0 && !last_words_.empty() && !closing_) {
     out_.append(last_words_);
     last_words_.clear();
     closing_ = true;

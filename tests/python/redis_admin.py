@@ -157,6 +157,16 @@ def rest_of(c):
         return got
 
 
+def test_garbage_after_quit(tap):
+    garbage = b"*1\r\n$x\r\n"
+    with Server() as kv, Redis() as original:
+        for name, before in ((" after QUIT", request("QUIT")), (" after requests", request("PING") + request("GET", "k")),
+                             (" after requests and QUIT", request("PING") + request("QUIT")), ("", b"")):
+            ours, theirs = Raw(kv.port), Raw(original.port)
+            ours.send(before + garbage), theirs.send(before + garbage)
+            tap.equal(f"a protocol error{name} is answered as by redis-server", rest_of(ours), rest_of(theirs))
+
+
 def test_silence(tap):
     with Server() as kv:
         c = Raw(kv.port)
@@ -244,5 +254,5 @@ def test_shutdown_save(tap):
 
 
 if __name__ == "__main__":
-    main(test_resp2, test_resp3, test_closing, test_silence, test_silent_refusals, test_guessing,
+    main(test_resp2, test_resp3, test_closing, test_garbage_after_quit, test_silence, test_silent_refusals, test_guessing,
          test_library, test_shutdown, test_shutdown_save)
