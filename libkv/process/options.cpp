@@ -10,10 +10,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <thread>
 
 #include "libkv/base/fd.hpp"
 #include "libkv/base/limits.hpp"
+#include "libkv/base/text.hpp"
+#include "libkv/process/config_file.hpp"
 
 namespace kv {
 namespace {
@@ -67,6 +70,17 @@ CLI::Option* option(CLI::App& app, const char* name, Target& target) {
   return app.add_option(name, target, std::string(help_of(name)));
 }
 
+/// Decimal digits alone: CLI11 reads 010 as 8 and 0x10 as 16.
+CLI::Validator number(std::uint64_t least, std::uint64_t most) {
+  const auto why_not = [least, most](const std::string& text) -> std::string {
+    std::uint64_t n = 0;
+    if (parse_unsigned(text, n) && n >= least && n <= most) return {};
+    return shown(text, 60) + " is not a decimal number from " + std::to_string(least) + " to " +
+           std::to_string(most);
+  };
+  return {why_not, "", "number"};
+}
+
 void flag(CLI::App& app, const char* name, bool& target) {
   app.add_flag(name, target, std::string(help_of(name)));
 }
@@ -74,21 +88,19 @@ void flag(CLI::App& app, const char* name, bool& target) {
 void declare(CLI::App& app, Options& o) {
   option(app, "--pass", o.password);
   option(app, "--pass-file", o.password_file);
-  option(app, "--port", o.port)->check(CLI::Range(0, 65535));
+  option(app, "--port", o.port)->check(number(0, 65535));
   option(app, "--bind", o.bind);
   option(app, "--unixsocket", o.unix_socket);
   option(app, "--pipe", o.command_pipe);
   option(app, "--dir", o.folder);
-  option(app, "--persist", o.persist_seconds)->check(CLI::Range(1, 1'000'000'000));
+  option(app, "--persist", o.persist_seconds)->check(number(1, 1'000'000'000));
   flag(app, "--binary", o.binary);
   option(app, "--fsync", o.fsync)->check(CLI::IsMember({"always", "everysec", "no"}));
-  option(app, "--keep-logs", o.keep_logs)->check(CLI::Range(0, 1'000'000));
-  option(app, "--children", o.children)
-      ->check(CLI::Range(0, static_cast<int>(limits::children_max)));
-  option(app, "--max-clients", o.max_clients)->check(CLI::Range(1, 1'000'000));
-  option(app, "--databases", o.databases)
-      ->check(CLI::Range(1, static_cast<int>(limits::databases_max)));
-  option(app, "--login-grace", o.login_grace_s)->check(CLI::Range(0, 1'000'000));
+  option(app, "--keep-logs", o.keep_logs)->check(number(0, 1'000'000));
+  option(app, "--children", o.children)->check(number(0, limits::children_max));
+  option(app, "--max-clients", o.max_clients)->check(number(1, 1'000'000));
+  option(app, "--databases", o.databases)->check(number(1, limits::databases_max));
+  option(app, "--login-grace", o.login_grace_s)->check(number(0, 1'000'000));
   flag(app, "--plio-remote", o.plio_remote);
   flag(app, "--verbose", o.verbose);
   flag(app, "--check", o.check);
@@ -142,15 +154,33 @@ void fill_defaults(Options& o) {
   o.persist = o.persist_seconds > 0;
 }
 
-/// A password in the configuration file is kept from others as one in a password file is. CLI11
-/// does not tell where a value came from: if not from a word of the command line, then from the
-/// file.
+/// CLI11 does not tell where a value came from: if not from a word of the command line, then from
+/// the file.
+bool on_command_line(std::string_view name, int argc, const char* const* argv) {
+  return std::any_of(argv + std::min(1, argc), argv + argc, [name](std::string_view word) {
+    return word.substr(0, word.find('=')) == name;
+  });
+}
+
+std::string config_path(CLI::App& app) {
+  const CLI::Option* config = app.get_config_ptr();
+  return config->count() > 0 ? config->as<std::string>() : std::string();
+}
+
+/// Of a mistake in the file, where it is: error begins with the option's name and a colon.
+std::string origin(CLI::App& app, const ConfigFile& file, std::string_view error, int argc,
+                   const char* const* argv) {
+  const std::string_view name = error.substr(0, error.find(':'));
+  if (!name.starts_with("--") || on_command_line(name, argc, argv)) return {};
+  const std::size_t line = file.line_of(name.substr(2));
+  if (line == 0) return {};
+  return "--config " + config_path(app) + " line " + std::to_string(line) + ": ";
+}
+
+/// A password in the configuration file is kept from others as one in a password file is.
 Status check_config_file(const Options& o, int argc, const char* const* argv) {
   if (o.config_file.empty() || o.password.empty()) return {};
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word = argv[i];
-    if (word == "--pass" || word.starts_with("--pass=")) return {};
-  }
+  if (on_command_line("--pass", argc, argv)) return {};
   struct stat facts {};
   if (::stat(o.config_file.c_str(), &facts) != 0) return Status::from_errno(errno, o.config_file);
   if (!S_ISREG(facts.st_mode) || (facts.st_mode & 077) == 0) return {};
@@ -200,25 +230,22 @@ ParsedOptions parse_options(int argc, const char* const* argv, Options& options)
   flag(app, "--version", version);
   declare(app, options);
   app.set_config("--config", "", std::string(help_of("--config")));
+  const auto file = std::make_shared<ConfigFile>(option_rows);
+  app.config_formatter(file);
   // A misspelt name must not silently leave, say, the persistence off.
   app.allow_config_extras(CLI::config_extras_mode::error);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ConfigError& error) {
-    std::string why = error.what();
-    constexpr std::string_view unknown = "INI was not able to parse ";
-    if (why.starts_with(unknown)) why = why.substr(unknown.size()) + " is not an option";
-    return refused("--config: " + why);
+    return refused("--config " + config_path(app) + " " + error.what());
   } catch (const CLI::ArgumentMismatch& error) {
     return refused(mismatch(error.what()));
   } catch (const CLI::ParseError& error) {
-    return refused(error.what());
+    return refused(origin(app, *file, error.what(), argc, argv) + error.what());
   }
   if (help) return print_help(), ParsedOptions{};
   if (version) return std::puts("kv " KV_VERSION), ParsedOptions{};
-  if (const CLI::Option* config = app.get_config_ptr(); config != nullptr && config->count() > 0) {
-    options.config_file = config->as<std::string>();
-  }
+  options.config_file = config_path(app);
   if (const Status status = check_config_file(options, argc, argv); !status.ok()) {
     return refused(status.message());
   }

@@ -6,7 +6,8 @@ exits "no password: status 2" 2 env -u KV_PASS "$KV_SERVER" --port 0 --dir "$SCR
 like "no password: told what to do" "$(cat "$SCRATCH/err")" "^kv: a password is needed: --pass PASSWORD, --pass-file FILE or KV_PASS"
 is "one line on stderr" "$(wc -l <"$SCRATCH/err")" 1
 is "nothing on stdout" "$(cat "$SCRATCH/out")" ""
-for wrong in "--bogus" "--port abc" "--port 70000" "--persist" "--persist 0" "--persist abc" "--fsync sometimes" "--children -1" "word" "--databases 0"; do
+for wrong in "--bogus" "--port abc" "--port 70000" "--persist" "--persist 0" "--persist abc" "--fsync sometimes" "--children -1" "word" "--databases 0" \
+  "--port 07320" "--port 0x1CA8" "--port +1" "--max-clients 0b11" "--persist 010" "--children 1e2" "--keep-logs 99999999999999999999"; do
   exits "$wrong: status 2" 2 "$KV_SERVER" --pass x $wrong
   is "$wrong: one line on stderr" "$(wc -l <"$SCRATCH/err")" 1
 done
@@ -14,6 +15,8 @@ for wrong in "--persist:wants SECONDS" "--dir:wants FOLDER" "--dir a --dir b:giv
   exits "refused: ${wrong%%:*}" 2 timeout 5 "$KV_SERVER" --pass x --port 0 ${wrong%%:*}
   like "and it says so: ${wrong##*:}" "$(cat "$SCRATCH/err")" "${wrong##*:} "
 done
+exits "a number is decimal" 2 "$KV_SERVER" --pass x --port 07320
+is "and that is said" "$(cat "$SCRATCH/err")" "kv: --port: 07320 is not a decimal number from 0 to 65535 (see server --help)"
 exits "--help: status 0" 0 "$KV_SERVER" --help
 like "--help: on stdout" "$(cat "$SCRATCH/out")" "--persist SECONDS"
 exits "--version: status 0" 0 "$KV_SERVER" --version
@@ -61,7 +64,7 @@ stop_server
 # A misspelt line is refused, as a misspelt option is; so is a file that shows others the password.
 printf 'persit=60\n' >"$SCRATCH/kv.conf"
 exits "--config: an unknown name is refused" 2 "$KV_SERVER" --pass x --port 0 --dir "$DIR" --config "$SCRATCH/kv.conf"
-like "--config: the name is in the message" "$(cat "$SCRATCH/err")" "^kv: --config: persit is not an option"
+like "--config: the name is in the message" "$(cat "$SCRATCH/err")" "^kv: --config $SCRATCH/kv.conf line 1: persit is not an option"
 is "--config: one line on stderr" "$(wc -l <"$SCRATCH/err")" 1
 printf 'port=0\npass=confpass\n' >"$SCRATCH/kv.conf"; chmod 644 "$SCRATCH/kv.conf"
 exits "A5: a password in a --config that others can read is refused" 2 "$KV_SERVER" --dir "$DIR" --config "$SCRATCH/kv.conf"
@@ -69,6 +72,46 @@ like "A5: and it says what to do about it" "$(cat "$SCRATCH/err")" "chmod 600"
 chmod 600 "$SCRATCH/kv.conf"
 up "$KV_SERVER" --config "$SCRATCH/kv.conf" --dir "$DIR"
 is "A5: a private one is read" "$(redis-cli -p "$PORT" -a confpass --no-auth-warning PING)" PONG
+stop_server
+
+# What is written behind the = is the value, whatever it looks like.
+chmod 600 "$SCRATCH/kv.conf"
+with_pass() { printf '%s\n' '# a remark' '' ' ; another' 'verbose=false' binary 'port = 0' 'bind=127.0.0.1' 'bind=127.0.0.2' "pass=$1" >"$SCRATCH/kv.conf"; }
+for word in 'Tr0ub4dor#3' '[ab]' 'a b' 'a,b' 'a=b;c' "don't" '"' $'tab\tin it'; do
+  with_pass "$word"
+  up "$KV_SERVER" --config "$SCRATCH/kv.conf" --dir "$DIR"
+  is "--config: $word is a password" "$(redis-cli -p "$PORT" -a "$word" --no-auth-warning PING)" PONG
+  stop_server
+done
+like "--config: bind may be given twice" "$(cat "$SCRATCH/server.out")" "listens on 127\.0\.0\.1 port $PORT, 127\.0\.0\.2 port $PORT"
+for word in '"in quotes "' "'in quotes '" $' \t"in quotes " \r'; do
+  with_pass "$word"
+  up "$KV_SERVER" --config "$SCRATCH/kv.conf" --dir "$DIR"
+  is "--config: quotes are taken off a value, and blanks around it" "$(redis-cli -p "$PORT" -a "in quotes " --no-auth-warning PING)" PONG
+  stop_server
+done
+while IFS=: read -r line why; do
+  printf '# first\n%b\n' "$line" >"$SCRATCH/kv.conf"
+  exits "--config: refused: $line" 2 timeout 5 "$KV_SERVER" --pass x --dir "$DIR" --config "$SCRATCH/kv.conf"
+  like "--config: and told where: $line" "$(cat "$SCRATCH/err")" "^kv: --config $SCRATCH/kv.conf line [23]: $why"
+  is "--config: in one line: $line" "$(wc -l <"$SCRATCH/err")" 1
+done <<'WRONG'
+-:- is not an option
+\xff\xfe:\\xff\\xfe is not an option
+[default]:\[default\] is not an option
+port:port wants N
+port=:port wants N
+port=0x1CA8:--port. 0x1CA8 is not a decimal number
+verbose=perhaps:verbose is true or false
+verbose=:verbose wants true or false
+port=1\nport=2:port may be given only once
+config=other:config is not for
+dir=a\000b:a NUL byte
+fsync=sometimes:--fsync
+WRONG
+printf 'port=1\npass=x\n' >"$SCRATCH/kv.conf"
+up "$KV_SERVER" --config "$SCRATCH/kv.conf" --pass "$PASS" --port 0 --dir "$DIR"
+is "the command line goes before --config" "$(redis PING)" PONG
 stop_server
 
 # systemd: a datagram when it serves.
