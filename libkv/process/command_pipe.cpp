@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <deque>
 #include <utility>
 #include <vector>
@@ -70,7 +71,8 @@ class CommandPipe {
   void read_replies();
   void deliver(const Value& value);
   void push_answers();
-  bool push(Answer& answer) const;
+  bool push(Answer& answer);
+  bool give_up(const Answer& answer, const char* why);
   void send();
 
   std::string path_, folder_path_;
@@ -143,7 +145,7 @@ void CommandPipe::take_line(std::string_view line) {
       refuse(name, "ERR a line is one request as a person types it, not RESP");
     return;
   }
-  if (state != ParseState::request) return refuse(name, "ERR " + probe.error());
+  if (state != ParseState::request) return refuse(name, probe.error());
   std::vector<std::string_view> args;
   for (const Scalar& arg : probe.args()) args.push_back(arg.bytes);
   if (is_for_one_connection(args))
@@ -207,21 +209,32 @@ void CommandPipe::deliver(const Value& value) {
   answers_.push_back(std::move(answer));
 }
 
+/// True: it will never be delivered. That it was asked for and is lost, somebody must be told.
+bool CommandPipe::give_up(const Answer& answer, const char* why) {
+  complain("ERR the answer for @" + answer.name + " is lost: " + why);
+  return true;
+}
+
 /// True when the answer is delivered or will never be.
-bool CommandPipe::push(Answer& answer) const {
+bool CommandPipe::push(Answer& answer) {
+  const bool late = Clock::now() > answer.give_up;
   if (!answer.pipe) {
     answer.pipe.reset(::openat(folder_.get(), answer.name.c_str(),
                                O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
     struct stat facts {};
-    if (!answer.pipe) return (errno != ENXIO && errno != ENOENT) || Clock::now() > answer.give_up;
-    if (::fstat(answer.pipe.get(), &facts) != 0 || !S_ISFIFO(facts.st_mode)) return true;
+    if (!answer.pipe && (errno == ENXIO || errno == ENOENT) && !late) return false;
+    if (!answer.pipe)
+      return give_up(answer, errno == ENXIO ? "nobody reads" : std::strerror(errno));
+    if (::fstat(answer.pipe.get(), &facts) != 0 || !S_ISFIFO(facts.st_mode)) {
+      return give_up(answer, "that is not a pipe");
+    }
   }
   while (answer.sent < answer.text.size()) {
     std::size_t put = 0;
     const Io io =
         write_some(answer.pipe.get(), std::string_view(answer.text).substr(answer.sent), put);
-    if (io == Io::closed) return true;
-    if (io == Io::again) return Clock::now() > answer.give_up;
+    if (io == Io::closed) return give_up(answer, "its reader has gone");
+    if (io == Io::again) return late && give_up(answer, "its reader is too slow");
     answer.sent += put;
   }
   return true;

@@ -19,7 +19,7 @@ like "an error is told by its word" "$(timeout 5 cat "$SCRATCH/answer")" "^ERR w
 echo '@answer GET none' >"$SCRATCH/pipe"
 is "nil is an empty line" "$(timeout 5 cat "$SCRATCH/answer" | od -An -c | tr -d ' ')" '\n'
 echo "@answer GET 'open" >"$SCRATCH/pipe"
-like "unbalanced quotes are told" "$(timeout 5 cat "$SCRATCH/answer")" "unbalanced quotes"
+is "unbalanced quotes are told" "$(timeout 5 cat "$SCRATCH/answer")" "ERR Protocol error: unbalanced quotes in request"
 echo secret-file >"$SCRATCH/plain"
 echo '@plain GET jobs' >"$SCRATCH/pipe"
 echo '@../x GET jobs' >"$SCRATCH/pipe"
@@ -40,6 +40,18 @@ unlike "without what was given with it" "$(cat "$SCRATCH/server.err")" hidden-wo
 sleep 1.1
 echo '*3' >"$SCRATCH/pipe"
 passes "a line that is RESP is told" wait_for 5 told "a line is one request as a person types it"
+sleep 1.1
+echo "GET 'open" >"$SCRATCH/pipe"
+passes "unbalanced quotes are told to the operator, too" wait_for 5 told "pipe: ERR Protocol error: unbalanced"
+sleep 1.1
+echo '@plain GET jobs' >"$SCRATCH/pipe"
+passes "an answer for what is not a pipe is told" wait_for 5 told "pipe: ERR the answer for @plain is lost: that is not a pipe"
+sleep 1.1
+echo '@nope GET jobs' >"$SCRATCH/pipe"
+passes "an answer for a pipe that does not come is told" wait_for 15 told "pipe: ERR the answer for @nope is lost: No such file"
+mkfifo "$SCRATCH/unread"
+echo '@unread GET jobs' >"$SCRATCH/pipe"
+passes "and one for a pipe that nobody reads" wait_for 15 told "pipe: ERR the answer for @unread is lost: nobody reads"
 sleep 1.1
 { head -c 70000 /dev/zero | tr '\0' x; echo; echo 'SET after-it 1'; } >"$SCRATCH/pipe"
 after() { [ "$(redis GET after-it)" = 1 ]; }
