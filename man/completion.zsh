@@ -54,7 +54,7 @@ _kv_commands() {
     'INCRBYFLOAT:Adds to a decimal number; an absent key counts as 0'
     'INFO:Shows the server'\''s figures'
     'KEYS:All keys that match a pattern; it walks the whole database, SCAN does so in steps'
-    'LASTSAVE:Answers the time of the last successful save, in seconds since 1970'
+    'LASTSAVE:The time of the last successful save, or of the start, in seconds since 1970'
     'LCS:The longest common subsequence of two strings'
     'LINDEX:The element at an index; -1 is the last one'
     'LINSERT:Inserts an element beside the first one equal to pivot'

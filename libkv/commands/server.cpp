@@ -46,7 +46,7 @@ void save(Call& call) {
   call.fail("ERR " + status.message());
 }
 
-void lastsave(Call& call) { call.reply.integer(call.server.persistence().last_save_s); }
+void lastsave(Call& call) { call.reply.integer(last_save_or_start_s(call.server)); }
 
 void convert(Call& call) {
   const Status status = call.server.convert_format();
@@ -310,7 +310,7 @@ constexpr Command kRows[] = {
      Group::server,
      lastsave,
      "",
-     "Answers the time of the last successful save, in seconds since 1970",
+     "The time of the last successful save, or of the start, in seconds since 1970",
      "O(1)",
      "1.0"},
     {"lolwut",

@@ -55,7 +55,7 @@ struct PersistenceState {
   bool aof_enabled = false;
   bool binary = false;
   bool saving = false;
-  std::int64_t last_save_s = 0;  // seconds since 1970
+  std::int64_t last_save_s = 0;  // seconds since 1970; 0: there is no snapshot
   std::string last_save_status = "ok";
   std::int64_t last_save_duration_s = -1;
   std::int64_t current_save_s = -1;
@@ -123,5 +123,12 @@ class Services {
   virtual std::uint64_t children() const = 0;   // child processes
   virtual std::uint64_t max_clients() const = 0;
 };
+
+/// When all was saved last, in seconds since 1970. Before the first save the start, as Redis has
+/// it: who computes how old the newest save is must not come to half a century.
+inline std::int64_t last_save_or_start_s(Services& server) {
+  const std::int64_t saved = server.persistence().last_save_s;
+  return saved != 0 ? saved : server.counters().started_ms / 1000;
+}
 
 }  // namespace kv

@@ -335,8 +335,12 @@ TEST_CASE("commands/stats: the two lists are lists to PLIO and counts to RESP") 
 TEST_CASE(
     "commands/saving: SAVE, BGSAVE, BGREWRITEAOF, CONVERT, LASTSAVE each ask for what they mean") {
   FakeServices server;
-  server.persistence_.last_save_s = 1795173523;
   FakeClient client(server);
+  server.counters().started_ms = 1'795'170'000'999;
+  CHECK(client("LASTSAVE") == ":1795170000\r\n");
+  CHECK(client("INFO persistence").find("rdb_last_save_time:1795170000\r\n") != std::string::npos);
+  server.persistence_.last_save_s = 1795173523;
+  CHECK(client("INFO persistence").find("rdb_last_save_time:1795173523\r\n") != std::string::npos);
   CHECK(client("BGSAVE") == "+Background saving started\r\n");
   CHECK(client("BGSAVE SCHEDULE") == "+Background saving started\r\n");
   CHECK(client("SAVE") == kOk);
