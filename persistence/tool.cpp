@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <new>
 
 #include "libkv/base/clock.hpp"
@@ -187,7 +188,10 @@ int persistence_tool(Env& env, const ToolOptions& options, const Replay& replay,
                      std::FILE* err) {
   const Tool tool{env, options, replay, out, err};
   try {
-    return run(tool);
+    const int status = run(tool);
+    if (options.verb == Verb::dump) return status;  // which has looked itself
+    if (std::fflush(out) == 0 && std::ferror(out) == 0) return status;
+    return tool.fail(Status::from_errno(errno, "cannot write to standard output"));
   } catch (const std::bad_alloc&) {
     return tool.fail(no_memory_for(options.folder));
   }

@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +16,7 @@
 
 #include "libkv/base/fd.hpp"
 #include "libkv/base/limits.hpp"
+#include "libkv/base/log.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/process/config_file.hpp"
 
@@ -113,10 +115,11 @@ void declare(CLI::App& app, Options& o) {
   option(app, "--into", o.into);
 }
 
-void print_help() {
-  const std::string text =
-      "Usage: server --pass PASSWORD [options]\n\n" + options_help(option_rows);
-  std::fputs(text.c_str(), stdout);
+/// An answer that could not be written is no success.
+ParsedOptions print(const std::string& text) {
+  if (std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return {};
+  log::refuse(Status::from_errno(errno, "cannot write to standard output").message());
+  return {false, 1};
 }
 
 ParsedOptions refused(std::string_view why) {
@@ -243,8 +246,8 @@ ParsedOptions parse_options(int argc, const char* const* argv, Options& options)
   } catch (const CLI::ParseError& error) {
     return refused(origin(app, *file, error.what(), argc, argv) + error.what());
   }
-  if (help) return print_help(), ParsedOptions{};
-  if (version) return std::puts("kv " KV_VERSION), ParsedOptions{};
+  if (help) return print("Usage: server --pass PASSWORD [options]\n\n" + options_help(option_rows));
+  if (version) return print("kv " KV_VERSION "\n");
   options.config_file = config_path(app);
   if (const Status status = check_config_file(options, argc, argv); !status.ok()) {
     return refused(status.message());

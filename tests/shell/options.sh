@@ -22,8 +22,13 @@ like "--help: on stdout" "$(cat "$SCRATCH/out")" "--persist SECONDS"
 exits "--version: status 0" 0 "$KV_SERVER" --version
 like "--version" "$(cat "$SCRATCH/out")" "^kv [0-9]+\.[0-9]+\.[0-9]+$"
 
-# A5: a password file.
 mkdir -p "$DIR"
+for option in --help --version "--check --dir $DIR" "--check --json --dir $DIR"; do
+  exits "$option: a full disk is an error" 1 bash -c "'$KV_SERVER' $option >/dev/full"
+  like "$option: and told" "$(cat "$SCRATCH/err")" "cannot write .*: No space left on device"
+done
+
+# A5: a password file.
 printf 'filepass\r\n' >"$SCRATCH/pw"; chmod 644 "$SCRATCH/pw"
 exits "A5: a password file that others can read is refused" 2 "$KV_SERVER" --pass-file "$SCRATCH/pw" --port 0 --dir "$DIR"
 like "A5: and it says what to do" "$(cat "$SCRATCH/err")" "chmod 600"
