@@ -138,7 +138,7 @@ if [[ $service == kv-server ]]; then
     '*--pass[password that clients must give; wiped from the process title]:PASSWORD: ' \
     '*--pass-file[read the password from FILE, which nobody else may read]:FILE:_files' \
     '*--port[TCP port to listen on; 0 picks a free one]:N: ' \
-    '*--bind[address to listen on; may be given several times]:ADDRESS: ' \
+    '*--bind[address or host name to listen on; may be given several times]:ADDRESS: ' \
     '*--unixsocket[also listen on this Unix socket, for this user only]:PATH:_files' \
     '*--pipe[take one request a line from this named pipe]:PATH:_files' \
     '*--dir[folder of kv.aof and kv.db]:FOLDER:_files -/' \

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -56,14 +57,24 @@ bool is_loopback(const sockaddr_storage& address) {
   return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
 }
 
-Result<Listener> listen_on(const addrinfo& info, const std::string& name, int& port) {
-  Fd fd(::socket(info.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+void set_port(sockaddr_storage& address, int port) noexcept {
+  const in_port_t number = htons(static_cast<in_port_t>(port));
+  if (address.ss_family == AF_INET) reinterpret_cast<sockaddr_in&>(address).sin_port = number;
+  else reinterpret_cast<sockaddr_in6&>(address).sin6_port = number;
+}
+
+/// port: 0 picks a free one, which is that of the addresses after it, too.
+Result<Listener> listen_on(const sockaddr_storage& address, socklen_t bytes,
+                           const std::string& name, int& port) {
+  Fd fd(::socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return Status::from_errno(errno, "cannot make a socket for " + name);
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (info.ai_family == AF_INET6) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (address.ss_family == AF_INET6)
+    ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   const std::string where = name + " port " + std::to_string(port);
-  if (::bind(fd.get(), info.ai_addr, info.ai_addrlen) != 0 || ::listen(fd.get(), backlog) != 0) {
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), bytes) != 0 ||
+      ::listen(fd.get(), backlog) != 0) {
     return Status::from_errno(errno, "cannot listen on " + where);
   }
   sockaddr_storage bound{};
@@ -73,7 +84,32 @@ Result<Listener> listen_on(const addrinfo& info, const std::string& name, int& p
   return Listener{std::move(fd), text_of(bound) + " port " + std::to_string(port), false};
 }
 
-Result<Listener> listen_on(const std::string& name, int& port) {
+bool has(const std::vector<Listener>& listeners, const sockaddr_storage& address, int port) {
+  const std::string shown = text_of(address) + " port " + std::to_string(port);
+  return std::any_of(listeners.begin(), listeners.end(),
+                     [&](const Listener& other) { return other.shown == shown; });
+}
+
+/// A host name may have several addresses, of which this machine may lack some (it has no IPv6, for
+/// instance): one at least must do.
+Status listen_on_all(const addrinfo* found, const std::string& name, int& port,
+                     std::vector<Listener>& listeners) {
+  Status first_failure;
+  const std::size_t before = listeners.size();
+  for (; found != nullptr; found = found->ai_next) {
+    sockaddr_storage address{};
+    std::memcpy(&address, found->ai_addr, std::min<std::size_t>(found->ai_addrlen, sizeof address));
+    if (has(listeners, address, port)) continue;
+    set_port(address, port);
+    Result<Listener> listener = listen_on(address, found->ai_addrlen, name, port);
+    if (listener.ok()) listeners.push_back(*std::move(listener));
+    else if (listener.status().code() == Code::busy) return listener.status();
+    else if (first_failure.ok()) first_failure = listener.status();
+  }
+  return listeners.size() > before ? Status{} : first_failure;
+}
+
+Status listen_on(const std::string& name, int& port, std::vector<Listener>& listeners) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
@@ -83,9 +119,9 @@ Result<Listener> listen_on(const std::string& name, int& port) {
   if (error != 0) {
     return Status(Code::usage, "cannot listen on " + name + ": " + ::gai_strerror(error));
   }
-  Result<Listener> listener = listen_on(*found, name, port);
+  Status status = listen_on_all(found, name, port, listeners);
   ::freeaddrinfo(found);
-  return listener;
+  return status;
 }
 
 /// Does somebody answer at this Unix socket?
@@ -101,14 +137,10 @@ Result<std::vector<Listener>> listen_tcp(const std::vector<std::string>& address
   const bool by_default = addresses.empty();
   for (const std::string& name :
        by_default ? std::vector<std::string>{"127.0.0.1", "::1"} : addresses) {
-    Result<Listener> listener = listen_on(name, port);
+    const Status status = listen_on(name, port, listeners);
     // A machine without IPv6 has no ::1; that is no mistake of anybody.
-    if (!listener.ok() && by_default && !listeners.empty() &&
-        listener.status().code() != Code::busy) {
-      continue;
-    }
-    if (!listener.ok()) return listener.status();
-    listeners.push_back(*std::move(listener));
+    if (by_default && !listeners.empty() && status.code() != Code::busy) continue;
+    if (!status.ok()) return status;
   }
   return listeners;
 }

@@ -53,6 +53,16 @@ is "before AUTH nothing is answered" "$(redis-cli -p "$PORT" GET k 2>&1)" "NOAUT
 like "a wrong password" "$(redis-cli -p "$PORT" AUTH wrong 2>&1)" "^WRONGPASS "
 stop_server
 
+# A name with several addresses, one of them twice; only where a file may be put over /etc/hosts.
+printf '%s many\n' 127.0.0.1 127.0.0.1 127.0.0.3 >"$SCRATCH/hosts"
+elsewhere() { unshare -rm bash -c 'mount --bind "$1" /etc/hosts && shift && exec "$@"' _ "$SCRATCH/hosts" "$@"; }
+if elsewhere getent ahosts many >/dev/null 2>&1; then
+  up elsewhere "$KV_SERVER" --pass "$PASS" --port 0 --bind many --bind 127.0.0.1 --dir "$DIR"
+  is "--bind NAME takes each of its addresses once" \
+    "$(grep -o '[0-9.:]\+ port' "$SCRATCH/server.out" | sort | tr '\n' ' ')" "127.0.0.1 port 127.0.0.3 port "
+  kill -TERM "$(pgrep -P "$SERVER_PID" -f "^kv parent" || echo "$SERVER_PID")"; wait "$SERVER_PID"
+fi
+
 # A Unix socket, for this user only from its first instant.
 start_server --unixsocket "$SCRATCH/kv.sock"
 is "--unixsocket serves" "$(redis-cli -s "$SCRATCH/kv.sock" -a "$PASS" --no-auth-warning PING)" PONG
