@@ -222,7 +222,8 @@ constexpr OptionRow rows[] = {
     {"--commands", "", "", "list the commands"},
     {"--version", "", "", "say which version this is"},
     {"--help", "", "", "say this"},
-    {"--", "FILE", "", "take the next argument from FILE, or from standard input if FILE is - or not there"},
+    {"--", "FILE", "",
+     "take the next argument from FILE, or from standard input if FILE is - or left out"},
 };
 
 // In the rows' order.
