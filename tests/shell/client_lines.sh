@@ -72,6 +72,20 @@ shut_down() {  # shut_down NAME COMMAND...: on a server of its own
 shut_down "alone" "$SCRATCH/kv" SHUTDOWN NOSAVE
 said=OK shut_down "as the last line" bash -c "printf 'SET a 1\nshutdown nosave\n' | '$SCRATCH/kv'"
 start_server || done_testing
+exits "SHUTDOWN, behind a nil with --fail-nil: 6" 6 \
+  bash -c "printf 'GET nothing\nSHUTDOWN NOSAVE\n' | '$KV_CLIENT' --fail-nil --pass $PASS --port $PORT"
+/usr/bin/python3 -c '
+import socket
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+c = s.accept()[0]
+c.recv(1000)
+c.close()' >"$SCRATCH/port" &
+SERVERS+=($!)
+wait_for 10 test -s "$SCRATCH/port"
+exits "SHUTDOWN to who hangs up before the login: 3" 3 \
+  "$KV_CLIENT" --pass "$PASS" --port "$(cat "$SCRATCH/port")" SHUTDOWN
+start_server || done_testing
 exits "lines behind SHUTDOWN are not carried out: 3" 3 \
   bash -c "printf 'SHUTDOWN NOSAVE\nSET a 1\n' | '$KV_CLIENT' --pass $PASS --port $PORT"
 like "and named" "$(cat "$SCRATCH/err")" '^the server was shut down; what follows was not carried out, from line 2 on$'

@@ -65,6 +65,7 @@ class Batch {
   bool flush();
   int lost(const Status& status);
   int shut_down();
+  int finish();
 
   ClientArguments& arguments_;
   Output output_;
@@ -189,14 +190,14 @@ int Batch::shut_down() {
   std::uint64_t first = held_ ? reader_.number() : 0;
   if (!under_way_.empty()) first = under_way_.front().line;
   if (first == 0 && reader_.next(line) == LineReader::State::line) first = reader_.number();
-  if (first == 0) return status_;
+  if (first == 0) return finish();
   complain("the server was shut down; what follows was not carried out, from line " +
            std::to_string(first) + " on");
   return exit_lost;
 }
 
 int Batch::lost(const Status& status) {
-  if (!flush()) return exit_error_reply;
+  flush();
   if (status.code() == Code::lost && !under_way_.empty() && under_way_.front().ends_server) {
     return shut_down();
   }
@@ -212,6 +213,13 @@ int Batch::lost(const Status& status) {
   return client::exit_code_of(client::error_of(status).code);
 }
 
+int Batch::finish() {
+  if (!flush() || broken_output_) return exit_error_reply;
+  if (!reader_.status()) return report(reader_.status());
+  if (status_ != 0) return status_;
+  return arguments_.fail_nil && saw_nil_ ? exit_nil : 0;
+}
+
 int Batch::run() {
   auto connection = Connection::open(arguments_.connection);
   if (!connection) return report(connection.error());
@@ -221,11 +229,7 @@ int Batch::run() {
   flow_.input_fd = STDIN_FILENO;
   const Status status = inside_->stream(flow_);
   progress_.hide();
-  if (!status) return lost(status);
-  if (!flush() || broken_output_) return exit_error_reply;
-  if (!reader_.status()) return report(reader_.status());
-  if (status_ != 0) return status_;
-  return arguments_.fail_nil && saw_nil_ ? exit_nil : 0;
+  return status.ok() ? finish() : lost(status);
 }
 
 }  // namespace

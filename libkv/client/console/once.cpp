@@ -56,8 +56,9 @@ int run_watch(Connection& connection, const ClientArguments& arguments, Output& 
 }  // namespace
 
 int run_command(ClientArguments& arguments) {
-  // The password travels with the command: one round trip instead of two.
-  arguments.connection.quick_start = true;
+  // The password travels with the command: one round trip instead of two. But who hangs up before
+  // the login has not been shut down.
+  arguments.connection.quick_start = !ends_server(arguments.command);
   auto connection = Connection::open(arguments.connection);
   if (!connection) return report(connection.error());
   Output output(arguments.form, arguments.quiet);
