@@ -136,7 +136,7 @@ _kv_words() {
 if [[ $service == kv-server ]]; then
   _arguments \
     '*--pass[password that clients must give; wiped from the process title]:PASSWORD: ' \
-    '*--pass-file[read the password from FILE, which nobody else may read]:FILE:_files' \
+    '*--pass-file[read the password from FILE, which nobody else may read; --pass goes before it]:FILE:_files' \
     '*--port[TCP port to listen on; 0 picks a free one]:N: ' \
     '*--bind[address or host name to listen on; may be given several times]:ADDRESS: ' \
     '*--unixsocket[also listen on this Unix socket, for this user only]:PATH:_files' \
@@ -162,7 +162,7 @@ if [[ $service == kv-server ]]; then
     '*--into[with --until\: where to; must not exist or be empty]:FOLDER:_files -/' \
     '*--json[with --check\: print the findings as JSON]' \
     '*--version[print the version and end]' \
-    '*--help[print this and end]' \
+    '*--help[print this and end; so does -h]' \
     && return 0
 else
   _arguments -C \

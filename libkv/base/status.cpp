@@ -49,7 +49,9 @@ std::string_view code_name(Code code) noexcept {
 int exit_code(Code code) noexcept { return code_rows[static_cast<std::size_t>(code)].exit_code; }
 
 Status Status::from_errno(int error, std::string_view what) {
-  return {code_of_errno(error), std::string(what) + ": " + std::strerror(error)};
+  std::string text = std::string(what) + ": " + std::strerror(error);
+  if (error == EMFILE) text.append(" (ulimit -n allows too few)");
+  return {code_of_errno(error), std::move(text)};
 }
 
 }  // namespace kv

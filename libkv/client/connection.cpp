@@ -41,7 +41,7 @@ namespace {
 Status handshake_failure(const Value& reply, bool gave_password) {
   const Error error = error_of_reply(reply.text());
   if (error.code == ErrorCode::denied) {
-    return {Code::denied, gave_password ? error.message : "the server wants a password"};
+    return {Code::denied, gave_password ? error.message : std::string(password_wanted)};
   }
   if (reply.text().starts_with("ERR unknown command") || reply.text().starts_with("NOPROTO")) {
     return {Code::protocol, "the server does not speak RESP3: " + shown(reply.text(), 200)};

@@ -79,6 +79,9 @@ struct Access {
   }
 };
 
+/// What a login without a password fails with; how to give one is for the program to say.
+inline constexpr std::string_view password_wanted = "the server wants a password";
+
 /// True if the command is known to change nothing, so that sending it twice does no harm.
 bool only_reads(Arguments arguments) noexcept;
 

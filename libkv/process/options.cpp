@@ -25,7 +25,8 @@ namespace {
 
 constexpr OptionRow option_rows[] = {
     {"--pass", "PASSWORD", "", "password that clients must give; wiped from the process title"},
-    {"--pass-file", "FILE", "", "read the password from FILE, which nobody else may read"},
+    {"--pass-file", "FILE", "",
+     "read the password from FILE, which nobody else may read; --pass goes before it"},
     {"--port", "N", "6378", "TCP port to listen on; 0 picks a free one"},
     {"--bind", "ADDRESS", "127.0.0.1 and ::1",
      "address or host name to listen on; may be given several times"},
@@ -56,7 +57,7 @@ constexpr OptionRow option_rows[] = {
     {"--into", "FOLDER", "", "with --until: where to; must not exist or be empty"},
     {"--json", "", "", "with --check: print the findings as JSON"},
     {"--version", "", "", "print the version and end"},
-    {"--help", "", "", "print this and end"},
+    {"--help", "", "", "print this and end; so does -h"},
 };
 
 constexpr int usage_status = 2;
@@ -141,6 +142,14 @@ std::string mismatch(const std::string& theirs) {
   return theirs;
 }
 
+/// What CLI11 could not place, of which the first is enough: what follows may be a password.
+std::string unexpected(const std::vector<std::string>& words) {
+  const std::string word = words.empty() ? std::string() : words.front();
+  const bool option = word.starts_with("-");
+  return shown(option ? word.substr(0, word.find('=')) : word, 60) +
+         (option ? " is not an option" : " is not expected: options begin with --");
+}
+
 /// What would do nothing is a misunderstanding, and not passed over.
 std::string_view useless(const Options& o) {
   if (!o.into.empty() && o.until.empty()) return "--into goes with --until";
@@ -202,6 +211,9 @@ Result<std::string> read_password_file(const std::string& path) {
   if (!fd) return Status::from_errno(errno, "cannot read the password file " + path);
   struct stat facts {};
   if (::fstat(fd.get(), &facts) != 0) return Status::from_errno(errno, path);
+  if (S_ISDIR(facts.st_mode)) {
+    return Status(Code::usage, "the password file " + path + " is a folder");
+  }
   if (S_ISREG(facts.st_mode) && (facts.st_mode & 077) != 0) {
     return Status(Code::denied, "others can read the password file " + path + ": chmod 600 it");
   }
@@ -230,7 +242,7 @@ ParsedOptions parse_options(int argc, const char* const* argv, Options& options)
   app.set_help_flag();
   options.children = UINT32_MAX;
   bool help = false, version = false;
-  flag(app, "--help", help);
+  app.add_flag("-h,--help", help);
   flag(app, "--version", version);
   declare(app, options);
   app.set_config("--config", "", std::string(help_of("--config")));
@@ -244,6 +256,8 @@ ParsedOptions parse_options(int argc, const char* const* argv, Options& options)
     return refused("--config " + config_path(app) + " " + error.what());
   } catch (const CLI::ArgumentMismatch& error) {
     return refused(mismatch(error.what()));
+  } catch (const CLI::ExtrasError&) {
+    return refused(unexpected(app.remaining()));
   } catch (const CLI::ParseError& error) {
     return refused(origin(app, *file, error.what(), argc, argv) + error.what());
   }

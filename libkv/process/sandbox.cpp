@@ -89,9 +89,10 @@ bool add_rules(scmp_filter_ctx context, bool may_open) {
 
 /// Writes the compiled filter to memory: a fork then only has to hand it to the kernel.
 Status compile(bool may_open, Filter& filter) {
-  const scmp_filter_ctx context = seccomp_init(SCMP_ACT_KILL_PROCESS);
   const Fd memory(::memfd_create("kv-filter", MFD_CLOEXEC));
-  bool good = context != nullptr && memory && add_rules(context, may_open) &&
+  if (!memory) return Status::from_errno(errno, "cannot make the system call filter");
+  const scmp_filter_ctx context = seccomp_init(SCMP_ACT_KILL_PROCESS);
+  bool good = context != nullptr && add_rules(context, may_open) &&
               seccomp_export_bpf(context, memory.get()) == 0;
   const off_t bytes = good ? ::lseek(memory.get(), 0, SEEK_END) : 0;
   filter.resize(static_cast<std::size_t>(bytes) / sizeof(sock_filter));

@@ -88,6 +88,7 @@ exit_status() {
   exits "$1: 4: a wrong password" 4 "$KV_CLIENT" --pass wrong --port "$PORT" PING
   unlike "$1: A4: which is not repeated" "$(cat "$SCRATCH/err" "$SCRATCH/out")" wrong
   exits "$1: 4: no password" 4 "$KV_CLIENT" --port "$PORT" PING
+  is "$1: and how to give one" "$(cat "$SCRATCH/err")" "the server wants a password: --pass, --pass-file or KV_PASS"
   exits "$1: 6: nil with --fail-nil" 6 "$SCRATCH/kv" --fail-nil GET nothing
   exits "$1: 0: nil without" 0 "$SCRATCH/kv" GET nothing
   exits "$1: a full disk is an error" 1 bash -c "'$KV_CLIENT' --pass $PASS --port $PORT GET text >/dev/full"

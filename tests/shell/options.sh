@@ -19,6 +19,14 @@ exits "a number is decimal" 2 "$KV_SERVER" --pass x --port 07320
 is "and that is said" "$(cat "$SCRATCH/err")" "kv: --port: 07320 is not a decimal number from 0 to 65535 (see server --help)"
 exits "--help: status 0" 0 "$KV_SERVER" --help
 like "--help: on stdout" "$(cat "$SCRATCH/out")" "--persist SECONDS"
+exits "-h: status 0" 0 "$KV_SERVER" -h
+like "-h: the same" "$(cat "$SCRATCH/out")" "--persist SECONDS"
+exits "an unknown option" 2 "$KV_SERVER" --pass x --po 7320 more
+is "is named, and nothing behind it" "$(cat "$SCRATCH/err")" "kv: --po is not an option (see server --help)"
+exits "an unknown option with a value" 2 "$KV_SERVER" --pas=hidden
+is "is named without that" "$(cat "$SCRATCH/err")" "kv: --pas is not an option (see server --help)"
+exits "a stray word" 2 "$KV_SERVER" --pass x serve
+is "is named" "$(cat "$SCRATCH/err")" "kv: serve is not expected: options begin with -- (see server --help)"
 exits "--version: status 0" 0 "$KV_SERVER" --version
 like "--version" "$(cat "$SCRATCH/out")" "^kv [0-9]+\.[0-9]+\.[0-9]+$"
 
@@ -32,6 +40,8 @@ done
 printf 'filepass\r\n' >"$SCRATCH/pw"; chmod 644 "$SCRATCH/pw"
 exits "A5: a password file that others can read is refused" 2 "$KV_SERVER" --pass-file "$SCRATCH/pw" --port 0 --dir "$DIR"
 like "A5: and it says what to do" "$(cat "$SCRATCH/err")" "chmod 600"
+exits "A5: a folder as password file" 2 "$KV_SERVER" --pass-file "$DIR" --port 0 --dir "$DIR"
+like "A5: is called one" "$(cat "$SCRATCH/err")" "the password file $DIR is a folder"
 exits "A5: a missing password file" 2 "$KV_SERVER" --pass-file "$SCRATCH/none" --port 0 --dir "$DIR"
 : >"$SCRATCH/empty"; chmod 600 "$SCRATCH/empty"
 exits "A5: an empty password file" 2 "$KV_SERVER" --pass-file "$SCRATCH/empty" --port 0 --dir "$DIR"
@@ -44,6 +54,15 @@ KV_PASS=envpass up "$KV_SERVER" --port 0 --dir "$DIR"
 is "KV_PASS works" "$(redis-cli -p "$PORT" -a envpass --no-auth-warning PING)" PONG
 is "A4: and is gone from the environment ps shows" "$(tr '\0' '\n' <"/proc/$SERVER_PID/environ" | grep -c envpass)" 0
 stop_server
+
+up "$KV_SERVER" --pass-file "$SCRATCH/pw" --pass "$PASS" --port 0 --dir "$DIR"
+is "--pass goes before --pass-file" "$(redis PING)" PONG
+stop_server
+
+for few in 5 6 7 8 9; do
+  exits "$few descriptors are too few" 1 bash -c "ulimit -n $few; exec '$KV_SERVER' --pass x --port 0 --dir '$DIR'"
+  like "$few: and that is said" "$(cat "$SCRATCH/err")" "kv: [a-z .'/A-Z0-9-]+: Too many open files \(ulimit -n allows too few\)$"
+done
 
 start_server
 like "the ready line says where" "$(cat "$SCRATCH/server.out")" "^ready: kv [0-9.]+ listens on 127\.0\.0\.1 port $PORT"

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "libkv/base/text.hpp"
+#include "libkv/client/connection_impl.hpp"
 #include "libkv/client/convert.hpp"
 #include "libkv/client/output.hpp"
 
@@ -40,7 +41,8 @@ void complain(std::string_view sentence) {
 }
 
 int report(const client::Error& error) {
-  complain(error.message);
+  const bool unsaid = error.message == client::password_wanted;
+  complain(error.message + (unsaid ? ": --pass, --pass-file or KV_PASS" : ""));
   return client::exit_code_of(error.code);
 }
 
