@@ -28,14 +28,25 @@ constexpr int room_wait_ms =
 // What a process has open beside its clients: files, pipes, the loop, the listeners.
 constexpr rlim_t descriptors_beside = 64;
 
+/// As many clients as processes with so many descriptors each can serve.
+rlim_t clients_of(rlim_t descriptors, rlim_t children) noexcept {
+  const rlim_t free = descriptors - std::min(descriptors, descriptors_beside);
+  return children == 0 ? free / 2 : free * children;
+}
+
 /// As many as all clients may need, as far as this process may go; its forks inherit it. That is
 /// one each in whoever serves them, and with a process each both of its pipes in the sibling.
-void allow_descriptors(rlim_t max_clients) noexcept {
+void allow_descriptors(rlim_t max_clients, rlim_t children) {
   const rlim_t wanted = 2 * max_clients + descriptors_beside;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
   limit.rlim_cur = std::min(wanted, limit.rlim_max);
   ::setrlimit(RLIMIT_NOFILE, &limit);
+  const rlim_t served = clients_of(limit.rlim_cur, children);
+  if (served >= max_clients) return;
+  log::warn("--max-clients " + std::to_string(max_clients) + " does not fit into " +
+            std::to_string(limit.rlim_cur) + " descriptors a process (ulimit -Hn): it serves " +
+            (served > 0 ? "about " + std::to_string(served) : "hardly any"));
 }
 
 Fd signal_descriptor() {
@@ -88,7 +99,7 @@ Status Parent::start() {
   set_title("kv parent :" + std::to_string(port_));
   // No core file and no debugger shall show what passes through.
   ::prctl(PR_SET_DUMPABLE, 0);
-  allow_descriptors(options_.max_clients);
+  allow_descriptors(options_.max_clients, options_.children);
   epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
   signals_ = signal_descriptor();
   if (!epoll_ || !signals_) return Status::from_errno(errno, "cannot make the parent's loop");

@@ -63,6 +63,11 @@ for few in 5 6 7 8 9; do
   exits "$few descriptors are too few" 1 bash -c "ulimit -n $few; exec '$KV_SERVER' --pass x --port 0 --dir '$DIR'"
   like "$few: and that is said" "$(cat "$SCRATCH/err")" "kv: [a-z .'/A-Z0-9-]+: Too many open files \(ulimit -n allows too few\)$"
 done
+few_for() { up bash -c "ulimit -n 200; exec \"\$@\"" _ "$KV_SERVER" --pass x --port 0 --dir "$DIR" "$@"; stop_server; cat "$SCRATCH/server.err"; }
+like "more clients than descriptors are told of at the start" "$(few_for --max-clients 300 --children 2)" \
+  "--max-clients 300 does not fit into 200 descriptors a process \(ulimit -Hn\): it serves about 272$"
+like "with a process each, too" "$(few_for --max-clients 100 --children 0)" "--max-clients 100 does not fit .* about 68$"
+is "as many as fit are not" "$(few_for --max-clients 272 --children 2; few_for --max-clients 68 --children 0)" ""
 
 start_server
 like "the ready line says where" "$(cat "$SCRATCH/server.out")" "^ready: kv [0-9.]+ listens on 127\.0\.0\.1 port $PORT"
