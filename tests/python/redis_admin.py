@@ -214,6 +214,13 @@ def test_library(tap):
         tap.equal("and COMMAND", len(r.command()), r.command_count())
         tap.ok(r.memory_stats()["total.allocated"] > 0, "and MEMORY STATS")
         tap.equal("and CONFIG GET", r.config_get("databases"), {"databases": "16"})
+        tap.equal("a pipeline without a transaction", r.pipeline(transaction=False).incr("n").get("n").execute(), [1, b"1"])
+        try:
+            told = r.pipeline().incr("n").execute()
+        except redis.ResponseError as error:
+            told = str(error)
+        tap.ok("unknown command" in told, "one with a transaction is an error, as the manual says", told)
+        tap.equal("after which its commands have been carried out, as the manual says", r.get("n"), b"2")
 
 
 def test_shutdown(tap):
