@@ -11,7 +11,8 @@ thread_local std::size_t asked_bytes = 0, asked_count = 0, largest_asked = 0;
 
 }  // namespace
 
-// In the place of the library's, for the whole program; operator new[] and the others call it.
+// In the place of the library's, for the whole program: all but the aligned ones, since those of
+// AddressSanitizer do not call each other.
 void* operator new(std::size_t bytes) {
   asked_bytes += bytes;
   ++asked_count;
@@ -23,8 +24,23 @@ void* operator new(std::size_t bytes) {
     handler();
   }
 }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  try {
+    return operator new(bytes);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+void* operator new[](std::size_t bytes) { return operator new(bytes); }
+void* operator new[](std::size_t bytes, const std::nothrow_t& how) noexcept {
+  return operator new(bytes, how);
+}
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
 
 namespace kv::test {
 
