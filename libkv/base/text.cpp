@@ -185,6 +185,11 @@ bool glob_match(std::string_view pattern, std::string_view text, bool ignore_cas
   return p == pattern.size();
 }
 
+std::string_view without_brackets(std::string_view host) noexcept {
+  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  return brackets ? host.substr(1, host.size() - 2) : host;
+}
+
 std::string human_bytes(std::uint64_t bytes) {
   constexpr std::string_view units = "BKMGTP";
   double amount = static_cast<double>(bytes);

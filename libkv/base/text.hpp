@@ -9,6 +9,9 @@
 namespace kv {
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept;  ///< ASCII only
+/// "[::1]" without its brackets, which an IPv6 address may have as where a port follows it; any
+/// other host as it is.
+std::string_view without_brackets(std::string_view host) noexcept;
 std::string to_upper(std::string_view text);
 std::string to_lower(std::string_view text);
 

@@ -54,12 +54,6 @@ bool add_numeric(const char* host, std::uint16_t port, std::vector<SocketAddress
   return false;
 }
 
-/// An IPv6 address may stand in brackets, as where a port follows it.
-std::string unbracketed(const std::string& host) {
-  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
-  return brackets ? host.substr(1, host.size() - 2) : host;
-}
-
 // "localhost" and numbers are answered here: asking the resolver reads half of /etc at each start.
 kv::Result<std::vector<SocketAddress>> resolve(const std::string& host, std::uint16_t port) {
   std::vector<SocketAddress> out;
@@ -214,13 +208,14 @@ int poll_time(Deadline deadline) noexcept {
 std::string endpoint_text(const Options& options) {
   if (!options.socket.empty()) return shown(options.socket);
   const bool v6 = options.host.find(':') != std::string::npos;
-  const std::string host = shown(unbracketed(options.host), 256);
+  const std::string host = shown(without_brackets(options.host), 256);
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(options.port);
 }
 
 kv::Result<int> open_socket(const Options& options, Deadline deadline) {
-  auto addresses = options.socket.empty() ? resolve(unbracketed(options.host), options.port)
-                                          : unix_address(options.socket);
+  auto addresses = options.socket.empty()
+                       ? resolve(std::string(without_brackets(options.host)), options.port)
+                       : unix_address(options.socket);
   if (!addresses) return addresses.status();
   int error = ECONNREFUSED, first_error = 0;
   for (const SocketAddress& address : *addresses) {

@@ -8,6 +8,7 @@
 
 #include "libkv/base/digits.hpp"
 #include "libkv/base/limits.hpp"
+#include "libkv/base/random.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/commands/call.hpp"
 #include "libkv/commands/decimal.hpp"
@@ -71,12 +72,7 @@ class Dice {
   explicit Dice(std::uint64_t seed) noexcept : state_(seed) {}
   /// 0 to sides - 1; the bias of the remainder is far below what anybody could notice.
   std::size_t roll(std::size_t sides) noexcept { return next() % sides; }
-  std::uint64_t next() noexcept {
-    std::uint64_t x = state_ += 0x9E3779B97F4A7C15u;
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return x ^ (x >> 31);
-  }
+  std::uint64_t next() noexcept { return splitmix64(state_); }
 
  private:
   std::uint64_t state_;

@@ -123,7 +123,7 @@ void persistence_section(Call& call, Text& out) {
   out.line("loading", state.loading).line("async_loading", 0);
   out.line("db_format", state.binary ? "binary" : "plaintext");
   out.line("rdb_changes_since_last_save", changes).line("rdb_bgsave_in_progress", state.saving);
-  out.line("rdb_last_save_time", last_save_or_start_s(call.server));
+  out.line("rdb_last_save_time", last_save_or_start_s(state, call.server.counters()));
   out.line("rdb_last_bgsave_status", state.last_save_status);
   out.line("rdb_last_bgsave_time_sec", state.last_save_duration_s);
   out.line("rdb_current_bgsave_time_sec", state.current_save_s).line("rdb_saves", state.saves);

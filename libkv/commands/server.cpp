@@ -46,7 +46,9 @@ void save(Call& call) {
   call.fail("ERR " + status.message());
 }
 
-void lastsave(Call& call) { call.reply.integer(last_save_or_start_s(call.server)); }
+void lastsave(Call& call) {
+  call.reply.integer(last_save_or_start_s(call.server.persistence(), call.server.counters()));
+}
 
 void convert(Call& call) {
   const Status status = call.server.convert_format();

@@ -126,9 +126,8 @@ class Services {
 
 /// When all was saved last, in seconds since 1970. Before the first save the start, as Redis has
 /// it: who computes how old the newest save is must not come to half a century.
-inline std::int64_t last_save_or_start_s(Services& server) {
-  const std::int64_t saved = server.persistence().last_save_s;
-  return saved != 0 ? saved : server.counters().started_ms / 1000;
+inline std::int64_t last_save_or_start_s(const PersistenceState& state, const Counters& counters) {
+  return state.last_save_s != 0 ? state.last_save_s : counters.started_ms / 1000;
 }
 
 }  // namespace kv

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <new>
 
+#include "libkv/base/random.hpp"
 #include "libkv/keyspace/siphash.hpp"
 
 namespace kv {
@@ -398,17 +399,12 @@ bool Table::for_each(FunctionRef<bool(Slot*)> visit) const {
 
 Table::Slot* Table::any(std::uint64_t seed) const noexcept {
   if (size_ == 0) return nullptr;
-  const auto next = [&seed] {  // splitmix64: one seed, as many numbers as it takes
-    std::uint64_t z = seed += 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-  };
-  // A segment has about as many of the entries as it has of the hashes.
-  Segment* s = segment_of(next());
-  while (s->size == 0) s = segment_of(next());
+  // One seed, as many numbers as it takes. A segment has about as many of the entries as it has of
+  // the hashes.
+  Segment* s = segment_of(splitmix64(seed));
+  while (s->size == 0) s = segment_of(splitmix64(seed));
   for (;;) {  // not the neighbour of an empty slot: it would be chosen more often
-    Slot* const slot = s->slots() + next() % s->total;
+    Slot* const slot = s->slots() + splitmix64(seed) % s->total;
     if (*slot != 0) return slot;
   }
 }

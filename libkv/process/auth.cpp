@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <boost/uuid/detail/sha1.hpp>
 
+#include "libkv/base/text.hpp"
 #include "libkv/wire/plio.hpp"
 
 namespace kv {
@@ -25,10 +26,7 @@ constexpr std::string_view loopback = "loopback";
 /// "127.0.0.1:40312" without the port, "[::1]:40312" without the brackets too; a Unix socket's
 /// address stays whole.
 std::string host_of(std::string_view address) {
-  std::string_view host = address.substr(0, address.rfind(':'));
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
-    host = host.substr(1, host.size() - 2);
-  return std::string(host);
+  return std::string(without_brackets(address.substr(0, address.rfind(':'))));
 }
 
 }  // namespace

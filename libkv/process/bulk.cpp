@@ -111,12 +111,10 @@ bool BulkSegment::has_room(std::size_t bytes) const noexcept {
 
 std::optional<std::uint64_t> BulkSegment::keep() noexcept {
   const auto kept = std::count_if(own_.begin(), own_.end(), [](const Slot& s) { return s.kept; });
-  const auto free =
-      std::find_if(own_.begin(), own_.end(), [](const Slot& s) { return s.pieces == 0; });
-  if (static_cast<std::size_t>(kept) + 1 >= own_.size() || free == own_.end()) return std::nullopt;
-  *free = {bulk_slot_bytes, 1, true};
-  const auto slot = static_cast<std::size_t>(free - own_.begin());
-  return (first_slot(child_side_) + slot) * bulk_slot_bytes;
+  if (static_cast<std::size_t>(kept) + 1 >= own_.size()) return std::nullopt;
+  const auto offset = take(bulk_slot_bytes);
+  if (offset) own_[*slot_of(*offset, child_side_)].kept = true;
+  return offset;
 }
 
 void BulkSegment::hand_over(std::uint64_t offset) noexcept {

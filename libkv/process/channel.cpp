@@ -95,17 +95,23 @@ std::size_t Channel::end_reply(const Session& session, bool translate, std::stri
 /// stretch of their own. False: there is no room, or it would overtake one that waits for some.
 bool Channel::end_in_slot(std::string_view rest, std::size_t bytes) {
   if (large_queued_ > 0 || bytes > bulk_slot_bytes || last_count_ > 1) return false;
-  out_.reserve(header_at_ + 2 * frame_header_bytes + bulk_reference_bytes);
-  const auto place = bulk->take(bytes);
-  if (!place) return false;
-  Scattered whole(std::string_view(out_).substr(header_at_ + frame_header_bytes), rest,
-                  rest.empty() ? rest : line_break);
-  whole.take(bulk->at(*place), bytes);
+  std::string frames;
+  frames.reserve(2 * frame_header_bytes + bulk_reference_bytes);
+  out_.reserve(header_at_ + frames.capacity());
+  const FrameHeader end{0, last_connection_, FrameKind::reply, last_flags_, last_count_};
+  Scattered whole = last_frame(rest);
+  if (!put_in_slot(frames, end, whole)) return false;
+  append_header(frames, end);
   out_.resize(header_at_);
-  append_bulk_frame(out_, FrameKind::bulk_reply, last_connection_, last_flags_, *place, bytes);
-  append_header(out_, {0, last_connection_, FrameKind::reply, last_flags_, last_count_});
+  out_.append(frames);
   frame_open_ = false;
   return true;
+}
+
+/// What the last frame in out_ holds so far, and the rest of its last reply.
+Scattered Channel::last_frame(std::string_view rest) const noexcept {
+  return {std::string_view(out_).substr(header_at_ + frame_header_bytes), rest,
+          rest.empty() ? rest : line_break};
 }
 
 /// The reply begun last cannot travel with the ones before: it gets a frame of its own.
@@ -142,8 +148,7 @@ void Channel::end_large_reply(std::string_view rest) {
   queue_.resize(queue_.size() + 2);
   // From here on nothing can fail: no string grows beyond the room it has (Reply::last).
   frame_open_ = false;
-  Scattered bytes(std::string_view(out_).substr(frame_header_bytes), rest,
-                  rest.empty() ? rest : line_break);
+  Scattered bytes = last_frame(rest);
   FrameHeader header{0, last_connection_, FrameKind::reply, last_flags_, last_count_};
   while (large_queued_ == 0 && put_in_slot(frames, header, bytes)) {
   }

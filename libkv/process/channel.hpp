@@ -114,6 +114,7 @@ class Channel {
   void part_from_frame();
   void cut(std::size_t at, std::size_t room = 0);
   bool end_in_slot(std::string_view rest, std::size_t bytes);
+  Scattered last_frame(std::string_view rest) const noexcept;
   void end_large_reply(std::string_view rest);
   bool put_in_slot(std::string& frames, const FrameHeader& reply, Scattered& bytes);
   Io send(std::string_view bytes, std::size_t& sent);

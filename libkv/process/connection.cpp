@@ -90,17 +90,14 @@ bool Connection::send_request(std::span<const Scalar> args, FrameWriter& out) {
   if (bytes > limits::request_bytes_max) return fail(too_big(dialect_)), true;
   if (authenticated_ && bytes >= out.segment_worth_bytes) out.wants_segment = true;
   ++under_way_;
-  const bool fits = bytes <= limits::frame_bytes_max;
-  if (bytes < bulk_worth_bytes || (fits && !in_.in_slot() && !out.has_room(bytes))) {
-    append_request(out.bytes, number_, args, bytes);
-    return true;
-  }
-  if (in_.in_slot()) {
-    send_from_slot(args, in_, out, number_);
-    return true;
+  if (bytes < bulk_worth_bytes) return append_request(out.bytes, number_, args, bytes), true;
+  if (in_.in_slot()) return send_from_slot(args, in_, out, number_), true;
+  const bool room = out.has_room(bytes);
+  if (!room && bytes <= limits::frame_bytes_max) {
+    return append_request(out.bytes, number_, args, bytes), true;
   }
   // What is not kept cannot wait: the arguments lie where the next client is read to.
-  if (out.segment == nullptr || (in_.empty() && !out.has_room(bytes))) {
+  if (!room && (out.segment == nullptr || in_.empty())) {
     std::string whole;
     whole.reserve(bytes);
     append_arguments(whole, args);

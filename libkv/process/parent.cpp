@@ -22,8 +22,8 @@ namespace kv {
 namespace {
 
 constexpr int events_max = 64;
-constexpr int room_wait_ms =
-    10;  // until it is looked again whether a connection can be handed over
+// Until it is looked again whether a connection can be handed over.
+constexpr int room_wait_ms = 10;
 
 // What a process has open beside its clients: files, pipes, the loop, the listeners.
 constexpr rlim_t descriptors_beside = 64;

@@ -271,14 +271,20 @@ TEST_CASE("process/bulk: slots are handed out once, references outside are refus
   CHECK((*child)->take(bulk_slot_bytes) == taken[1]);
 }
 
-TEST_CASE("process/bulk: smaller pieces share a slot, which is free when all of them are back") {
-  const std::string name = "kv-test-pieces." + std::to_string(::getpid());
+/// A segment as its child has it, with no sibling.
+std::unique_ptr<BulkSegment> child_segment() {
+  const std::string name = "kv-test-child." + std::to_string(::getpid());
   auto made = BulkSegment::create(name);
   REQUIRE(made.ok());
-  auto child = BulkSegment::map(*std::move(made), true);
+  auto mapped = BulkSegment::map(*std::move(made), true);
   BulkSegment::remove(name);
-  REQUIRE(child.ok());
-  BulkSegment& segment = **child;
+  REQUIRE(mapped.ok());
+  return *std::move(mapped);
+}
+
+TEST_CASE("process/bulk: smaller pieces share a slot, which is free when all of them are back") {
+  const auto child = child_segment();
+  BulkSegment& segment = *child;
   const auto first = segment.take(10'000), second = segment.take(bulk_slot_bytes - 10'000);
   REQUIRE((first && second));
   CHECK(*second == *first + 10'000);
@@ -297,22 +303,17 @@ TEST_CASE("process/bulk: smaller pieces share a slot, which is free when all of 
 }
 
 TEST_CASE("process/bulk: a slot to fill by and by is never the last one") {
-  const std::string name = "kv-test-kept." + std::to_string(::getpid());
-  auto made = BulkSegment::create(name);
-  REQUIRE(made.ok());
-  auto child = BulkSegment::map(*std::move(made), true);
-  BulkSegment::remove(name);
-  REQUIRE(child.ok());
+  const auto child = child_segment();
   std::vector<std::uint64_t> kept;
-  while (const auto slot = (*child)->keep()) kept.push_back(*slot);
+  while (const auto slot = child->keep()) kept.push_back(*slot);
   CHECK(kept.size() == bulk_request_slots - 1);
-  const auto last = (*child)->take(bulk_slot_bytes);
+  const auto last = child->take(bulk_slot_bytes);
   REQUIRE(last.has_value());
-  CHECK_FALSE((*child)->has_room(1));
-  (*child)->hand_over(kept[0]);
-  CHECK_FALSE((*child)->keep().has_value());  // none is free yet
-  CHECK((*child)->give_back(kept[0] + 100));
-  CHECK((*child)->keep() == kept[0]);
+  CHECK_FALSE(child->has_room(1));
+  child->hand_over(kept[0]);
+  CHECK_FALSE(child->keep().has_value());  // none is free yet
+  CHECK(child->give_back(kept[0] + 100));
+  CHECK(child->keep() == kept[0]);
 }
 
 /// A channel with a segment, and its child, which reads frames and gives slots back when told to.
