@@ -150,9 +150,4 @@ def growth(plan, results):
     results.add('growth', 'meanwhile, longest delay of a program that only sleeps', 'ms', machine)
 
 
-def run(plan, results):
-    memory(plan, results)
-    saves(plan, results)
-    loads(plan, results)
-    saving_under_load(plan, results)
-    growth(plan, results)
+PARTS = (memory, saves, loads, saving_under_load, growth)

@@ -6,6 +6,7 @@ everything it starts it ends, by pid.
 """
 import argparse
 import os
+import shutil
 import sys
 import time
 
@@ -18,13 +19,9 @@ import servers
 import throughput
 from results import Plan, Results, say
 
-PARTS = {'throughput': throughput.run, 'data': data.run, 'others': others.run}
-for module in (throughput, data, others):
-    for part in ('grid', 'one_client', 'busy_machine', 'other_children', 'other_generator', 'synced',
-                 'large_values', 'memory', 'saves', 'loads', 'saving_under_load', 'growth', 'client_process',
-                 'connections'):
-        if hasattr(module, part) and part != 'grid':
-            PARTS.setdefault(part, getattr(module, part))
+GROUPS = {'throughput': throughput.PARTS, 'data': data.PARTS, 'others': others.PARTS}
+PARTS = {part.__name__: (part,) for parts in GROUPS.values() for part in parts} | GROUPS
+PROGRAMS = ('redis-server', 'redis-cli', 'redis-benchmark', 'memcached', 'gnuplot')
 
 
 def arguments():
@@ -33,9 +30,15 @@ def arguments():
     parser.add_argument('--rounds', type=int, help='rounds of each measurement')
     parser.add_argument('--seconds', type=float, help='aimed at for one measurement')
     parser.add_argument('--out', default='.build/bench', help='where the table and the plots go')
-    parser.add_argument('--only', default='throughput,data,others',
+    parser.add_argument('--only', default=','.join(GROUPS),
                         help='parts to run: ' + ' '.join(PARTS) + ' plots')
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.only = options.only.split(',')
+    if unknown := [part for part in options.only if part not in PARTS and part != 'plots']:
+        parser.error(f'no such part: {" ".join(unknown)} (see --help)')
+    if missing := [program for program in PROGRAMS if shutil.which(program) is None]:
+        parser.error(f'not installed: {" ".join(missing)}; make bench installs what it needs')
+    return options
 
 
 def main():
@@ -48,15 +51,14 @@ def main():
     results.head['date'] = time.strftime('%Y-%m-%d')
     results.head['kind of run'] = f'quick, {plan.rounds} rounds: figures are a hint' if plan.quick else \
         f'full: {plan.rounds} rounds of about {plan.seconds} s each'
-    wanted = options.only.split(',')
-    if plan.plots and options.only == 'throughput,data,others':
-        wanted.append('plots')
+    wanted = options.only + (['plots'] if plan.plots and options.only == list(GROUPS) else [])
     for part in wanted:
         if part == 'plots':
             plots.measure(results)
             plots.draw(results, options.out)
         else:
-            PARTS[part](plan, results)
+            for measure in PARTS[part]:
+                measure(plan, results)
     results.head['load average at the end'] = f'{machine.load_average():.2f}'
     results.save()
     table = report.markdown(results)

@@ -38,6 +38,4 @@ def connections(plan, results):
                 ('<=', 20), absolute=True)
 
 
-def run(plan, results):
-    client_process(plan, results)
-    connections(plan, results)
+PARTS = (client_process, connections)

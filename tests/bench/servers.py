@@ -94,8 +94,9 @@ class Server:
                                         stdout=self.log, stderr=subprocess.STDOUT)
         while not self.ready():
             if self.process.poll() is not None or time.monotonic() > start + START_SECONDS:
+                said = self.output()
                 self.__exit__()
-                raise RuntimeError(f'{self.name} does not start: {self.output()}')
+                raise RuntimeError(f'{self.name} does not start: {said}')
             time.sleep(0.002)
         return self
 

@@ -167,12 +167,9 @@ def large_values(plan, results):
                 results.add(section, test.upper(), 'MB/s', rates, goal)
 
 
-def run(plan, results):
+def grids(plan, results):
     grid(plan, results, DURABLE, DEPTHS)
     grid(plan, results, VOLATILE, (1, 16) if plan.quick else DEPTHS)
-    one_client(plan, results)
-    busy_machine(plan, results)
-    other_children(plan, results)
-    other_generator(plan, results)
-    synced(plan, results)
-    large_values(plan, results)
+
+
+PARTS = (grids, one_client, busy_machine, other_children, other_generator, synced, large_values)
