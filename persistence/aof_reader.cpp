@@ -27,13 +27,26 @@ bool all_zero(std::string_view bytes) noexcept {
          (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
-/// How many places in text look like the beginning of a line of ours.
-std::uint64_t count_lines_in(std::string_view text) noexcept {
+/// How many lines of ours stand inside a line, whole to its end: those before them lost theirs. A
+/// value may hold any text, but not the end of its own line.
+std::uint64_t count_lines_inside(std::string_view line, RecordReader& reader) {
   std::uint64_t count = 0;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    at = text.find_first_of("(#", at);
-    if (at == std::string_view::npos) break;
-    if (looks_like_line(text.substr(at))) ++count;
+  for (std::size_t at = 1; (at = line.find_first_of("(#", at)) != line.npos; ++at) {
+    const std::string_view rest = line.substr(at);
+    if (looks_like_line(rest) && reader.parse(rest) != LineKind::bad) ++count;
+  }
+  return count;
+}
+
+/// How many lines in text look like ours. first: also the one it begins with.
+std::uint64_t count_lines_in(std::string_view text, bool first) {
+  RecordReader reader;
+  std::uint64_t count = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::string_view line = line_at(text, at);
+    if ((first || at > 0) && looks_like_line(line)) ++count;
+    count += count_lines_inside(line, reader);
+    at += line.size();
   }
   return count;
 }
@@ -91,7 +104,7 @@ bool Scanner::read_header() {
   if (chain_ != reader_.checksum()) {
     scan_.verdict = Verdict::corrupt_middle;
     refuse("the header's checksum is wrong");
-    scan_.lines_after = count_lines_in(bytes_.substr(line.size()));
+    scan_.lines_after = count_lines_in(bytes_.substr(line.size()), true);
     return false;
   }
   scan_.after = after;
@@ -172,19 +185,19 @@ void Scanner::classify_rest() {
   const std::string_view rest = bytes_.substr(scan_.good_bytes);
   const std::string_view bad = bytes_.substr(at_);
   const std::size_t text = std::min(bad.find('\0'), bad.size());
-  scan_.lines_after = count_lines_in(bad.substr(std::min<std::size_t>(1, bad.size())));
+  const bool last = line_at(bytes_, at_).size() == bad.size();
+  scan_.lines_after = count_lines_in(bad, false);
   if (text < bad.size() && all_zero(bad.substr(text)) &&
       bad.substr(0, text).find('\n') == std::string_view::npos && scan_.lines_after == 0) {
     scan_.verdict = Verdict::zero_tail;
   } else if (scan_.lines_after != 0) {
     scan_.verdict = Verdict::corrupt_middle;
-  } else if (line_at(bytes_, at_).size() == bad.size() && whole_but_wrong(bad)) {
+  } else if (last && whole_but_wrong(bad)) {
     scan_.verdict = Verdict::corrupt_middle;
-  } else if (line_at(bytes_, at_).size() == bad.size() && looks_like_line(bad)) {
+  } else if (last && looks_like_line(bad)) {
     scan_.verdict = Verdict::torn_tail;
   } else if (rest.size() <= garbage_bytes_max) {
-    scan_.verdict =
-        line_at(bytes_, at_).size() == bad.size() ? Verdict::torn_tail : Verdict::garbage_tail;
+    scan_.verdict = last ? Verdict::torn_tail : Verdict::garbage_tail;
   } else {
     scan_.verdict = Verdict::corrupt_middle;
   }

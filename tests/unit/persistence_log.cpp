@@ -202,6 +202,35 @@ TEST_CASE("persistence: D3 a log cut at every byte starts with a prefix or is re
   }
 }
 
+TEST_CASE("persistence: D2 a torn line stays one, whatever text of ours its value holds") {
+  const Words trailer = {"SET", "doc", "# kv end at 1596099036.281142829, 3 lines: 0719023601\n"};
+  const Words header = {"SET", "doc", "see # kv log 1, after 0000000000.000000000, chain 0: 1"};
+  const std::string log = make_log(3);
+  for (const Words& words : {trailer, header}) {
+    const std::vector<Scalar> args(words.begin(), words.end());
+    std::string line;
+    append_record(line, scan(log).end.chain, scan(log).end.time_ns + 1, 0, Dialect::resp, args);
+    for (std::size_t size = 1; size < line.size(); ++size) {
+      INFO("cut after byte " << size);
+      REQUIRE(scan(log + line.substr(0, size)).tail_only());
+    }
+    CHECK(scan(log + line).verdict == Verdict::clean);
+  }
+}
+
+TEST_CASE("persistence: D7 a line that lost its end before another one is damage, not torn") {
+  std::vector<std::size_t> s;
+  const std::string log = make_log(3, &s);
+  std::string trailer;
+  append_sealed(trailer, scan(log).end.chain, log_trailer_text(scan(log).end.time_ns, 3));
+  std::string fused = log + trailer;
+  fused[log.size() - 1] = ' ';
+  CHECK(scan(fused).verdict == Verdict::corrupt_middle);
+  fused = log;
+  fused[s[2] - 1] = ' ';
+  CHECK(scan(fused).verdict == Verdict::corrupt_middle);
+}
+
 TEST_CASE("persistence: D4 zeros at the end are set aside, not deleted") {
   for (const std::size_t zeros : {1u, 512u, 4096u, 65536u}) {
     for (const std::string& begun : {std::string(), std::string("(\"1596099036.28")}) {
