@@ -194,8 +194,8 @@ void Scanner::classify_rest() {
     scan_.verdict = Verdict::corrupt_middle;
   } else if (last && whole_but_wrong(bad)) {
     scan_.verdict = Verdict::corrupt_middle;
-  } else if (last && looks_like_line(bad)) {
-    scan_.verdict = Verdict::torn_tail;
+  } else if (last && (looks_like_line(bad) || text < bad.size())) {
+    scan_.verdict = Verdict::torn_tail;  // NUL is in no line: a block of it was not written
   } else if (rest.size() <= garbage_bytes_max) {
     scan_.verdict = last ? Verdict::torn_tail : Verdict::garbage_tail;
   } else {

@@ -275,6 +275,23 @@ TEST_CASE("persistence: D5 a little garbage at the end is set aside, much is ref
   CHECK(start.status.message().find("--repair") != std::string::npos);
 }
 
+TEST_CASE("persistence: D17 a large line of which a block was not written is torn, as any other") {
+  const std::string log = make_log(3);
+  const std::string value(garbage_bytes_max * 2, 'v');
+  const Scalar args[] = {Scalar("SET"), Scalar("large"), Scalar(value)};
+  std::string line;
+  append_record(line, scan(log).end.chain, scan(log).end.time_ns + 1, 0, Dialect::resp, args);
+  for (const std::size_t at : {std::size_t{0}, std::size_t{4096}, line.size() - 4096}) {
+    std::string holed = line;
+    holed.replace(at, 4096, 4096, '\0');
+    INFO("zeros from byte " << at << " on");
+    const Start start = check_and_start(log + holed);
+    INFO(start.status.message());
+    CHECK(start.status.ok());
+    CHECK(start.lines == 3);
+  }
+}
+
 TEST_CASE("persistence: D6 every bit flipped: the last line is torn, anything else is refused") {
   std::vector<std::size_t> starts;
   const std::string log = make_log(3, &starts);
