@@ -123,13 +123,15 @@ class Store final : public Persistence {
 
 Status Store::start(const Replay& replay) {
   if (!env_.exists(settings_.folder)) {
-    if (Status s = env_.make_directory(settings_.folder); !s) return s;
+    if (Status s = env_.make_folder(settings_.folder); !s) return s;
   }
   Result<std::unique_ptr<DirectoryLock>> lock = env_.lock_directory(settings_.folder);
   if (!lock) return lock.status();
   lock_ = std::move(*lock);
   Result<Recovered> found = recover(env_, settings_.folder, {.mend = settings_.log}, replay);
   if (!found) return found.status();
+  // A start that was killed may have made the folder; one that somebody else made may not allow it.
+  if (found->empty_folder) static_cast<void>(env_.sync_name_of(settings_.folder).ok());
   report_ = found->report;
   no_log_.last_ns = found->position.time_ns;
   base_bytes_ = found->snapshot_bytes;

@@ -120,7 +120,7 @@ int run_load(const Tool& tool) {
   const Result<std::string> input = read_input(tool);
   if (!input) return tool.fail(input.status());
   if (!tool.env.exists(folder)) {
-    if (Status s = tool.env.make_directory(folder); !s) return tool.fail(s);
+    if (Status s = tool.env.make_folder(folder); !s) return tool.fail(s);
   }
   Result<std::unique_ptr<DirectoryLock>> lock = tool.env.lock_directory(folder);
   if (!lock) return tool.fail(lock.status());
@@ -146,7 +146,7 @@ int run_restore(const Tool& tool) {
   const std::string& into = tool.options.into;
   if (into.empty()) return tool.fail({Code::usage, "--until needs a new folder: --into FOLDER"});
   if (!tool.env.exists(into)) {
-    if (Status s = tool.env.make_directory(into); !s) return tool.fail(s);
+    if (Status s = tool.env.make_folder(into); !s) return tool.fail(s);
   }
   Result<std::unique_ptr<DirectoryLock>> lock = tool.env.lock_directory(into);
   if (!lock) return tool.fail(lock.status());

@@ -334,6 +334,12 @@ Result<std::unique_ptr<File>> Env::create_temporary(const std::string& path) {
   return open(path, Open::create_new);
 }
 
+Status Env::make_folder(const std::string& path) {
+  if (Status s = make_directory(path); !s) return s;
+  Status s = sync_name_of(path);
+  return s.code() == Code::denied ? Status{} : s;  // one may make names where none can be read
+}
+
 Status Env::replace_file(File& file, const std::string& path) {
   if (Status s = file.sync(); !s) return s;
   if (Status s = rename(file.path(), path); !s) return s;

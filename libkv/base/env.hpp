@@ -81,6 +81,9 @@ enum class Open : std::uint8_t {
   read,
 };
 
+/// "a/b" and "c" -> "a/b/c"; "." and "c" -> "c".
+std::string join_path(std::string_view folder, std::string_view name);
+
 class Env {
  public:
   virtual ~Env() = default;
@@ -110,6 +113,10 @@ class Env {
   Result<std::string> read_file(const std::string& path, std::uint64_t bytes_max);
   /// A temporary of ours is made afresh: what a crash left under that name is removed first.
   Result<std::unique_ptr<File>> create_temporary(const std::string& path);
+  /// Makes a folder that is there even if the power fails.
+  Status make_folder(const std::string& path);
+  /// Syncs the folder's name, which is in its parent.
+  Status sync_name_of(const std::string& folder) { return sync_directory(join_path(folder, "..")); }
   /// Syncs file, renames it to path over whatever is there, syncs the directory. Afterwards the new
   /// content is there even if the power fails; on failure the old content is, untouched.
   Status replace_file(File& file, const std::string& path);
@@ -122,8 +129,6 @@ class Env {
 /// The real disk. Lives for ever.
 Env& posix_env();
 
-/// "a/b" and "c" -> "a/b/c"; "." and "c" -> "c".
-std::string join_path(std::string_view folder, std::string_view name);
 /// The folder of a path: "a/b" -> "a", "b" -> ".".
 std::string folder_of(std::string_view path);
 

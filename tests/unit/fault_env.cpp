@@ -12,6 +12,14 @@ constexpr std::size_t block_bytes = 512;
 
 Status failed(int error, const std::string& what) { return Status::from_errno(error, what); }
 
+/// Is this a name in the folder itself? A folder's own name ends with a slash; "data/.." holds that
+/// of data.
+bool is_in(std::string_view path, const std::string& folder) {
+  if (path.ends_with('/')) path.remove_suffix(1);
+  if (folder.ends_with("/..")) return path.find('/') == std::string_view::npos;
+  return path.starts_with(folder + "/") && path.find('/', folder.size() + 1) == path.npos;
+}
+
 class CopyMapping final : public Mapping {
  public:
   explicit CopyMapping(std::string data) : data_(std::move(data)) { bytes_ = data_; }
@@ -151,14 +159,15 @@ std::unique_ptr<FaultEnv> FaultEnv::copy() const {
 /// Open files of the dead process must not reach the files of the next one.
 void FaultEnv::forget_processes() {
   std::map<const Node*, std::shared_ptr<Node>> copies;
-  for (auto& [path, node] : entries_) {
-    auto& made = copies[node.get()];
-    if (made == nullptr) made = std::make_shared<Node>(*node);
-    made->links = 0;
-    node = made;
+  for (Entries* entries : {&entries_, &entries_on_disk_}) {
+    for (auto& [path, node] : *entries) {
+      auto& made = copies[node.get()];
+      if (made == nullptr) made = std::make_shared<Node>(*node);
+      made->links = 0;
+      node = made;
+    }
   }
   for (auto& [path, node] : entries_) ++node->links;
-  settle();
   dead = false;
   fault = Fault::none;
   room = UINT64_MAX;
@@ -166,12 +175,21 @@ void FaultEnv::forget_processes() {
   trace.clear();
 }
 
-void FaultEnv::restart() { forget_processes(); }
+void FaultEnv::restart() {
+  forget_processes();
+  settle();
+}
 
 void FaultEnv::power_failure() {
+  // What is in a folder goes with the folder.
+  std::erase_if(entries_on_disk_, [this](const auto& entry) {
+    const std::size_t slash = entry.first.rfind('/');
+    return slash != std::string::npos &&
+           !entries_on_disk_.contains(entry.first.substr(0, slash + 1));
+  });
   entries_ = entries_on_disk_;
   for (auto& [path, node] : entries_) node->data = node->on_disk;
-  forget_processes();
+  restart();
 }
 
 void FaultEnv::power_failure_with_some_blocks(std::mt19937_64& random) {
@@ -195,7 +213,7 @@ void FaultEnv::power_failure_with_some_blocks(std::mt19937_64& random) {
     node->data = after;
   }
   entries_ = std::move(survived);
-  forget_processes();
+  restart();
 }
 
 // --- Env ---
@@ -294,7 +312,11 @@ Status FaultEnv::remove(const std::string& path) {
 
 Status FaultEnv::make_directory(const std::string& path) {
   if (find(path + "/") != nullptr) return failed(EEXIST, "cannot make " + path);
-  make_root(path);
+  bool half = false;
+  if (const int error = count("make_directory", path, half); error != 0) return failed(error, path);
+  auto node = std::make_shared<Node>();
+  node->inode = next_inode_++;
+  entries_[path + "/"] = std::move(node);
   return {};
 }
 
@@ -304,10 +326,9 @@ Status FaultEnv::sync_directory(const std::string& folder) {
   if (const int error = count("sync_directory", folder, half); error != 0) {
     return failed(error, "cannot sync " + folder);
   }
-  std::erase_if(entries_on_disk_,
-                [&](const auto& entry) { return entry.first.starts_with(folder + "/"); });
+  std::erase_if(entries_on_disk_, [&](const auto& entry) { return is_in(entry.first, folder); });
   for (const auto& [path, node] : entries_) {
-    if (path.starts_with(folder + "/")) entries_on_disk_[path] = node;
+    if (is_in(path, folder)) entries_on_disk_[path] = node;
   }
   return {};
 }

@@ -57,6 +57,8 @@ class FaultEnv final : public Env {
 
   /// The process was killed, the machine was not: all that was written is there.
   void restart();
+  /// The same, and what was not synced is still only in memory: the power may fail later.
+  void kill() { forget_processes(); }
   /// The power failed: only what was synced is there.
   void power_failure();
   /// The power failed, and the disk had written some of the blocks that were not synced.

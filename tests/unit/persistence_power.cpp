@@ -1,0 +1,34 @@
+// Names that a power failure takes: a new file, a new folder and a renamed log are only there for
+// sure once their folder was synced, whoever made them (failures.md 6.1).
+#include <catch2/catch.hpp>
+
+#include "persistence/folder.hpp"
+#include "tests/unit/persistence_fixture.hpp"
+
+namespace kv::test {
+
+TEST_CASE("persistence: a folder that the server made is there after the power failed") {
+  const bool killed_before = GENERATE(false, true);
+  PersistenceSettings settings = with(Fsync::always);
+  settings.folder = "new";
+  FaultEnv env;
+  if (killed_before) {
+    env.fault = Fault::die;
+    env.fault_at = 2;
+    CHECK_FALSE(start_from(env, settings).status.ok());
+    env.kill();
+  }
+  std::string expected;
+  {
+    TestServer server(env, settings);
+    REQUIRE(server.start().ok());
+    REQUIRE(server.write({"INCR", "counter"}).ok());
+    expected = server.digest();
+  }
+  env.power_failure();
+  const Start start = start_from(env, settings);
+  REQUIRE(start.status.ok());
+  CHECK(start.digest == expected);
+}
+
+}  // namespace kv::test
