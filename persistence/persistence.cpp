@@ -203,8 +203,10 @@ Status Store::open_log(const LogPosition& after, std::uint64_t bytes, const LogP
   if (!info) return info.status();
   if (info->size != bytes + torn_bytes_)
     return {Code::corrupt, path(log_name) + " changed while it was read"};
-  // What a killed server wrote is in the file, but perhaps not on the disk yet.
+  // What a killed server wrote is in the file, but perhaps not on the disk yet; nor is the name of
+  // the file, if it was killed while it switched logs.
   if (Status s = (*file)->sync(); !s) return s;
+  if (Status s = env_.sync_directory(settings_.folder); !s) return s;
   log_after_ = after;
   writer_ = std::make_unique<AofWriter>(std::move(*file), bytes, position, lines, sealed,
                                         settings_.fsync, settings_.clock);

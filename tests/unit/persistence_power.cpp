@@ -7,6 +7,39 @@
 
 namespace kv::test {
 
+TEST_CASE("persistence: killed, started again and then unplugged, nothing acknowledged is lost") {
+  const PersistenceSettings settings = with(Fsync::always);
+  bool killed = true;
+  for (std::uint64_t n = 1; killed; ++n) {
+    FaultEnv env;
+    env.fault = Fault::die;
+    env.fault_at = n;
+    {
+      TestServer server(env, settings);
+      if (server.start().ok()) {
+        for (int i = 0; i < 6 && server.write({"INCR", "counter"}).ok(); ++i) {
+          if (i % 2 == 1) static_cast<void>(server.save().ok());
+        }
+      }
+    }
+    killed = env.dead;
+    INFO("killed at call " << n << ": " << env.trace.back());
+    env.kill();
+    std::string expected;
+    {
+      TestServer server(env, settings);
+      REQUIRE(server.start().ok());
+      REQUIRE(server.write({"INCR", "counter"}).ok());
+      expected = server.digest();
+    }
+    env.power_failure();
+    const Start start = start_from(env, settings);
+    INFO(start.status.message());
+    REQUIRE(start.status.ok());
+    CHECK(start.digest == expected);
+  }
+}
+
 TEST_CASE("persistence: a folder that the server made is there after the power failed") {
   const bool killed_before = GENERATE(false, true);
   PersistenceSettings settings = with(Fsync::always);
