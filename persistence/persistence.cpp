@@ -159,16 +159,10 @@ Status Store::start_log(const Recovered& found, const Replay& replay) {
 /// A folder without data: a log, and an empty snapshot that says that a log must be there. Without
 /// it, a log removed by mistake would look like a first start.
 Status Store::begin_first_log(const Replay& replay) {
-  LogPosition end;
-  Result<std::unique_ptr<File>> file = make_log(env_, path(new_log_name), {}, end);
-  if (!file) return file.status();
-  if (Status s = env_.replace_file(**file, path(log_name)); !s) return s;
   const SaveJob job = job_at({}, true);
-  if (Status s = job.run(env_, databases_of(replay)); !s) return s;
+  if (Status s = begin_anew(env_, job, databases_of(replay)); !s) return s;
   note_save(job);
-  Result<FileInfo> info = (*file)->info();
-  if (!info) return info.status();
-  return open_log({}, info->size, end, 0, false);
+  return open_new_log({});
 }
 
 /// What is there cannot be continued (picolisp-kv's files, or a snapshot taken without a log): it

@@ -64,4 +64,24 @@ TEST_CASE("persistence: a folder that the server made is there after the power f
   CHECK(start.digest == expected);
 }
 
+TEST_CASE("persistence: a first start that was killed still leaves what misses a removed log") {
+  for (std::uint64_t n = 1;; ++n) {
+    FaultEnv env;
+    env.fault = Fault::die;
+    env.fault_at = n;
+    static_cast<void>(start_from(env, with(Fsync::always)).status.ok());
+    const bool done = !env.dead;
+    INFO("killed at call " << n);
+    env.restart();
+    {
+      TestServer server(env, with(Fsync::always));
+      REQUIRE(server.start().ok());
+      REQUIRE(server.write({"INCR", "counter"}).ok());
+    }
+    REQUIRE(env.remove("data/kv.aof").ok());
+    CHECK(start_from(env, with(Fsync::always)).status.code() == Code::corrupt);
+    if (done) break;
+  }
+}
+
 }  // namespace kv::test
