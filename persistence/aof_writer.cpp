@@ -220,6 +220,10 @@ Status AofWriter::sync_now() {
   return {};
 }
 
+void AofWriter::give_up(const Status& why) {
+  static_cast<void>(fail({Code::io, "the log is closed: " + why.message()}).ok());
+}
+
 Status AofWriter::close() {
   if (Status s = write(); !s) return s;
   if (lines_ > 0 && !sealed_) {

@@ -85,6 +85,8 @@ class AofWriter final : public WriteLog {
   /// Refuses writes with this sentence until resume(). For a deleted log.
   void refuse(Status why) { refused_ = std::move(why); }
   void resume() { refused_ = {}; }
+  /// Refuses writes for good, as after a sync that failed.
+  void give_up(const Status& why);
 
   void set_policy(Fsync policy) { policy_ = policy; }
   Fsync policy() const { return policy_; }

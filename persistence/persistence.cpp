@@ -286,7 +286,10 @@ Status Store::switch_log() {
   writer_->switch_to(std::move(*file), info ? info->size : 0, end);
   if (log_lost_) log_replaced_ = true;
   log_lost_ = false;
-  return env_.sync_directory(settings_.folder);
+  // Without it the new name may be lost, and with it every line that the new log takes.
+  status = env_.sync_directory(settings_.folder);
+  if (!status) writer_->give_up(status);
+  return status;
 }
 
 /// Something else may stand where our log was; it is kept, under another name.

@@ -84,4 +84,24 @@ TEST_CASE("persistence: a first start that was killed still leaves what misses a
   }
 }
 
+TEST_CASE("persistence: where the folder cannot be synced, nothing goes to a log it may not hold") {
+  for (std::uint64_t n = 1; n <= 2; ++n) {
+    FaultEnv env;
+    TestServer server(env, with(Fsync::always));
+    REQUIRE(server.start().ok());
+    REQUIRE(server.write({"INCR", "counter"}).ok());
+    env.only = "sync_directory";
+    env.fault = Fault::error;
+    env.calls = 0;
+    env.fault_at = n;
+    CHECK_FALSE(server.store().begin_save().ok());
+    env.fault = Fault::none;
+    static_cast<void>(server.write({"INCR", "counter"}).ok());
+    const std::string expected = server.digest();  // of what was acknowledged
+    env.power_failure();
+    INFO("sync " << n << " of the folder failed");
+    CHECK(start_from(env, with(Fsync::always)).digest == expected);
+  }
+}
+
 }  // namespace kv::test
