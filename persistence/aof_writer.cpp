@@ -226,6 +226,9 @@ void AofWriter::give_up(const Status& why) {
 
 Status AofWriter::close() {
   if (Status s = write(); !s) return s;
+  // Before the trailer, so that it shows that all before it was on the disk
+  // (Scanner::is_unwritten).
+  if (Status s = sync_now(); !s) return s;
   if (lines_ > 0 && !sealed_) {
     std::string trailer;
     const std::uint32_t chain =

@@ -84,6 +84,22 @@ TEST_CASE("persistence: a first start that was killed still leaves what misses a
   }
 }
 
+TEST_CASE("persistence: when a trailer is written, all lines before it are on the disk") {
+  for (const Fsync policy : {Fsync::always, Fsync::everysec, Fsync::no}) {
+    FaultEnv env;
+    TestServer server(env, with(policy));
+    REQUIRE(server.start().ok());
+    REQUIRE(server.write({"INCR", "counter"}).ok());
+    env.only = "write";
+    env.fault = Fault::die;
+    env.calls = 0;
+    env.fault_at = 1;
+    CHECK_FALSE(server.store().close().ok());
+    env.power_failure();
+    CHECK(start_from(env, with(policy)).digest == server.digest());
+  }
+}
+
 TEST_CASE("persistence: where the folder cannot be synced, nothing goes to a log it may not hold") {
   for (std::uint64_t n = 1; n <= 2; ++n) {
     FaultEnv env;
