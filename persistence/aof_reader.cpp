@@ -11,6 +11,11 @@ namespace kv {
 namespace {
 
 constexpr std::uint64_t lines_between_progress = 16 * 1024;
+/// What a disk writes at once, at least.
+constexpr std::size_t sector_bytes = 512;
+/// A line so much later than another was written after a sync of that, but for --fsync no:
+/// everysec's second, and one for the sync itself.
+constexpr std::int64_t unsynced_most_ns = 2 * ns_per_second;
 
 /// The line at offset with its line break; without one if the file ends first.
 std::string_view line_at(std::string_view bytes, std::size_t offset) noexcept {
@@ -73,6 +78,7 @@ class Scanner {
     scan_.reason = std::move(reason);
   }
   bool whole_but_wrong(std::string_view line) const;
+  bool is_unwritten(std::string_view bad) const;
   void classify_rest();
 
   std::string_view bytes_;
@@ -180,6 +186,34 @@ bool Scanner::whole_but_wrong(std::string_view line) const {
   return digits_that_differ(chain_, stated) > 1;
 }
 
+/// What was not synced when the power failed reached the disk in any order: some blocks of it are
+/// missing and read as zeros, though lines behind them are there. No line holds a NUL. It is
+/// nothing else only if the zeros end where a block can, if no trailer is behind them, which
+/// follows a sync, and if they begin behind a line and inside a block, or if what is behind them
+/// was written within the time that can be lost.
+bool Scanner::is_unwritten(std::string_view bad) const {
+  const std::size_t hole = bad.find('\0');
+  if (hole >= line_at(bad, 0).size()) return false;
+  std::size_t at = std::min(bad.find_first_not_of('\0', hole), bad.size());
+  if (at < bad.size() && (at_ + at) % sector_bytes != 0) return false;
+  std::int64_t since_ns = scan_.end.time_ns;
+  if (looks_like_line(bad)) {
+    if (const Result<std::int64_t> time = parse_time(bad.substr(2, 20)); time) since_ns = *time;
+  }
+  const bool any_time = hole == 0 && at_ % sector_bytes != 0;
+  RecordReader reader;
+  while (at < bad.size()) {
+    const std::string_view line = line_at(bad, at);
+    at += line.size();
+    const LineKind kind = reader.parse(line);
+    if (kind == LineKind::sealed) return false;
+    const bool late =
+        kind == LineKind::record && reader.record().time_ns > since_ns + unsynced_most_ns;
+    if (late && !any_time) return false;
+  }
+  return true;
+}
+
 /// The rest begins with the first bad line: what a crash leaves, or damage?
 void Scanner::classify_rest() {
   const std::string_view rest = bytes_.substr(scan_.good_bytes);
@@ -190,6 +224,9 @@ void Scanner::classify_rest() {
   if (text < bad.size() && all_zero(bad.substr(text)) &&
       bad.substr(0, text).find('\n') == std::string_view::npos && scan_.lines_after == 0) {
     scan_.verdict = Verdict::zero_tail;
+  } else if (is_unwritten(bad)) {
+    scan_.verdict = Verdict::zero_tail;
+    scan_.reason = "a block of it was not written";
   } else if (scan_.lines_after != 0) {
     scan_.verdict = Verdict::corrupt_middle;
   } else if (last && whole_but_wrong(bad)) {

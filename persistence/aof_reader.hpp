@@ -19,7 +19,8 @@ namespace kv {
 enum class Verdict : std::uint8_t {
   clean,            // every byte is accounted for
   torn_tail,        // the last line is not finished, or one byte of it is wrong
-  zero_tail,        // zeros follow the last good line (with or without the beginning of a line)
+  zero_tail,        // zeros follow the last good line (with or without the beginning of a line,
+                    // and with what was written just behind a block that was not)
   garbage_tail,     // at most garbage_bytes_max bytes follow that hold no line
   corrupt_middle,   // damage with lines after it, a line before the last is missing, much garbage
   no_header,        // does not begin as a log of kv

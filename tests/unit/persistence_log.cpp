@@ -292,6 +292,58 @@ TEST_CASE("persistence: D17 a large line of which a block was not written is tor
   }
 }
 
+TEST_CASE("persistence: D17 blocks missing from what was written last are a crash's doing") {
+  std::string log, batch;
+  std::uint32_t chain = 0;
+  std::int64_t last_ns = t0 + 100;
+  const auto add = [&](std::int64_t later_ns, std::size_t bytes = 70) {
+    const std::string value(bytes, 'v');
+    const Scalar args[] = {Scalar("RPUSH"), Scalar("list"), Scalar(value)};
+    last_ns += later_ns;
+    chain = append_record(batch, chain, last_ns, 0, Dialect::resp, args);
+  };
+  // Zeros in the place of blocks; the first of them begins behind what was synced.
+  const auto holed = [&](std::size_t block, std::size_t blocks, std::size_t askew = 0) {
+    std::string bytes = log + batch;
+    const std::size_t from = std::max(block * 512, log.size());
+    const std::size_t end = std::min((block + blocks) * 512 + askew, bytes.size());
+    return bytes.replace(from, end - from, end - from, '\0');
+  };
+  const int lines = GENERATE(0, 3);
+  log = make_log(lines);
+  chain = scan(log).end.chain;
+  const bool idle = GENERATE(false, true);  // for an hour, and then a batch
+  add(idle ? 3600 * ns_per_second : 1, 2000);
+  for (int i = 0; i < 12; ++i) add(1);
+  const std::size_t first = log.size() / 512, blocks = (log.size() + batch.size()) / 512;
+  SECTION("any block of them") {
+    for (std::size_t block = first; block < blocks; ++block) {
+      for (const std::size_t count : {1u, 2u}) {
+        INFO(count << " blocks are missing from " << block << " on");
+        const Start start = check_and_start(holed(block, count));
+        INFO(start.status.message());
+        REQUIRE(start.status.ok());
+        CHECK(start.lines >= static_cast<std::uint64_t>(lines));
+        CHECK(start.lines < static_cast<std::uint64_t>(lines) + 13);
+      }
+    }
+  }
+  SECTION("zeros that end in the middle of a block are something else") {
+    CHECK(scan(holed(blocks - 2, 1, 7)).verdict == Verdict::corrupt_middle);
+  }
+  SECTION("what is behind them was written too late to have been lost with them") {
+    add(3 * ns_per_second);
+    CHECK(scan(holed(blocks - 2, 1)).verdict == Verdict::corrupt_middle);
+    CHECK_FALSE(check_and_start(holed(blocks - 2, 1)).status.ok());
+  }
+  SECTION("a trailer follows a sync") {
+    append_sealed(batch, chain, log_trailer_text(last_ns, 13));
+    for (const std::size_t block : {first, blocks - 2}) {
+      CHECK(scan(holed(block, 1)).verdict == Verdict::corrupt_middle);
+    }
+  }
+}
+
 TEST_CASE("persistence: D6 every bit flipped: the last line is torn, anything else is refused") {
   std::vector<std::size_t> starts;
   const std::string log = make_log(3, &starts);
