@@ -33,14 +33,16 @@ Status begin_anew(Env& env, const SaveJob& job, std::span<Keyspace* const> datab
 
 namespace {
 
-/// A log of ours stays part of the past, for --until; anything else is only kept.
+/// A log of ours stays part of the past, for --until; anything else is only kept. Empty: it holds
+/// nothing, and must not take the place of one that was kept.
 std::string retired_name(Env& env, const std::string& folder) {
   const Result<LogFile> log = read_log_file(env, folder, std::string(log_name));
   if (!log || log->original) return "kv.aof.old";
   LogScan scan;
   static_cast<void>(scan_log(
       log->mapping->bytes(), [](const Record&, std::uint64_t) { return Status{}; }, scan));
-  if (scan.verdict != Verdict::clean || scan.lines == 0) return "kv.aof.old";
+  if (scan.verdict != Verdict::clean) return "kv.aof.old";
+  if (scan.lines == 0) return {};
   return finished_log_name(scan.end.time_ns);
 }
 
@@ -48,8 +50,9 @@ std::string retired_name(Env& env, const std::string& folder) {
 
 Status finish_switch(Env& env, const std::string& folder) {
   const std::string log = join_path(folder, log_name);
-  if (env.exists(log)) {
-    if (Status s = env.rename(log, join_path(folder, retired_name(env, folder))); !s) return s;
+  const std::string retired = env.exists(log) ? retired_name(env, folder) : "";
+  if (!retired.empty()) {
+    if (Status s = env.rename(log, join_path(folder, retired)); !s) return s;
   }
   if (Status s = env.rename(join_path(folder, new_log_name), log); !s) return s;
   return env.sync_directory(folder);

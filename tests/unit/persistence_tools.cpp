@@ -433,6 +433,10 @@ TEST_CASE("persistence: picolisp-kv's files are read, and taken over once there 
     if (!done) continue;
     CHECK(copy->contents("data/kv.aof.old") == original_log);
     CHECK(copy->contents("data/kv.aof").starts_with("# kv log 1"));
+    copy->restart();
+    copy->put("dump", "(\"loaded\" \"1\")\n");
+    REQUIRE(run_tool(*copy, {.verb = Verb::load, .file = "dump"}).exit_code == 0);
+    CHECK(copy->contents("data/kv.aof.old") == original_log);  // not a log without a line
     break;
   }
 }
