@@ -50,6 +50,7 @@ class Repair {
   Status add_log(const LogFile& log);
   Result<std::string> keep_all(std::int64_t now_ns);
   Status put_in_place(const SaveJob& job);
+  Status take_waiting_log();
   void lost(std::string sentence) {
     report_.lost_more = true;
     note(std::move(sentence));
@@ -282,6 +283,14 @@ Status Repair::put_in_place(const SaveJob& job) {
   return env_.sync_directory(folder_);
 }
 
+/// The log that an earlier one left waiting is needed until the new snapshot is there. The one in
+/// its place has been kept.
+Status Repair::take_waiting_log() {
+  const std::string waiting = join_path(folder_, new_log_name);
+  if (Status s = env_.rename(waiting, join_path(folder_, log_name)); !s) return s;
+  return env_.sync_directory(folder_);
+}
+
 Result<RepairReport> Repair::run() {
   const Result<Recovered> found = recover(env_, folder_, {.mend = true}, replay_);
   if (!found && !is_damage(found.status())) return found.status();
@@ -303,6 +312,9 @@ Result<RepairReport> Repair::run() {
   Result<std::string> kept = keep_all(now);
   if (!kept) return kept.status();
   report_.kept_in = *kept;
+  if (found && found->new_log_waits) {
+    if (Status s = take_waiting_log(); !s) return s;
+  }
   SaveJob job;
   job.folder = folder_;
   job.format = format_;

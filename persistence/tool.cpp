@@ -131,6 +131,10 @@ int run_load(const Tool& tool) {
   if (Status s = load_dump(*input, time_ns, tool.replay, load); !s) {
     return tool.fail({s.code(), tool.options.file + ": " + s.message() + "; nothing was changed"});
   }
+  // The log that waits is needed until the new snapshot is there.
+  if (found->new_log_waits) {
+    if (Status s = finish_switch(tool.env, folder); !s) return tool.fail(s);
+  }
   const SaveJob job = job_in(folder, tool.options.format, {time_ns, found->position.chain});
   if (Status s = begin_anew(tool.env, job, tool.databases(), tool.replay.progress); !s) {
     return tool.fail(s);

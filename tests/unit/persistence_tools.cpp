@@ -267,6 +267,39 @@ TEST_CASE("persistence/tool: a repair that did not end comes to the same end the
   }
 }
 
+TEST_CASE(
+    "persistence/tool: a load or repair that is killed twice leaves what a server starts from") {
+  const Verb again = GENERATE(Verb::load, Verb::repair);
+  FaultEnv before;
+  const std::string old_data = make_folder(before);
+  before.put("dump", "(\"loaded\" \"1\")\n");
+  const auto loaded = before.copy();
+  REQUIRE(run_tool(*loaded, {.verb = Verb::load, .file = "dump"}).exit_code == 0);
+  const std::string new_data = start_from(*loaded, with(Fsync::no)).digest;
+  bool killed = true;
+  for (std::uint64_t n = 1; killed; ++n) {
+    const std::unique_ptr<FaultEnv> once = before.copy();
+    once->fault = Fault::die;
+    once->fault_at = n;
+    static_cast<void>(run_tool(*once, {.verb = Verb::load, .file = "dump"}));
+    killed = once->dead;
+    once->power_failure();
+    bool killed_again = true;
+    for (std::uint64_t m = 1; killed_again; ++m) {
+      const std::unique_ptr<FaultEnv> env = once->copy();
+      env->fault = Fault::die;
+      env->fault_at = m;
+      static_cast<void>(run_tool(*env, {.verb = again, .file = "dump"}));
+      killed_again = env->dead;
+      env->power_failure();
+      const Start start = start_from(*env, with(Fsync::no));
+      INFO("killed at call " << n << ", then at call " << m << ": " << start.status.message());
+      REQUIRE(start.status.ok());
+      CHECK((start.digest == old_data || start.digest == new_data));
+    }
+  }
+}
+
 TEST_CASE("persistence/tool: repair says where the loss cannot be counted") {
   FaultEnv env;
   make_folder(env, SnapshotFormat::binary);
