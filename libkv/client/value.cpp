@@ -47,11 +47,12 @@ Value& Value::operator=(const Value& other) {
 
 Value& Value::operator=(Value&& other) noexcept {
   if (this == &other) return *this;
+  Value taken(std::move(other));  // first: other may be an element of this value, and end with it
   wipe_if_secret();
-  kind_ = other.kind_;
-  form_ = other.form_;
-  secret_ = other.secret_;
-  content_ = std::move(other.content_);
+  kind_ = taken.kind_;
+  form_ = taken.form_;
+  secret_ = taken.secret_;
+  content_ = std::move(taken.content_);
   return *this;
 }
 

@@ -161,6 +161,15 @@ TEST_CASE("client/address: an IPv6 address may stand in brackets") {
   CHECK(refused.status().message().find("cannot connect to [::1]:1") == 0);
 }
 
+TEST_CASE("client/value: an element may take the place of what holds it") {
+  const std::string text(100, 'x');
+  Value value(Value::List{Value(Value::Map{{Value("k"), Value(text)}})});
+  value = std::move(value.mutable_list()[0]);
+  REQUIRE(value.kind() == kv::client::Kind::map);
+  value = std::move(value.mutable_map()[0].value);
+  CHECK(value.text() == text);
+}
+
 TEST_CASE("client/output: the plain form has commas between all elements") {
   CHECK(written(Value("text"), kv::OutputForm::plain) == "text\n");
   CHECK(written(Value(), kv::OutputForm::plain) == "\n");
