@@ -195,8 +195,9 @@ std::string_view environment(const char* name) {
 
 Deadline deadline_after(std::chrono::milliseconds time) noexcept {
   const auto now = Clock::now();
-  if (time.count() <= 0 || time >= Deadline::max() - now) return Deadline::max();
-  return now + time;
+  // Compared in milliseconds: the longest time of them does not fit into the clock's nanoseconds.
+  const auto left = std::chrono::floor<std::chrono::milliseconds>(Deadline::max() - now);
+  return time.count() <= 0 || time >= left ? Deadline::max() : now + time;
 }
 
 int poll_time(Deadline deadline) noexcept {

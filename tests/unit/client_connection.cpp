@@ -488,3 +488,21 @@ TEST_CASE("client/connection: a large first command waits for the login") {
   Connection connection = opened(options);
   CHECK(connection.set("k", std::string(20'000, 'x')).ok());
 }
+
+TEST_CASE("client/connection: the longest time to wait is no time that is over at once") {
+  FakeServer server([](Peer& peer, int) {
+    peer.greet();
+    peer.request();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    peer.say("+PONG\r\n>1\r\n+news\r\n");
+    peer.request();
+  });
+  constexpr auto longest = std::chrono::milliseconds::max();
+  Options options = server.options();
+  options.timeout = options.connect_timeout = longest;
+  Connection connection = opened(options);
+  CHECK(connection.ping().ok());
+  const auto message = connection.next_push(longest);
+  REQUIRE(message.ok());
+  CHECK(message->has_value());
+}
