@@ -331,6 +331,7 @@ void kv_cancel(kv_connection* connection) {
 }
 
 int kv_descriptor(const kv_connection* connection) {
+  if (connection == nullptr) return -1;
   Connection* open = const_cast<kv_connection*>(connection)->get();
   return open == nullptr ? -1 : open->descriptor();
 }

@@ -87,3 +87,18 @@ TEST_CASE("client/c: kv_options_error says what is wrong with a value") {
   CHECK(std::string(kv_options_error(options)).empty());
   kv_options_free(options);
 }
+
+TEST_CASE("client/c: a function given a NULL handle does nothing") {
+  CHECK(kv_descriptor(nullptr) == -1);
+  kv_cancel(nullptr);
+  kv_set_timeout(nullptr, 1);
+  kv_close(nullptr);
+  CHECK(kv_run(nullptr) == nullptr);
+  CHECK(kv_next_push(nullptr, 1) == nullptr);
+  CHECK(kv_command(nullptr, "PING", static_cast<char*>(nullptr)) == nullptr);
+  CHECK(kv_reply_item(nullptr, 0) == nullptr);
+  CHECK(kv_options_set(nullptr, "host", "h") == KV_USAGE);
+  CHECK(kv_pool_take(nullptr) == nullptr);
+  kv_pool_return(nullptr, nullptr);
+  kv_pool_free(nullptr);
+}
