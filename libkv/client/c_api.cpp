@@ -91,6 +91,10 @@ kv_reply* finish(kv_connection* connection, Result<Value>&& reply) {
 /// The arguments as views. False, with the connection's error set, if one of them is NULL.
 bool take_views(kv_connection* connection, std::size_t count, const char* const* arguments,
                 const std::size_t* lengths, std::vector<std::string_view>& out) {
+  if (count > kv::limits::args_max) {
+    connection->set(KV_LIMIT, "too many arguments");
+    return false;
+  }
   out.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     const char* text = arguments == nullptr ? nullptr : arguments[i];

@@ -102,3 +102,15 @@ TEST_CASE("client/c: a function given a NULL handle does nothing") {
   kv_pool_return(nullptr, nullptr);
   kv_pool_free(nullptr);
 }
+
+TEST_CASE("client/c: more words than a request may have are told of") {
+  FakeServer server([](Peer& peer, int) {
+    peer.greet();
+    peer.request();
+  });
+  const Handle handle(server.options());
+  const char* words[] = {"PING"};
+  CHECK(kv_call(handle.connection, SIZE_MAX, words, nullptr) == nullptr);
+  CHECK(kv_error_code(handle.connection) == KV_LIMIT);
+  CHECK(handle.message() == "too many arguments");
+}
