@@ -18,7 +18,11 @@ using namespace kv::client;
 struct kv_options {
   Options connection;
   SealOptions seal;
-  std::string error;
+  std::string error;        // of the last call
+  std::string environment;  // what is wrong with it: then nothing of it is in these options
+
+  /// Why nobody may connect with these options; empty if they are fine.
+  const std::string& refusal() const noexcept { return environment.empty() ? error : environment; }
 };
 
 struct kv_connection {
@@ -42,10 +46,10 @@ struct kv_connection {
 
 struct kv_pool {
   kv_pool(const kv_options& options, std::size_t n)
-      : pool(options.connection, n), seal(options.seal), error(options.error) {}
+      : pool(options.connection, n), seal(options.seal), error(options.refusal()) {}
   Pool pool;
   SealOptions seal;
-  std::string error;  // of the environment the options came from
+  std::string error;  // of the options
 };
 
 namespace {
@@ -198,7 +202,7 @@ kv_options options_or_environment(const kv_options* options) {
   kv_options out;
   auto connection = Options::from_environment();
   if (connection) out.connection = *std::move(connection);
-  else out.error = connection.error().message;
+  else out.error = out.environment = connection.error().message;
   return out;
 }
 
@@ -236,8 +240,8 @@ kv_connection* kv_connect(const kv_options* options) {
   guarded(out, [&]() -> kv_reply* {
     const kv_options chosen = options_or_environment(options);
     out->seal = chosen.seal;
-    if (!chosen.error.empty()) {
-      out->set(KV_USAGE, chosen.error);
+    if (!chosen.refusal().empty()) {
+      out->set(KV_USAGE, chosen.refusal());
       return nullptr;
     }
     auto connection = Connection::open(chosen.connection);

@@ -1,5 +1,7 @@
 // The C library's own duties: wrong arguments are refused with a sentence, where they are given.
 #include <catch2/catch.hpp>
+#include <cstdint>
+#include <cstdlib>
 #include <string>
 
 #include "client_fake_server.hpp"
@@ -113,4 +115,23 @@ TEST_CASE("client/c: more words than a request may have are told of") {
   CHECK(kv_call(handle.connection, SIZE_MAX, words, nullptr) == nullptr);
   CHECK(kv_error_code(handle.connection) == KV_LIMIT);
   CHECK(handle.message() == "too many arguments");
+}
+
+TEST_CASE("client/c: nobody connects with half of a wrong environment") {
+  setenv("KV_PORT", "abc", 1);
+  kv_options* options = kv_options_new();
+  unsetenv("KV_PORT");
+  CHECK(std::string(kv_options_error(options)) == "KV_PORT is not a port");
+  CHECK(kv_options_set(options, "name", "me") == KV_OK);
+  CHECK(std::string(kv_options_error(options)).empty());
+  kv_connection* connection = kv_connect(options);
+  CHECK(kv_error_code(connection) == KV_USAGE);
+  CHECK(std::string(kv_error_message(connection)) == "KV_PORT is not a port");
+  kv_close(connection);
+  kv_pool* pool = kv_pool_new(options, 1);
+  connection = kv_pool_take(pool);
+  CHECK(kv_error_code(connection) == KV_USAGE);
+  kv_pool_return(pool, connection);
+  kv_pool_free(pool);
+  kv_options_free(options);
 }

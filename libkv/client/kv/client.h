@@ -59,7 +59,8 @@ typedef struct kv_pool kv_pool;
 /* ---- options ---- */
 
 /* The defaults, then what the environment says: KV_URL, KV_HOST, KV_PORT, KV_SOCKET, KV_PASS.
- * NULL when out of memory. */
+ * What is wrong there kv_options_error tells, and nobody connects with these options. NULL when
+ * out of memory. */
 KV_API kv_options* kv_options_new(void);
 /* name is one of: url host port socket user password name database timeout-ms connect-timeout-ms
  * reconnect (0 or 1) reply-bytes-max, and for sealing: recipients (separated by blanks or commas)
