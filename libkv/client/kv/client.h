@@ -8,8 +8,9 @@
  *     kv_close(c);
  *
  * No C++ exception passes through. A handle belongs to one thread at a time, but for kv_pool. Texts
- * given back hold any bytes, end with an additional NUL, and live as long as the handle or reply
- * they came from. A function given a NULL handle does nothing. Manual: libkvclient(3).
+ * given back hold any bytes, end with an additional NUL, and live as long as the reply they came
+ * from, those about errors until the next call with their handle. A function given a NULL handle
+ * does nothing. Manual: libkvclient(3).
  */
 #ifndef KV_CLIENT_H
 #define KV_CLIENT_H
