@@ -189,6 +189,7 @@ Result<std::vector<Value>> Connection::run(std::span<const std::vector<std::stri
 }
 
 Result<std::optional<Value>> Connection::next_push(std::chrono::milliseconds timeout) {
+  const Impl::DropOnThrow guard(*impl_);
   const Deadline deadline = timeout.count() > 0 ? deadline_after(timeout) : Clock::now();
   while (impl_->pushes.empty()) {
     Value message;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -62,6 +63,23 @@ struct Connection::Impl {
   std::unique_ptr<Sealing> sealing;  // made when first needed, for the options used last
   /// Told before a lost connection is opened again; for the console.
   std::function<void(const Error& why)> on_reconnect;
+
+  /// Drops the link when something is thrown, which can only be std::bad_alloc: the reply that is
+  /// still to come would be taken for that of the next call.
+  class DropOnThrow {
+   public:
+    explicit DropOnThrow(Impl& impl) noexcept
+        : impl_(impl), thrown_before_(std::uncaught_exceptions()) {}
+    ~DropOnThrow() {
+      if (std::uncaught_exceptions() > thrown_before_) impl_.drop();
+    }
+    DropOnThrow(const DropOnThrow&) = delete;
+    DropOnThrow& operator=(const DropOnThrow&) = delete;
+
+   private:
+    Impl& impl_;
+    int thrown_before_;
+  };
 
  private:
   struct Attempt;

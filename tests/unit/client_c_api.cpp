@@ -1,4 +1,5 @@
 // The C library's own duties: wrong arguments are refused with a sentence, where they are given.
+#include <array>
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <cstdlib>
@@ -6,6 +7,7 @@
 
 #include "client_fake_server.hpp"
 #include "libkv/client/kv/client.h"
+#include "tests/unit/allocations.hpp"
 
 namespace {
 
@@ -134,4 +136,33 @@ TEST_CASE("client/c: nobody connects with half of a wrong environment") {
   kv_pool_return(pool, connection);
   kv_pool_free(pool);
   kv_options_free(options);
+}
+
+TEST_CASE("client/c: a call that finds no memory takes its reply with it") {
+  FakeServer server([](Peer& peer, int) {
+    peer.greet();
+    for (std::string key = peer.request(); !key.empty(); key = peer.request()) {
+      const std::string value(key == "GET big" ? 8 << 20 : 1, 'x');
+      peer.say("$" + std::to_string(value.size()) + "\r\n" + value + "\r\n");
+    }
+  });
+  const Handle handle(server.options());
+  const auto get = [&handle](const char* key) {
+    kv_reply* reply = kv_command(handle.connection, "GET", key, static_cast<char*>(nullptr));
+    std::size_t bytes = 0;
+    kv_reply_text(reply, &bytes);
+    kv_reply_free(reply);
+    return bytes;
+  };
+  const auto with_little = [](auto call) {
+    const kv::test::AllocationLimit little(1 << 20);
+    return call();
+  };
+  CHECK(with_little([&] { return get("big"); }) == 0);
+  CHECK(kv_error_code(handle.connection) == KV_MEMORY);
+  CHECK(get("small") == 1);
+  kv_queue(handle.connection, 2, std::array{"GET", "big"}.data(), nullptr);
+  CHECK(with_little([&] { return kv_run(handle.connection); }) == nullptr);
+  CHECK(get("small") == 1);
+  CHECK(kv_error_code(handle.connection) == KV_OK);
 }
