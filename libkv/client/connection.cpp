@@ -261,9 +261,27 @@ void Connection::Impl::note_state(Arguments arguments, const Value& reply) {
     changed_session = true;
   }
   if (is_word(word, "auth") && arguments.size() >= 2) {
-    options.user = arguments.size() == 3 ? arguments[1] : std::string_view{};
-    options.password = arguments.back();
-    changed_session = true;
+    note_login(arguments.size() == 3 ? arguments[1] : std::string_view{}, arguments.back());
+  }
+  if (is_word(word, "hello") && arguments.size() >= 2) note_hello(arguments);
+}
+
+void Connection::Impl::note_login(std::string_view user, std::string_view password) {
+  options.user = user;
+  options.password = password;
+  changed_session = true;
+}
+
+/// HELLO protover [AUTH user password] [SETNAME name], which the server has taken.
+void Connection::Impl::note_hello(Arguments arguments) {
+  changed_session = true;  // perhaps RESP2 is spoken now
+  for (std::size_t i = 2; i + 1 < arguments.size(); i += 2) {
+    if (is_word(arguments[i], "setname")) {
+      options.name = arguments[i + 1];
+    } else if (i + 2 < arguments.size()) {
+      note_login(arguments[i + 1], arguments[i + 2]);
+      ++i;
+    }
   }
 }
 

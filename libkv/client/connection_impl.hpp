@@ -49,6 +49,8 @@ struct Connection::Impl {
   Status stream(Flow& flow);
   /// Remembers what a command that succeeded did to the session.
   void note_state(Arguments arguments, const Value& reply);
+  void note_login(std::string_view user, std::string_view password);
+  void note_hello(Arguments arguments);
 
   Options options;
   Link link;

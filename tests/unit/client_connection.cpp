@@ -506,3 +506,23 @@ TEST_CASE("client/connection: the longest time to wait is no time that is over a
   REQUIRE(message.ok());
   CHECK(message->has_value());
 }
+
+TEST_CASE("client/connection: what HELLO said is said again, and is not the next borrower's") {
+  std::vector<std::string> seen;
+  FakeServer server([&](Peer& peer, int n) {
+    for (std::string request = peer.request(); !request.empty(); request = peer.request()) {
+      if (n == 1) seen.push_back(request);
+      peer.say("+OK\r\n");
+    }
+  });
+  {
+    Connection connection = opened(server.options());
+    REQUIRE(connection.call({"HELLO", "3", "AUTH", "ann", "pw", "SETNAME", "me"}).ok());
+    connection.close();
+    REQUIRE(connection.ping().ok());
+  }
+  kv::client::Pool pool(server.options(), 1);
+  REQUIRE((*pool.lease())->call({"HELLO", "2"}).ok());
+  CHECK(pool.open_connections() == 0);
+  CHECK(seen == std::vector<std::string>{"HELLO 3 AUTH ann pw SETNAME me", "PING"});
+}
