@@ -166,7 +166,7 @@ Result<std::vector<Value>> Connection::run(std::span<const std::vector<std::stri
   flow.on_reply = [&](Value&& reply) {
     const std::vector<std::string>& request = requests[replies.size()];
     const std::vector<std::string_view> views(request.begin(), request.end());
-    if (!reply.is_error()) impl_->note_state(views, reply);
+    impl_->note_state(views, reply);
     replies.push_back(std::move(reply));
     return true;
   };

@@ -210,7 +210,6 @@ Result<Value> Connection::Impl::exchange(Arguments arguments) {
     Attempt attempt_made;
     const Status status = attempt(arguments, attempt_made);
     if (status.ok()) {
-      if (attempt_made.reply.is_error()) return std::move(attempt_made.reply);
       note_state(arguments, attempt_made.reply);
       if (session_over) drop();
       return std::move(attempt_made.reply);
@@ -239,6 +238,9 @@ Result<Value> Connection::Impl::exchange(Arguments arguments) {
 
 void Connection::Impl::note_state(Arguments arguments, const Value& reply) {
   const std::string_view word = arguments[0];
+  // A transaction that EXEC refuses (EXECABORT) has ended, too.
+  if (is_word(word, "exec")) in_multi = watching = false;
+  if (reply.is_error()) return;
   if (is_word(word, "multi")) in_multi = true;
   if (is_word(word, "watch")) watching = true;
   if (is_word(word, "exec") || is_word(word, "discard")) in_multi = watching = false;

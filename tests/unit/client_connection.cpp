@@ -526,3 +526,21 @@ TEST_CASE("client/connection: what HELLO said is said again, and is not the next
   CHECK(pool.open_connections() == 0);
   CHECK(seen == std::vector<std::string>{"HELLO 3 AUTH ann pw SETNAME me", "PING"});
 }
+
+TEST_CASE("client/connection: a transaction that EXEC refuses has ended") {
+  FakeServer server([](Peer& peer, int n) {
+    peer.greet();
+    const std::vector<std::string> replies{"+OK\r\n", "-EXECABORT Transaction discarded\r\n"};
+    for (std::size_t i = 0; n == 0 && i < replies.size(); ++i) {
+      peer.request();
+      peer.say(replies[i]);
+    }
+    while (n > 0 && !peer.request().empty()) peer.say("$1\r\nv\r\n");
+  });
+  Connection connection = opened(server.options());
+  REQUIRE(connection.call({"MULTI"}).ok());
+  REQUIRE_FALSE(connection.call({"EXEC"}).ok());
+  pollfd item{connection.descriptor(), POLLIN, 0};
+  REQUIRE(poll(&item, 1, 5000) == 1);
+  CHECK(connection.get("k").ok());
+}
