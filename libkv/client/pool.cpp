@@ -30,6 +30,7 @@ void Pool::Impl::give_back(std::optional<Connection> connection) {
            inside.handshake_replies == 0 && !inside.changed_session;
   };
   if (connection && !fit(*connection)) connection.reset();
+  if (connection) connection->set_timeout(options.timeout);
   const std::lock_guard lock(mutex);
   if (connection) idle.push_back(std::move(*connection));
   else --open;

@@ -544,3 +544,17 @@ TEST_CASE("client/connection: a transaction that EXEC refuses has ended") {
   REQUIRE(poll(&item, 1, 5000) == 1);
   CHECK(connection.get("k").ok());
 }
+
+TEST_CASE("client/connection: a pool's connection comes back with the pool's timeout") {
+  FakeServer server([](Peer& peer, int) {
+    peer.greet();
+    while (!peer.request().empty()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      peer.say("+PONG\r\n");
+    }
+  });
+  kv::client::Pool pool(server.options(), 1);
+  (*pool.lease())->set_timeout(std::chrono::milliseconds(20));
+  CHECK(pool.call({"PING"}).ok());
+  CHECK(server.connections() == 1);
+}
