@@ -243,7 +243,7 @@ void Connection::Impl::note_state(Arguments arguments, const Value& reply) {
   if (reply.is_error()) return;
   if (is_word(word, "multi")) in_multi = true;
   if (is_word(word, "watch")) watching = true;
-  if (is_word(word, "exec") || is_word(word, "discard")) in_multi = watching = false;
+  if (is_word(word, "discard")) in_multi = watching = false;
   if (is_word(word, "unwatch")) watching = false;
   if (answers_by_push(word)) subscribed = true;
   if (is_word(word, "quit") || is_word(word, "reset")) session_over = true;

@@ -47,7 +47,7 @@ struct Connection::Impl {
     std::uint64_t sent = 0, answered = 0;
   };
   Status stream(Flow& flow);
-  /// Remembers what a command that succeeded did to the session.
+  /// Remembers what a command did to the session, from its reply.
   void note_state(Arguments arguments, const Value& reply);
   void note_login(std::string_view user, std::string_view password);
   void note_hello(Arguments arguments);

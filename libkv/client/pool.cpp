@@ -12,7 +12,8 @@ namespace kv::client {
 struct Pool::Impl {
   Impl(Options o, std::size_t n) : options(std::move(o)), connections_max(n == 0 ? 1 : n) {}
 
-  void give_back(std::optional<Connection> connection);
+  void give_back(std::optional<Connection> connection) noexcept;
+  Result<Connection> open_one();
 
   const Options options;
   const std::size_t connections_max;
@@ -22,7 +23,7 @@ struct Pool::Impl {
   std::size_t open = 0;  // idle and lent ones
 };
 
-void Pool::Impl::give_back(std::optional<Connection> connection) {
+void Pool::Impl::give_back(std::optional<Connection> connection) noexcept {
   // Nothing of one thread's session may show up in the next one's.
   const auto fit = [](Connection& c) {
     Access::Impl& inside = Access::of(c);
@@ -35,6 +36,20 @@ void Pool::Impl::give_back(std::optional<Connection> connection) {
   if (connection) idle.push_back(std::move(*connection));
   else --open;
   freed.notify_one();
+}
+
+/// A connection for a place that is counted already, and free again however this fails.
+Result<Connection> Pool::Impl::open_one() {
+  struct Place {
+    Impl& pool;
+    bool taken = false;
+    ~Place() {
+      if (!taken) pool.give_back(std::nullopt);
+    }
+  } place{*this};
+  auto connection = Connection::open(options);
+  place.taken = connection.ok();
+  return connection;
 }
 
 Pool::Pool(Options options, std::size_t connections_max)
@@ -58,13 +73,11 @@ Result<Pool::Lease> Pool::lease() {
       impl_->idle.pop_back();
       return Lease(this, std::move(connection));
     }
+    impl_->idle.reserve(impl_->open + 1);  // giving it back must not need memory
     ++impl_->open;
   }
-  auto connection = Connection::open(impl_->options);
-  if (!connection) {
-    impl_->give_back(std::nullopt);
-    return connection.error();
-  }
+  auto connection = impl_->open_one();
+  if (!connection) return connection.error();
   return Lease(this, *std::move(connection));
 }
 

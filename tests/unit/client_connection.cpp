@@ -4,6 +4,7 @@
 
 #include "client_fake_server.hpp"
 #include "libkv/client/connection_impl.hpp"
+#include "tests/unit/allocations.hpp"
 
 namespace {
 
@@ -557,4 +558,24 @@ TEST_CASE("client/connection: a pool's connection comes back with the pool's tim
   (*pool.lease())->set_timeout(std::chrono::milliseconds(20));
   CHECK(pool.call({"PING"}).ok());
   CHECK(server.connections() == 1);
+}
+
+TEST_CASE("client/connection: a pool that found no memory has its place back") {
+  FakeServer server([](Peer& peer, int) {
+    peer.greet();
+    while (!peer.request().empty()) peer.say("+PONG\r\n");
+  });
+  Options options = server.options();
+  options.timeout = std::chrono::milliseconds(500);
+  kv::client::Pool pool(options, 1);
+  bool thrown = false;
+  try {
+    const kv::test::AllocationLimit none(0);
+    (void)pool.lease();
+  } catch (const std::bad_alloc&) {
+    thrown = true;
+  }
+  CHECK(thrown);
+  CHECK(pool.open_connections() == 0);
+  CHECK(pool.call({"PING"}).ok());
 }
