@@ -124,6 +124,14 @@ int connect_one(const SocketAddress& address, Deadline deadline, int& error) {
   return -1;
 }
 
+/// The time for the next of so many addresses: one that does not answer must leave some to the
+/// others.
+Deadline share_of(Deadline deadline, std::size_t addresses) {
+  if (deadline == Deadline::max() || addresses < 2) return deadline;
+  const auto now = Clock::now();
+  return now + (deadline - now) / static_cast<Clock::rep>(addresses);
+}
+
 int hex_digit(char c) noexcept {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -219,8 +227,9 @@ kv::Result<int> open_socket(const Options& options, Deadline deadline) {
                        : unix_address(options.socket);
   if (!addresses) return addresses.status();
   int error = ECONNREFUSED, first_error = 0;
+  std::size_t left = addresses->size();
   for (const SocketAddress& address : *addresses) {
-    const int fd = connect_one(address, deadline, error);
+    const int fd = connect_one(address, share_of(deadline, left--), error);
     if (fd >= 0) return fd;
     if (first_error == 0) first_error = error;
   }

@@ -169,4 +169,29 @@ is "and why" "$(cat "$SCRATCH/err")" 'cannot read standard input: Is a directory
 like "--commands lists the commands" "$("$KV_CLIENT" --commands)" 'HGETALL key '
 like "--version" "$("$KV_CLIENT" --version)" '^kv client [0-9]+\.[0-9]+'
 exits "two tasks at once are refused" 2 "$SCRATCH/kv" --keys GET k
+
+# localhost is 127.0.0.1, whose listener takes nobody here, and ::1, where somebody answers.
+/usr/bin/python3 - >"$SCRATCH/port" 2>"$SCRATCH/err" <<'PY' &
+import socket
+there, silent = socket.create_server(("::1", 0), family=socket.AF_INET6), socket.socket()
+silent.bind(("127.0.0.1", there.getsockname()[1]))
+silent.listen(0)
+callers = [socket.socket() for _ in range(4)]  # more than may wait there
+for caller in callers:
+    caller.setblocking(False)
+    caller.connect_ex(silent.getsockname())
+print(there.getsockname()[1], flush=True)
+client = there.accept()[0]
+for answer in b"%0\r\n", b"+PONG\r\n":
+    client.recv(1000)
+    client.sendall(answer)
+client.recv(1000)
+PY
+SERVERS+=($!)
+if wait_for 10 test -s "$SCRATCH/port"; then
+  is "an address that does not answer leaves time for the next one" \
+    "$(echo PING | "$KV_CLIENT" --timeout 4 --host localhost --port "$(cat "$SCRATCH/port")" 2>&1)" PONG
+else
+  ok "several addresses need IPv6 # SKIP"
+fi
 done_testing
