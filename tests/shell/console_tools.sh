@@ -36,5 +36,9 @@ wait_for 10 grep -q OK "$SCRATCH/monitor"
 kv SET seen yes >"$SCRATCH/out"
 passes "--monitor shows what others send" wait_for 10 grep -q '"SET" "seen" "yes"' "$SCRATCH/monitor"
 kill "$pid"
+for tool in --bigkeys --latency --stat '--scan *'; do
+  exits "$tool on a full disk: 1" 1 bash -c "set -f; timeout 20 '$KV_CLIENT' --pass $PASS --port $PORT $tool >/dev/full"
+  is "$tool: and why" "$(cat "$SCRATCH/err")" 'cannot write to standard output: No space left on device'
+done
 exits "a tool on a server that is not there: 3" 3 "$KV_CLIENT" --port 1 --stat
 done_testing

@@ -62,9 +62,10 @@ class BigKeys {
   Status measure(const std::vector<std::string>& keys);
   void note(TypeRow& row, const std::string& key, std::uint64_t size);
   TypeRow* row_of(std::string_view type);
-  void summary() const;
+  void summary();
 
   Connection& connection_;
+  Output output_{OutputForm::plain, false};
   std::array<TypeRow, 6> rows_{{{"string", "STRLEN", "bytes"},
                                 {"list", "LLEN", "items"},
                                 {"hash", "HLEN", "fields"},
@@ -90,11 +91,9 @@ void BigKeys::note(TypeRow& row, const std::string& key, std::uint64_t size) {
   const double percent = total_ == 0 ? 0.0
                                      : 100.0 * static_cast<double>(sampled_) /
                                            static_cast<double>(std::max(total_, sampled_));
-  std::fputs(printed("[%05.2f%%] Biggest %-6s found so far '%s' with %llu %s\n", percent, row.type,
-                     row.biggest_key.substr(0, 300).c_str(), static_cast<unsigned long long>(size),
-                     row.unit)
-                 .c_str(),
-             stdout);
+  output_.text(printed("[%05.2f%%] Biggest %-6s found so far '%s' with %llu %s\n", percent,
+                       row.type, row.biggest_key.substr(0, 300).c_str(),
+                       static_cast<unsigned long long>(size), row.unit));
 }
 
 Result<std::vector<std::string>> BigKeys::page(std::string& cursor) {
@@ -132,7 +131,7 @@ Status BigKeys::measure(const std::vector<std::string>& keys) {
   return {};
 }
 
-void BigKeys::summary() const {
+void BigKeys::summary() {
   const auto average = [](std::uint64_t sum, std::uint64_t n) {
     return n == 0 ? 0.0 : static_cast<double>(sum) / static_cast<double>(n);
   };
@@ -153,14 +152,13 @@ void BigKeys::summary() const {
                    static_cast<unsigned long long>(row.size), row.unit,
                    100.0 * average(row.keys, sampled_), average(row.size, row.keys));
   }
-  std::fputs(out.c_str(), stdout);
+  output_.text(out);
 }
 
 int BigKeys::run() {
-  std::fputs(
+  output_.text(
       "\n# Scanning the entire keyspace to find biggest keys as well as\n"
-      "# average sizes per key type.\n\n",
-      stdout);
+      "# average sizes per key type.\n\n");
   if (const auto size = connection_.call({"DBSIZE"}); size) {
     total_ = static_cast<std::uint64_t>(size->integer());
   }
@@ -169,9 +167,10 @@ int BigKeys::run() {
     const auto keys = page(cursor);
     if (!keys) return report(keys.status());
     if (auto status = measure(*keys); !status) return report(status);
+    if (!output_.flush()) return exit_error_reply;
   } while (cursor != "0");
   summary();
-  return 0;
+  return output_.flush() ? 0 : exit_error_reply;
 }
 
 // ---- --latency ----
@@ -197,9 +196,10 @@ int run_latency(Connection& connection) {
     }
     sleep_s(0.01);
   }
-  std::printf("%.2f %.2f %.2f %llu\n", least, most, sum / static_cast<double>(n),
-              static_cast<unsigned long long>(n));
-  return 0;
+  Output output(OutputForm::plain, false);
+  output.text(printed("%.2f %.2f %.2f %llu\n", least, most, sum / static_cast<double>(n),
+                      static_cast<unsigned long long>(n)));
+  return output.flush() ? 0 : exit_error_reply;
 }
 
 // ---- --stat ----
@@ -228,15 +228,16 @@ std::uint64_t info_keys(std::string_view info) {
 }
 
 int run_stat(Connection& connection) {
+  Output output(OutputForm::plain, false);
   std::uint64_t commands_before = 0;
   for (unsigned row = 0;; ++row) {
     const auto reply = connection.call({"INFO"});
     if (!reply) return report(reply.error());
     const std::string& info = reply->text();
     if (row % 20 == 0) {
-      std::puts(
+      output.text(
           "------- data ------ --------------------- load -------------------- - child -\n"
-          "keys       mem      clients blocked requests            connections          ");
+          "keys       mem      clients blocked requests            connections          \n");
     }
     const std::uint64_t commands = info_number(info, "total_commands_processed");
     const std::string requests = std::to_string(commands) + " (+" +
@@ -248,11 +249,12 @@ int run_stat(Connection& connection) {
     std::string child;
     if (info_number(info, "rdb_bgsave_in_progress") != 0) child += "SAVE ";
     if (info_number(info, "aof_rewrite_in_progress") != 0) child += "AOF ";
-    std::printf("%-10s %-8s %-7s %-7s %-19s %-12s%s\n", std::to_string(info_keys(info)).c_str(),
+    output.text(
+        printed("%-10s %-8s %-7s %-7s %-19s %-12s%s\n", std::to_string(info_keys(info)).c_str(),
                 human_bytes(info_number(info, "used_memory")).c_str(),
                 number("connected_clients").c_str(), number("blocked_clients").c_str(),
-                requests.c_str(), number("total_connections_received").c_str(), child.c_str());
-    if (std::fflush(stdout) != 0) return exit_error_reply;
+                requests.c_str(), number("total_connections_received").c_str(), child.c_str()));
+    if (!output.flush()) return exit_error_reply;
     sleep_s(1);
   }
 }
