@@ -23,6 +23,13 @@ exits "--fail-nil" 6 bash -c "echo GET nothing | '$KV_CLIENT' --fail-nil --pass 
 exits "a command without an answer is refused" 2 \
   bash -c "echo SUBSCRIBE c | '$KV_CLIENT' --pass $PASS --port $PORT"
 
+exits "QUIT ends it well, however late the input ends" 0 bash -c "(echo QUIT; sleep 1) | '$SCRATCH/kv'"
+is "with its answer" "$(cat "$SCRATCH/out" "$SCRATCH/err")" OK
+exits "lines behind QUIT are not carried out: 3" 3 bash -c "printf 'SET q 1\nquit\n\nSET q 2\n' | '$SCRATCH/kv'"
+is "and named" "$(cat "$SCRATCH/err") $(tr '\n' ' ' <"$SCRATCH/out")" \
+  "QUIT closed the connection; what follows was not carried out, from line 4 on OK OK "
+is "as is said" "$(kv GETDEL q)" 1
+
 # A reply must not wait for the next line.
 mkfifo "$SCRATCH/slow"
 kv <"$SCRATCH/slow" >"$SCRATCH/slow.out" &
@@ -70,7 +77,7 @@ shut_down() {  # shut_down NAME COMMAND...: on a server of its own
   passes "SHUTDOWN, $1: the server has ended" wait_gone "$SERVER_PID" 100
 }
 shut_down "alone" "$SCRATCH/kv" SHUTDOWN NOSAVE
-said=OK shut_down "as the last line" bash -c "printf 'SET a 1\nshutdown nosave\n' | '$SCRATCH/kv'"
+said=OK shut_down "as the last line" bash -c "printf 'SET a 1\nshutdown nosave\n\n' | '$SCRATCH/kv'"
 start_server || done_testing
 exits "SHUTDOWN, behind a nil with --fail-nil: 6" 6 \
   bash -c "printf 'GET nothing\nSHUTDOWN NOSAVE\n' | '$KV_CLIENT' --fail-nil --pass $PASS --port $PORT"

@@ -36,6 +36,8 @@ std::uint64_t input_size() {
   return static_cast<std::uint64_t>(info.st_size);
 }
 
+bool quits(const std::vector<std::string>& words) { return equals_ignoring_case(words[0], "quit"); }
+
 class Batch {
  public:
   explicit Batch(ClientArguments& arguments)
@@ -50,6 +52,7 @@ class Batch {
   struct UnderWay {
     std::uint64_t line;
     bool ends_server = false;               // SHUTDOWN: a closed connection is its answer
+    bool quits = false;                     // QUIT: the connection is closed behind its answer
     Status failure = {};                    // it was not sent, and this is why
     std::vector<std::string> request = {};  // only where the reply has to be opened
   };
@@ -64,7 +67,7 @@ class Batch {
   void fail(std::uint64_t line, std::string_view why, int status);
   bool flush();
   int lost(const Status& status);
-  int shut_down();
+  int ended(std::string_view how);
   int finish();
 
   ClientArguments& arguments_;
@@ -79,6 +82,7 @@ class Batch {
   int status_ = 0;
   bool saw_nil_ = false;
   bool broken_output_ = false;
+  bool has_quit_ = false;
 };
 
 void Batch::fail(std::uint64_t line, std::string_view why, int status) {
@@ -122,7 +126,7 @@ bool Batch::read_line(Flow::Next& otherwise) {
     if (state != LineReader::State::line || broken_output_) return false;
     bool blank = false;
     if (auto status = prepare(line, blank); !status) {
-      under_way_.push_back({reader_.number(), false, std::move(status)});
+      under_way_.push_back({.line = reader_.number(), .failure = std::move(status)});
       report_unsent();
     } else if (!blank) {
       return true;
@@ -130,10 +134,12 @@ bool Batch::read_line(Flow::Next& otherwise) {
   }
 }
 
-/// A server that ends sends no replies that wait, and carries out nothing that follows: SHUTDOWN
-/// goes out alone, so that nothing is in doubt.
+/// A server that ends sends no replies that wait, and carries out nothing that follows; nor does
+/// one that was told to hang up. SHUTDOWN and QUIT go out alone, so that nothing is in doubt.
 bool Batch::has_to_wait() const {
-  return !under_way_.empty() && (ends_server(words_) || under_way_.front().ends_server);
+  if (under_way_.empty()) return false;
+  const UnderWay& first = under_way_.front();
+  return ends_server(words_) || quits(words_) || first.ends_server || first.quits;
 }
 
 Flow::Next Batch::next(std::vector<std::string_view>& out) {
@@ -145,6 +151,7 @@ Flow::Next Batch::next(std::vector<std::string_view>& out) {
   UnderWay& item = under_way_.emplace_back();
   item.line = reader_.number();
   item.ends_server = ends_server(words_);
+  item.quits = quits(words_);
   if (arguments_.seal.open) item.request = words_;
   out.assign(words_.begin(), words_.end());
   return Flow::Next::request;
@@ -163,8 +170,10 @@ bool Batch::take(Value&& reply) {
   const UnderWay item = std::move(under_way_.front());
   under_way_.pop_front();
   progress_.update(reader_.bytes_read(), item.line);
+  has_quit_ = item.quits && !reply.is_error();
   show(item, std::move(reply));
   report_unsent();
+  if (has_quit_) return false;
   return output_.full() ? flush() : true;
 }
 
@@ -183,15 +192,17 @@ void Batch::show(const UnderWay& item, Value&& reply) {
   output_.reply(reply);
 }
 
-/// The server has ended as it was asked to.
-int Batch::shut_down() {
-  under_way_.pop_front();
+/// The server has ended, or hung up, as it was asked to.
+int Batch::ended(std::string_view how) {
   std::string_view line;
   std::uint64_t first = held_ ? reader_.number() : 0;
   if (!under_way_.empty()) first = under_way_.front().line;
-  if (first == 0 && reader_.next(line) == LineReader::State::line) first = reader_.number();
+  while (first == 0 && reader_.next(line) == LineReader::State::line) {
+    if (line.find_first_not_of(" \t") != line.npos) first = reader_.number();
+  }
   if (first == 0) return finish();
-  complain("the server was shut down; what follows was not carried out, from line " +
+  flush();
+  complain(std::string(how) + "; what follows was not carried out, from line " +
            std::to_string(first) + " on");
   return exit_lost;
 }
@@ -199,7 +210,8 @@ int Batch::shut_down() {
 int Batch::lost(const Status& status) {
   flush();
   if (status.code() == Code::lost && !under_way_.empty() && under_way_.front().ends_server) {
-    return shut_down();
+    under_way_.pop_front();
+    return ended("the server was shut down");
   }
   std::string sentence = status.message();
   if (!under_way_.empty()) {
@@ -229,7 +241,8 @@ int Batch::run() {
   flow_.input_fd = STDIN_FILENO;
   const Status status = inside_->stream(flow_);
   progress_.hide();
-  return status.ok() ? finish() : lost(status);
+  if (!status) return lost(status);
+  return has_quit_ ? ended("QUIT closed the connection") : finish();
 }
 
 }  // namespace
