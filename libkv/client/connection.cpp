@@ -367,7 +367,7 @@ Result<Value> Connection::call(std::initializer_list<std::string_view> arguments
 Result<Value> Connection::call(Arguments arguments, const SealOptions& options) {
   if (!options.seal && !options.open) return call(arguments);
   if (auto status = check_arguments(arguments); !status) return error_of(status);
-  auto sealing = sealing_of(*impl_, options);
+  auto sealing = sealing_of_today(*impl_, options);
   if (!sealing) return sealing.error();
   if (!options.seal) {
     auto reply = call(arguments);

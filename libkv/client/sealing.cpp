@@ -268,4 +268,15 @@ Result<Sealing*> sealing_of(Access::Impl& connection, const SealOptions& options
   return connection.sealing.get();
 }
 
+Result<Sealing*> sealing_of_today(Access::Impl& connection, const SealOptions& options) {
+  const Sealing* known = connection.sealing.get();
+  // Inside a transaction the list cannot be read.
+  if (options.seal && options.recipients.empty() && known != nullptr && !connection.in_multi) {
+    auto recipients = recipients_for(connection, options);
+    if (!recipients) return recipients.error();
+    if (recipients->ids != known->recipients_) connection.sealing.reset();
+  }
+  return sealing_of(connection, options);
+}
+
 }  // namespace kv::client

@@ -29,6 +29,7 @@ class Sealing {
 
  private:
   friend Result<Sealing*> sealing_of(Access::Impl&, const SealOptions&);
+  friend Result<Sealing*> sealing_of_today(Access::Impl&, const SealOptions&);
   Status open_text(const crypto::Place& place, Value& value);
   Status open_all(const crypto::Place& place, Value& value);
   Status open_pairs(std::string_view key, Value& list);
@@ -45,5 +46,8 @@ Result<crypto::Recipients> recipients_for(Access::Impl& connection, const SealOp
 
 /// The connection's Sealing for these options, made when first asked for.
 Result<Sealing*> sealing_of(Access::Impl& connection, const SealOptions& options);
+/// The same, made anew if the stored list of recipients has changed: who was taken off it must not
+/// be sealed for as long as a connection lasts. Asks the server, so nothing may be under way.
+Result<Sealing*> sealing_of_today(Access::Impl& connection, const SealOptions& options);
 
 }  // namespace kv::client

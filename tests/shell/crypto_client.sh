@@ -52,6 +52,16 @@ for n in 4 5; do
 done
 is "and nothing was sent" "$(client EXISTS k2)" 0
 
+# --- a connection that lasts longer than somebody's place on the list ---
+watch_sealed() { [ "$(sealed_for watched)" = "$1" ]; }
+client SET secrets/gpg-id alice@kv.test,bob@kv.test >"$SCRATCH/out"
+"$KV_CLIENT" --pass x --quiet --encrypt --watch 0.1 SET watched v &
+watcher=$!
+passes "sealed for two" wait_for 20 watch_sealed 2
+client SET secrets/gpg-id alice@kv.test >"$SCRATCH/out"
+passes "who is taken off the list is not sealed for any more" wait_for 20 watch_sealed 1
+kill "$watcher"
+
 # --- every kind of value ---
 is "MSET" "$(client --encrypt MSET m1 one m2 two)" OK
 client SET m3 three >"$SCRATCH/out"
