@@ -161,8 +161,14 @@ Status set_form(ClientArguments& a, std::string_view) {
   return {};
 }
 
+/// Of two tasks the last would win, and --keys may be there to look before --reencrypt.
 template <ClientTask task>
 Status set_task(ClientArguments& a, std::string_view value) {
+  if (a.task == ClientTask::help) return {};
+  if (a.task != ClientTask::command && a.task != task && task != ClientTask::help) {
+    return {Code::usage,
+            "two options that each do something else than a command cannot go together"};
+  }
   a.task = task;
   a.pattern = value;
   return {};

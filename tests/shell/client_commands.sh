@@ -169,6 +169,9 @@ is "and why" "$(cat "$SCRATCH/err")" 'cannot read standard input: Is a directory
 like "--commands lists the commands" "$("$KV_CLIENT" --commands)" 'HGETALL key '
 like "--version" "$("$KV_CLIENT" --version)" '^kv client [0-9]+\.[0-9]+'
 exits "two tasks at once are refused" 2 "$SCRATCH/kv" --keys GET k
+exits "also two of options" 2 "$SCRATCH/kv" --keys --bigkeys
+like "and it says so" "$(cat "$SCRATCH/err")" '^two options .* cannot go together$'
+exits "--help goes with all" 0 "$SCRATCH/kv" --help --bigkeys
 
 # localhost is 127.0.0.1, whose listener takes nobody here, and ::1, where somebody answers.
 /usr/bin/python3 - >"$SCRATCH/port" 2>"$SCRATCH/err" <<'PY' &
