@@ -76,7 +76,13 @@ Status Sealing::seal(std::vector<std::string>& words) {
   for (int i = doc->value_first; i <= std::min(last_value(*doc, count), count - 1);
        i += std::max(doc->value_step, 1)) {
     std::string& word = words[static_cast<std::size_t>(i)];
-    auto sealed = sealer_->seal(word, place_of_value(*doc, words, static_cast<std::size_t>(i)));
+    const Place place = place_of_value(*doc, words, static_cast<std::size_t>(i));
+    if (place.key == crypto::recipients_key) {
+      return {Code::crypto, std::string(place.key) +
+                                " is the list of whom to seal for and nobody can read it sealed: "
+                                "leave --encrypt out; nothing was sent"};
+    }
+    auto sealed = sealer_->seal(word, place);
     crypto::wipe(word);
     if (!sealed) return sealed.status();
     word = *std::move(sealed);

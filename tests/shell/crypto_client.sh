@@ -94,6 +94,11 @@ refused "APPEND" 5 'APPEND' client --encrypt APPEND k v
 refused "a key was forgotten" 5 'wrong number of arguments' client --encrypt MSET new one two
 refused "a value was forgotten" 5 'wrong number of arguments' client --encrypt HSET new f v g
 is "and nothing was sent" "$(client EXISTS new)" 0
+for how in SET 'MSET new v' RPUSH; do
+  refused "the list of recipients, $how" 5 'leave --encrypt out' client --encrypt $how secrets/gpg-id bob@kv.test
+done
+is "which is as it was" "$(client GET secrets/gpg-id)" alice@kv.test
+is "and may be a value" "$(client --encrypt SET new2 secrets/gpg-id)" OK
 refused "--encrypt was forgotten" 2 'nothing without --encrypt' client --recipient alice@kv.test SET new v
 refused "a recipient that is empty" 2 'wants a key' client --encrypt --recipient '' SET new v
 is "and nothing was stored" "$(client EXISTS new)" 0
