@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -89,13 +90,16 @@ kv::Result<std::vector<SocketAddress>> unix_address(const std::string& path) {
 }
 
 /// Waits until the connect under way has ended; its errno, 0 if it succeeded.
-int finish_connect(int fd, Deadline deadline) {
+int finish_connect(int fd, Deadline deadline, const std::atomic<bool>& cancelled) {
+  // No descriptor says that another thread has cancelled: asked for that often.
+  constexpr auto patience = std::chrono::milliseconds(100);
   for (;;) {
+    if (cancelled) return ECANCELED;
     pollfd item{fd, POLLOUT, 0};
-    const int n = poll(&item, 1, poll_time(deadline));
+    const int n = poll(&item, 1, poll_time(std::min(deadline, Clock::now() + patience)));
     if (n > 0) break;
-    if (n == 0) return ETIMEDOUT;
-    if (errno != EINTR) return errno;
+    if (n == 0 && Clock::now() >= deadline) return ETIMEDOUT;
+    if (n < 0 && errno != EINTR) return errno;
   }
   int error = 0;
   socklen_t size = sizeof error;
@@ -104,7 +108,8 @@ int finish_connect(int fd, Deadline deadline) {
 }
 
 /// A connected descriptor, or -1 with errno in error.
-int connect_one(const SocketAddress& address, Deadline deadline, int& error) {
+int connect_one(const SocketAddress& address, Deadline deadline, const std::atomic<bool>& cancelled,
+                int& error) {
   const int family = address.storage.ss_family;
   const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) {
@@ -118,7 +123,7 @@ int connect_one(const SocketAddress& address, Deadline deadline, int& error) {
   }
   const int rc = connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size);
   error = rc == 0 ? 0 : errno;
-  if (error == EINPROGRESS || error == EINTR) error = finish_connect(fd, deadline);
+  if (error == EINPROGRESS || error == EINTR) error = finish_connect(fd, deadline, cancelled);
   if (error == 0) return fd;
   ::close(fd);
   return -1;
@@ -221,7 +226,8 @@ std::string endpoint_text(const Options& options) {
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(options.port);
 }
 
-kv::Result<int> open_socket(const Options& options, Deadline deadline) {
+kv::Result<int> open_socket(const Options& options, Deadline deadline,
+                            const std::atomic<bool>& cancelled) {
   auto addresses = options.socket.empty()
                        ? resolve(std::string(without_brackets(options.host)), options.port)
                        : unix_address(options.socket);
@@ -229,8 +235,9 @@ kv::Result<int> open_socket(const Options& options, Deadline deadline) {
   int error = ECONNREFUSED, first_error = 0;
   std::size_t left = addresses->size();
   for (const SocketAddress& address : *addresses) {
-    const int fd = connect_one(address, share_of(deadline, left--), error);
+    const int fd = connect_one(address, share_of(deadline, left--), cancelled, error);
     if (fd >= 0) return fd;
+    if (error == ECANCELED) return kv::Status(Code::timeout, "cancelled");
     if (first_error == 0) first_error = error;
   }
   if (first_error == 0) first_error = error;

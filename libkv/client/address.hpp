@@ -3,6 +3,7 @@
 // Internal to the client. Must never read or write a byte of the protocol.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -26,8 +27,10 @@ int poll_time(Deadline deadline) noexcept;
 std::string endpoint_text(const Options& options);
 
 /// Connects a non-blocking socket (close-on-exec, no delay, keepalive) and hands it over; the
-/// caller closes it. Tries every address of a host name. Fails with lost or timeout.
-kv::Result<int> open_socket(const Options& options, Deadline deadline);
+/// caller closes it. Tries every address of a host name. Fails with lost or timeout, which it also
+/// is soon after cancelled was set.
+kv::Result<int> open_socket(const Options& options, Deadline deadline,
+                            const std::atomic<bool>& cancelled);
 
 /// kv://[[user]:password@]host[:port][/database], redis:// alike (port 6379), unix://PATH; onto
 /// options.

@@ -204,6 +204,7 @@ Status Connection::Impl::notice_loss() {
 Result<Value> Connection::Impl::exchange(Arguments arguments) {
   if (auto status = check_arguments(arguments); !status) return error_of(status);
   const DropOnThrow guard(*this);
+  link.begin();
   const bool held = in_multi || watching;
   if (auto status = notice_loss(); !status) return error_of(status);
   for (int tries = 1;; ++tries) {
@@ -289,6 +290,7 @@ void Connection::Impl::note_hello(Arguments arguments) {
 
 Status Connection::Impl::stream(Flow& flow) {
   const DropOnThrow guard(*this);
+  link.begin();
   if (auto status = notice_loss(); !status) return status;
   if (!link.is_open()) {
     if (auto status = connect(deadline_after(options.timeout)); !status) return status;

@@ -33,10 +33,9 @@ RespReplyParser make_parser(std::size_t reply_bytes_max) {
 
 Status Link::open(const Options& options, Deadline deadline) {
   close();
-  auto fd = open_socket(options, deadline);
+  auto fd = open_socket(options, deadline, cancelled_);
   if (!fd) return fd.status();
   fd_ = *fd;
-  cancelled_ = false;
   parser_ = make_parser(options.reply_bytes_max);
   return {};
 }
@@ -102,6 +101,7 @@ Status Link::pull_in() {
   const int error = errno;
   in_.resize(had + static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
   if (n > 0 || (n < 0 && (error == EAGAIN || error == EINTR))) return {};
+  if (cancelled_) return {Code::timeout, "cancelled"};
   if (n == 0 || error == ECONNRESET) return {Code::lost, "the server closed the connection"};
   return Status::from_errno(error, "cannot receive");
 }

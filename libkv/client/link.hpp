@@ -49,8 +49,10 @@ class Link {
   /// takes in what the server sent. Fails as read() does.
   Status step(Deadline deadline, int input_fd);
 
-  /// Makes the call under way, and all later ones, fail. Async-signal-safe.
+  /// Makes what is under way, connecting included, and all that follows fail. Async-signal-safe.
   void cancel() noexcept;
+  /// A new call begins, which nobody has cancelled yet.
+  void begin() noexcept { cancelled_ = false; }
   bool cancelled() const noexcept { return cancelled_; }
 
  private:

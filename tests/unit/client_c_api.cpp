@@ -31,6 +31,46 @@ struct Handle {
   kv_connection* connection;
 };
 
+/// A server that serves one client and then takes nobody, so that connecting to it does not end.
+class Silent {
+ public:
+  Silent() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* where = reinterpret_cast<sockaddr*>(&address);
+    bind(listener_, where, size);
+    listen(listener_, 0);
+    getsockname(listener_, where, &size);
+    options_.host = "127.0.0.1";
+    options_.port = ntohs(address.sin_port);
+    first_ = std::thread([this, address] {
+      Peer(accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC)).greet();
+      for (const int fd : callers_) {
+        connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+      }
+    });
+  }
+  ~Silent() {
+    for (const int fd : callers_) close(fd);
+    close(listener_);
+  }
+  void wait() { first_.join(); }
+  const Options& options() const { return options_; }
+
+ private:
+  static int new_socket(int flags) {
+    return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+  }
+
+  Options options_;
+  const int listener_ = new_socket(0);
+  const std::array<int, 3> callers_{new_socket(SOCK_NONBLOCK), new_socket(SOCK_NONBLOCK),
+                                    new_socket(SOCK_NONBLOCK)};  // more than may wait there
+  std::thread first_;
+};
+
 }  // namespace
 
 TEST_CASE("client/c: kv_queue refuses what cannot be sent, and keeps the rest") {
@@ -165,4 +205,22 @@ TEST_CASE("client/c: a call that finds no memory takes its reply with it") {
   CHECK(with_little([&] { return kv_run(handle.connection); }) == nullptr);
   CHECK(get("small") == 1);
   CHECK(kv_error_code(handle.connection) == KV_OK);
+}
+
+TEST_CASE("client/c: kv_cancel ends a call that is connecting") {
+  Silent server;
+  const Handle handle(server.options());
+  server.wait();
+  pollfd item{kv_descriptor(handle.connection), POLLIN, 0};
+  REQUIRE(poll(&item, 1, 5000) == 1);  // the server has hung up
+  const auto start = std::chrono::steady_clock::now();
+  std::thread other([&handle] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    kv_cancel(handle.connection);
+  });
+  CHECK(kv_command(handle.connection, "PING", static_cast<char*>(nullptr)) == nullptr);
+  other.join();
+  CHECK(kv_error_code(handle.connection) == KV_TIMEOUT);
+  CHECK(handle.message() == "cancelled");
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
 }

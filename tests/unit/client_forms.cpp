@@ -156,7 +156,7 @@ TEST_CASE("client/address: an IPv6 address may stand in brackets") {
   options.port = 1;
   CHECK(kv::client::endpoint_text(options) == "[::1]:1");
   const auto deadline = kv::client::deadline_after(std::chrono::seconds(5));
-  const auto refused = kv::client::open_socket(options, deadline);
+  const auto refused = kv::client::open_socket(options, deadline, false);
   REQUIRE_FALSE(refused.ok());
   CHECK(refused.status().message().find("cannot connect to [::1]:1") == 0);
 }
