@@ -24,6 +24,9 @@ is "nothing is writable for others" "$(find "$root" -perm /022 -not -type l)" ""
 like "the installed server runs" "$("$at/bin/kv-server" --version)" '^kv [0-9]+\.[0-9]+'
 like "the installed client runs" "$("$at/bin/kv-client" --version)" '^kv client [0-9]+\.[0-9]+'
 like "the manual page is found by its name" "$(MANPATH=$at/share/man man kv-server 2>&1)" 'KV-SERVER'
+pages_named() { grep -hoE '^\.BR (kv|lib|server|client)[^ ]* \([1-8]\)' "$at"/share/man/man?/* | tr -d '\\()' | sort -u; }
+is "and so is each page of kv's that another one names" \
+  "$(pages_named | while read -r _ name section; do ls "$at/share/man/man$section/$name.$section"; done 2>&1 >/dev/null)" ""
 for library in "$at"/lib/libkvclient.so*; do
   passes "$(basename "$library") leads to a library" test -e "$library"
 done
