@@ -319,6 +319,7 @@ Status Connection::Impl::stream(Flow& flow) {
         keep_push(std::move(reply));
         continue;
       }
+      if (flow.answered == flow.sent) return {Code::protocol, "the server sent a reply to nothing"};
       ++flow.answered;
       if (!flow.on_reply(std::move(reply))) return {};
     }

@@ -439,6 +439,20 @@ TEST_CASE("client/connection: N4: a reply over the limit ends the call") {
   CHECK(reply.error().code == ErrorCode::protocol);
 }
 
+TEST_CASE("client/connection: N4: more replies than requests end a pipeline") {
+  FakeServer server([](Peer& peer, int) {
+    peer.greet();
+    peer.request();
+    peer.say("+OK\r\n+OK\r\n+OK\r\n");
+  });
+  Connection connection = opened(server.options());
+  const std::vector<std::vector<std::string>> requests{{"SET", "k", "v"}};
+  const auto replies = connection.run(requests);
+  REQUIRE_FALSE(replies.ok());
+  CHECK(replies.error().code == ErrorCode::protocol);
+  CHECK_FALSE(connection.connected());
+}
+
 TEST_CASE("client/connection: what cannot be sent is refused before anything is") {
   std::atomic<bool> got_something{false};
   FakeServer server([&](Peer& peer, int) {
