@@ -40,5 +40,8 @@ for tool in --bigkeys --latency --stat '--scan *'; do
   exits "$tool on a full disk: 1" 1 bash -c "set -f; timeout 20 '$KV_CLIENT' --pass $PASS --port $PORT $tool >/dev/full"
   is "$tool: and why" "$(cat "$SCRATCH/err")" 'cannot write to standard output: No space left on device'
 done
+redis ACL SETUSER default -scan >"$SCRATCH/out"
+exits "--bigkeys where SCAN is not allowed: refused, and not lost" 4 \
+  "$KV_CLIENT" --pass "$PASS" --port "$PORT" --bigkeys
 exits "a tool on a server that is not there: 3" 3 "$KV_CLIENT" --port 1 --stat
 done_testing

@@ -58,8 +58,8 @@ class BigKeys {
   int run();
 
  private:
-  Result<std::vector<std::string>> page(std::string& cursor);
-  Status measure(const std::vector<std::string>& keys);
+  client::Result<std::vector<std::string>> page(std::string& cursor);
+  client::Result<void> measure(const std::vector<std::string>& keys);
   void note(TypeRow& row, const std::string& key, std::uint64_t size);
   TypeRow* row_of(std::string_view type);
   void summary();
@@ -96,10 +96,12 @@ void BigKeys::note(TypeRow& row, const std::string& key, std::uint64_t size) {
                        static_cast<unsigned long long>(size), row.unit));
 }
 
-Result<std::vector<std::string>> BigKeys::page(std::string& cursor) {
+client::Result<std::vector<std::string>> BigKeys::page(std::string& cursor) {
   auto reply = connection_.call({"SCAN", cursor, "COUNT", "1000"});
-  if (!reply) return Status(Code::lost, reply.error().message);
-  if (reply->size() != 2) return Status(Code::protocol, "the server answered SCAN with no cursor");
+  if (!reply) return reply.error();
+  if (reply->size() != 2) {
+    return client::Error{client::ErrorCode::protocol, "the server answered SCAN with no cursor"};
+  }
   std::vector<std::string> keys;
   for (const Value& key : reply->list()[1].list()) keys.push_back(key.text());
   cursor = reply->list()[0].to_text();
@@ -107,11 +109,11 @@ Result<std::vector<std::string>> BigKeys::page(std::string& cursor) {
 }
 
 /// Two pipelines a page: what each key is, then how large.
-Status BigKeys::measure(const std::vector<std::string>& keys) {
+client::Result<void> BigKeys::measure(const std::vector<std::string>& keys) {
   std::vector<std::vector<std::string>> requests;
   for (const std::string& key : keys) requests.push_back({"TYPE", key});
   const auto types = connection_.run(requests);
-  if (!types) return {Code::lost, types.error().message};
+  if (!types) return types.error();
   requests.clear();
   std::vector<std::pair<TypeRow*, const std::string*>> asked;
   for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -121,7 +123,7 @@ Status BigKeys::measure(const std::vector<std::string>& keys) {
     asked.emplace_back(row, &keys[i]);
   }
   const auto sizes = connection_.run(requests);
-  if (!sizes) return {Code::lost, sizes.error().message};
+  if (!sizes) return sizes.error();
   for (std::size_t i = 0; i < asked.size(); ++i) {
     if ((*sizes)[i].is_error()) continue;
     ++sampled_;
@@ -165,8 +167,8 @@ int BigKeys::run() {
   std::string cursor = "0";
   do {
     const auto keys = page(cursor);
-    if (!keys) return report(keys.status());
-    if (auto status = measure(*keys); !status) return report(status);
+    if (!keys) return report(keys.error());
+    if (auto done = measure(*keys); !done) return report(done.error());
     if (!output_.flush()) return exit_error_reply;
   } while (cursor != "0");
   summary();
