@@ -175,7 +175,7 @@ else
     '*--user[log in as this user, where the server has several]:USER: ' \
     '*--name[the connection'\''s name in CLIENT LIST]:NAME: ' \
     '*--database[which of the numbered databases]:NUMBER: ' \
-    '*--timeout[how long to wait for a connection or a reply; 0 waits for ever]:SECONDS: ' \
+    '*--timeout[how long to wait for a reply, or to connect (else 10); 0\: for ever]:SECONDS: ' \
     '*--poll[repeat the command after a pause until its reply is nil]:SECONDS: ' \
     '*--watch[repeat the command after a pause until interrupted]:SECONDS: ' \
     '*--json[write replies as JSON, one a line]' \

@@ -143,7 +143,7 @@ Status set_timeout(ClientArguments& a, std::string_view value) {
   // 0 is for ever; what is over 0 must not become it.
   const double ms = seconds > 0 ? std::max(seconds * 1000, 1.0) : 0;
   a.connection.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(ms));
-  if (ms > 0) a.connection.connect_timeout = a.connection.timeout;
+  a.connection.connect_timeout = a.connection.timeout;
   return {};
 }
 
@@ -201,7 +201,7 @@ constexpr OptionRow rows[] = {
     {"--name", "NAME", "", "the connection's name in CLIENT LIST"},
     {"--database", "NUMBER", "0", "which of the numbered databases"},
     {"--timeout", "SECONDS", "60",
-     "how long to wait for a connection or a reply; 0 waits for ever"},
+     "how long to wait for a reply, or to connect (else 10); 0: for ever"},
     {"--poll", "SECONDS", "", "repeat the command after a pause until its reply is nil"},
     {"--watch", "SECONDS", "", "repeat the command after a pause until interrupted"},
     {"--json", "", "", "write replies as JSON, one a line"},

@@ -63,6 +63,12 @@ TEST_CASE("client/options: --name=value and --name value are the same") {
   CHECK(arguments->seal.recipients == std::vector<std::string>{"a", "b"});
 }
 
+TEST_CASE("client/options: --timeout is for connecting, too, and 0 is for ever") {
+  const auto connecting = [](CommandLine line) { return line.parse()->connection.connect_timeout; };
+  CHECK(connecting({"GET", "k"}) == std::chrono::seconds(10));
+  CHECK(connecting({"--timeout", "2", "GET", "k"}) == std::chrono::seconds(2));
+  CHECK(connecting({"--timeout", "0", "GET", "k"}) == std::chrono::seconds(0));
+}
 TEST_CASE("client/options: mistakes are named, and never run as something else") {
   const auto refused = [](CommandLine line, std::string_view sentence) {
     const auto arguments = line.parse();
