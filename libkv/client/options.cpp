@@ -124,7 +124,7 @@ Status set_name(ClientArguments& a, std::string_view value) {
 Status set_database(ClientArguments& a, std::string_view value) {
   std::uint64_t n = 0;
   if (!parse_unsigned(value, n) || n >= limits::databases_max) {
-    return bad("--database", value, "a number from 0 on");
+    return bad("--database", value, "0 to " + std::to_string(limits::databases_max - 1));
   }
   a.connection.database = static_cast<unsigned>(n);
   return {};
@@ -381,7 +381,7 @@ std::span<const OptionRow> client_options() noexcept { return rows; }
 
 Result<ClientArguments> parse_client_arguments(int argc, char** argv) {
   ClientArguments out;
-  if (auto status = client::apply_environment(out.connection); !status) return status;
+  const Status environment = client::apply_environment(out.connection);
   wipe_environment();
   int i = 1;
   for (; i < argc; ++i) {
@@ -394,6 +394,9 @@ Result<ClientArguments> parse_client_arguments(int argc, char** argv) {
     wipe_command(argc, argv, i, out);
   }
   if (auto status = check_together(out); !status) return status;
+  if (!environment && out.task != ClientTask::help && out.task != ClientTask::version) {
+    return environment;
+  }
   return out;
 }
 

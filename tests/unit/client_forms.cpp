@@ -1,6 +1,7 @@
 // The client's options, forms of output, hints and addresses: what the program does without a
 // server.
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <cstring>
 
 #include "libkv/client/address.hpp"
@@ -69,6 +70,17 @@ TEST_CASE("client/options: --timeout is for connecting, too, and 0 is for ever")
   CHECK(connecting({"--timeout", "2", "GET", "k"}) == std::chrono::seconds(2));
   CHECK(connecting({"--timeout", "0", "GET", "k"}) == std::chrono::seconds(0));
 }
+
+TEST_CASE("client/options: a wrong environment keeps nobody from --help") {
+  setenv("KV_PORT", "abc", 1);
+  CHECK(CommandLine{"--help"}.parse().ok());
+  CHECK(CommandLine{"--version"}.parse().ok());
+  const auto refused = CommandLine{"GET", "k"}.parse();
+  unsetenv("KV_PORT");
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.status().message() == "KV_PORT is not a port");
+}
+
 TEST_CASE("client/options: mistakes are named, and never run as something else") {
   const auto refused = [](CommandLine line, std::string_view sentence) {
     const auto arguments = line.parse();
@@ -87,6 +99,7 @@ TEST_CASE("client/options: mistakes are named, and never run as something else")
   refused({"--poll", "1"}, "want a command");
   refused({"--poll", "1", "--watch", "1", "GET"}, "cannot go together");
   refused({"--keys", "GET", "k"}, "cannot go together");
+  refused({"--database", "16384", "GET"}, "--database wants 0 to 16383, not '16384'");
   refused({"--name", "two words", "GET"}, "without blanks");
   refused({"", "k"}, "the command is empty");
   // Forgotten --encrypt would store what everybody can read.
