@@ -149,6 +149,7 @@ Result<void> Connection::scan(std::string_view pattern,
 }
 
 Result<std::vector<Value>> Connection::run(std::span<const std::vector<std::string>> requests) {
+  if (impl_ == nullptr) return error_of(moved_away());
   for (const auto& request : requests) {
     const std::vector<std::string_view> views(request.begin(), request.end());
     if (auto status = check_pipelined(views); !status) return error_of(status);
@@ -189,6 +190,7 @@ Result<std::vector<Value>> Connection::run(std::span<const std::vector<std::stri
 }
 
 Result<std::optional<Value>> Connection::next_push(std::chrono::milliseconds timeout) {
+  if (impl_ == nullptr) return error_of(moved_away());
   const Impl::DropOnThrow guard(*impl_);
   const Deadline deadline = timeout.count() > 0 ? deadline_after(timeout) : Clock::now();
   while (impl_->pushes.empty()) {

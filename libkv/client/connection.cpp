@@ -62,6 +62,8 @@ bool only_reads(Arguments arguments) noexcept {
          std::find(std::begin(keyless), std::end(keyless), doc->name) != std::end(keyless);
 }
 
+Status moved_away() { return {Code::usage, "this connection was moved to another object"}; }
+
 Status check_arguments(Arguments arguments) {
   if (arguments.empty() || arguments[0].empty()) return {Code::usage, "no command given"};
   if (arguments.size() > limits::args_max) return {Code::limit, "too many arguments"};
@@ -358,6 +360,7 @@ Result<Connection> Connection::open(const Options& options) {
 }
 
 Result<Value> Connection::call(Arguments arguments) {
+  if (impl_ == nullptr) return error_of(moved_away());
   auto reply = impl_->exchange(arguments);
   if (reply && reply->is_error()) return error_of_reply(reply->text());
   return reply;
@@ -368,7 +371,7 @@ Result<Value> Connection::call(std::initializer_list<std::string_view> arguments
 }
 
 Result<Value> Connection::call(Arguments arguments, const SealOptions& options) {
-  if (!options.seal && !options.open) return call(arguments);
+  if (impl_ == nullptr || (!options.seal && !options.open)) return call(arguments);
   if (auto status = check_arguments(arguments); !status) return error_of(status);
   auto sealing = sealing_of_today(*impl_, options);
   if (!sealing) return sealing.error();
@@ -392,13 +395,20 @@ Result<Value> Connection::call(std::initializer_list<std::string_view> arguments
   return call(Arguments(arguments.begin(), arguments.size()), options);
 }
 
-bool Connection::connected() const noexcept { return impl_->link.is_open(); }
-std::uint64_t Connection::reconnects() const noexcept { return impl_->reconnects; }
-void Connection::close() noexcept { impl_->drop(); }
-void Connection::set_timeout(std::chrono::milliseconds timeout) noexcept {
-  impl_->options.timeout = timeout;
+// One that was moved away is as one that is not connected.
+bool Connection::connected() const noexcept { return impl_ != nullptr && impl_->link.is_open(); }
+std::uint64_t Connection::reconnects() const noexcept {
+  return impl_ == nullptr ? 0 : impl_->reconnects;
 }
-int Connection::descriptor() const noexcept { return impl_->link.fd(); }
-void Connection::cancel() noexcept { impl_->link.cancel(); }
+void Connection::close() noexcept {
+  if (impl_ != nullptr) impl_->drop();
+}
+void Connection::set_timeout(std::chrono::milliseconds timeout) noexcept {
+  if (impl_ != nullptr) impl_->options.timeout = timeout;
+}
+int Connection::descriptor() const noexcept { return impl_ == nullptr ? -1 : impl_->link.fd(); }
+void Connection::cancel() noexcept {
+  if (impl_ != nullptr) impl_->link.cancel();
+}
 
 }  // namespace kv::client

@@ -108,6 +108,8 @@ bool only_reads(Arguments arguments) noexcept;
 /// True for SUBSCRIBE and its like, whose only answer over RESP3 is a push message.
 bool answers_by_push(std::string_view word) noexcept;
 
+/// What a Connection says whose inside was moved to another one.
+Status moved_away();
 /// ok, or why these arguments cannot be sent.
 Status check_arguments(Arguments arguments);
 /// The same for one of several commands that are sent without waiting in between.
