@@ -111,6 +111,13 @@ Status set_port(ClientArguments& a, std::string_view value) {
   return {};
 }
 
+/// An empty one, say of a variable that is not set, must not become the usual host and port.
+Status set_socket(ClientArguments& a, std::string_view value) {
+  if (value.empty()) return bad("--socket", value, "a path");
+  a.connection.socket = value;
+  return {};
+}
+
 Status set_name(ClientArguments& a, std::string_view value) {
   const bool fine =
       std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c <= '~'; });
@@ -240,7 +247,7 @@ constexpr Apply applies[] = {
     },
     set_host,
     set_port,
-    [](ClientArguments& a, std::string_view v) { return a.connection.socket = v, Status{}; },
+    set_socket,
     [](ClientArguments& a, std::string_view v) { return client::apply_url(v, a.connection); },
     [](ClientArguments& a, std::string_view v) { return a.connection.user = v, Status{}; },
     set_name,

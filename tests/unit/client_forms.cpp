@@ -93,6 +93,7 @@ TEST_CASE("client/options: mistakes are named, and never run as something else")
   refused({"--port"}, "--port wants PORT");
   refused({"--port", "70000"}, "1 to 65535");
   refused({"--port", "-1"}, "1 to 65535");
+  refused({"--socket", "", "GET"}, "--socket wants a path, not ''");
   refused({"--json=yes", "GET"}, "takes no value");
   refused({"--poll", "abc", "GET"}, "a number of seconds");
   refused({"--poll", "-1", "GET"}, "a number of seconds");
