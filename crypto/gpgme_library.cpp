@@ -113,12 +113,25 @@ bool has_gpg(const Gpgme& gpgme, gpgme_ctx_t context) {
   return false;
 }
 
-/// gpg makes ~/.gnupg where it is missing, but no folder that somebody named; GPGME would list an
-/// empty keyring.
+/// gpg makes ~/.gnupg where it is missing. Where it cannot, GPGME would tell of a damaged message.
+Status check_usual_home() {
+  if (!is_set("HOME")) return {};  // gpg asks the system then
+  const std::string home = std::getenv("HOME"), folder = home + "/.gnupg";
+  const bool there = ::access(folder.c_str(), F_OK) == 0;
+  const std::string& wanted = there ? folder : home;
+  if (::access(wanted.c_str(), X_OK | (there ? R_OK : W_OK)) == 0) return {};
+  const int error = errno;
+  return {Code::crypto, "the folder of gpg's keys " + shown(folder) +
+                            (there ? ": " : " is not there and can't be made: ") +
+                            std::strerror(error) + "; HOME or GNUPGHOME may name another"};
+}
+
+/// gpg makes no folder that somebody named; GPGME would list an empty keyring.
 Status check_home(const Engine& engine) {
   const bool named = engine.home.empty() && is_set("GNUPGHOME");
   const std::string home = named ? std::getenv("GNUPGHOME") : engine.home;
-  if (home.empty() || ::access(home.c_str(), R_OK | X_OK) == 0) return {};
+  if (home.empty()) return check_usual_home();
+  if (::access(home.c_str(), R_OK | X_OK) == 0) return {};
   const int error = errno;
   return {Code::crypto, "the folder of gpg's keys " + shown(home) + (named ? " (GNUPGHOME)" : "") +
                             ": " + std::strerror(error)};

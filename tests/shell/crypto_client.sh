@@ -47,6 +47,10 @@ refused "no gpg to seal" 5 "gpg can't be run" env PATH="$SCRATCH/empty" "$KV_CLI
 refused "no gpg to open" 5 "gpg can't be run" env PATH="$SCRATCH/empty" "$KV_CLIENT" --pass x --decrypt GET k
 refused "no folder of keys" 5 '/nope \(GNUPGHOME\): No such file' env GNUPGHOME=/nope "$KV_CLIENT" --pass x --encrypt SET k2 v
 refused "nor to open" 5 '/nope \(GNUPGHOME\): No such file' env GNUPGHOME=/nope "$KV_CLIENT" --pass x --decrypt GET k
+for how in '--encrypt SET k2 v' '--decrypt GET k'; do
+  refused "no home, $how" 5 "keys /nope/.gnupg is not there and can't be made: No such file" \
+    env -u GNUPGHOME HOME=/nope "$KV_CLIENT" --pass x $how
+done
 for n in 4 5; do
   refused "$n descriptors" 5 'too few file descriptors' bash -c "ulimit -n $n; exec '$KV_CLIENT' --pass x --decrypt GET k"
 done
