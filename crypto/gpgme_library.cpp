@@ -4,6 +4,9 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <link.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -175,10 +178,29 @@ Result<Context> Context::open(const Engine& engine) {
   }
   gpgme.gpgme_set_armor(raw, 1);
   gpgme.gpgme_set_offline(raw, 1);
+  context.usual_home_ = engine.home.empty();
   context.may_ask_ = engine.prompt == Engine::Prompt::automatic && somebody_can_be_asked();
   gpgme.gpgme_set_pinentry_mode(
       raw, context.may_ask_ ? GPGME_PINENTRY_MODE_DEFAULT : GPGME_PINENTRY_MODE_ERROR);
   return context;
+}
+
+bool Context::agent_answers() const {
+  const char* path = gpgme_->gpgme_get_dirinfo("agent-socket");
+  // Where another folder was asked for, GPGME does not know the place.
+  if (!usual_home_ || path == nullptr) return true;
+  struct stat info {};
+  if (::stat(path, &info) != 0) return false;
+  if (!S_ISSOCK(info.st_mode)) return true;  // a file that names another place
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (std::strlen(path) >= sizeof address.sun_path) return false;
+  std::memcpy(address.sun_path, path, std::strlen(path));
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool answers =
+      fd >= 0 && ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  if (fd >= 0) ::close(fd);
+  return answers;
 }
 
 Status Context::failure(gpgme_error_t error, std::string_view doing) const {

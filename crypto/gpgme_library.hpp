@@ -31,6 +31,7 @@ namespace kv::crypto {
   X(gpgme_set_offline)            \
   X(gpgme_set_pinentry_mode)      \
   X(gpgme_strerror)               \
+  X(gpgme_get_dirinfo)            \
   X(gpgme_op_keylist_start)       \
   X(gpgme_op_keylist_next)        \
   X(gpgme_op_keylist_end)         \
@@ -75,6 +76,11 @@ class Context {
   gpgme_ctx_t get() const noexcept { return context_.get(); }
   const Gpgme& gpgme() const noexcept { return *gpgme_; }
   bool may_ask() const noexcept { return may_ask_; }
+  /// Whether gpg's agent, which has the secret keys, can be talked to. Asked after gpg wanted them,
+  /// which starts it: of one that it cannot start gpg says no more than that there is no key.
+  bool agent_answers() const;
+  static constexpr const char* silent_agent =
+      "gpg-agent does not answer; type: gpgconf --launch gpg-agent";
   /// "doing: what GPGME says", in Code::crypto.
   Status failure(gpgme_error_t error, std::string_view doing) const;
 
@@ -87,6 +93,7 @@ class Context {
   const Gpgme* gpgme_;
   std::unique_ptr<struct gpgme_context, Release> context_;
   bool may_ask_ = false;
+  bool usual_home_ = true;
 };
 
 }  // namespace kv::crypto

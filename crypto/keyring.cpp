@@ -34,6 +34,9 @@ Result<std::vector<Key>> list_keys(const Context& context, const char* pattern, 
   }
   gpgme.gpgme_op_keylist_end(context.get());
   if (gpgme_err_code(error) != GPG_ERR_EOF) return context.failure(error, "can't read the keyring");
+  if (secret && keys.empty() && !context.agent_answers()) {
+    return Status{Code::crypto, Context::silent_agent};
+  }
   return keys;
 }
 

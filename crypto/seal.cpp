@@ -27,7 +27,7 @@ std::string secret_key_trouble(gpgme_error_t error) {
     case GPG_ERR_FULLY_CANCELED: return "the passphrase was not given";
     case GPG_ERR_BAD_PASSPHRASE: return "the passphrase was wrong";
     case GPG_ERR_NO_AGENT:
-    case GPG_ERR_AGENT: return "gpg-agent does not answer; type: gpgconf --launch gpg-agent";
+    case GPG_ERR_AGENT: return Context::silent_agent;
     default: return "";
   }
 }
@@ -52,6 +52,9 @@ Status open_failure(const Context& context, gpgme_error_t error) {
   const auto* result = gpgme.gpgme_op_decrypt_result(context.get());
   std::string trouble = secret_key_trouble(error);
   const auto code = gpgme_err_code(error);
+  if (trouble.empty() && code == GPG_ERR_NO_SECKEY && !context.agent_answers()) {
+    trouble = Context::silent_agent;
+  }
   if (trouble.empty() && code == GPG_ERR_NO_SECKEY) {
     trouble = "you have the secret key of none of its recipients (" +
               joined(recipient_ids(gpgme.gpgme_op_decrypt_result(context.get()))) +

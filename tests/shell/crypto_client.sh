@@ -51,6 +51,13 @@ for how in '--encrypt SET k2 v' '--decrypt GET k'; do
   refused "no home, $how" 5 "keys /nope/.gnupg is not there and can't be made: No such file" \
     env -u GNUPGHOME HOME=/nope "$KV_CLIENT" --pass x $how
 done
+cp -r "$GNUPGHOME" "$SCRATCH/agentless"
+rm -f "$SCRATCH"/agentless/S.*
+echo 'agent-program /nonexistent' >"$SCRATCH/agentless/gpg.conf"
+agentless() { GNUPGHOME=$SCRATCH/agentless "$KV_CLIENT" --pass x "$@"; }
+refused "no agent to open" 5 'the key "k": gpg-agent does not answer; type: gpgconf' agentless --decrypt GET k
+refused "no agent to sign" 5 '^gpg-agent does not answer; type: gpgconf' agentless --encrypt --sign SET k2 v
+like "no agent, and --keys" "$(agentless --keys)" 'gpg-agent does not answer'
 for n in 4 5; do
   refused "$n descriptors" 5 'too few file descriptors' bash -c "ulimit -n $n; exec '$KV_CLIENT' --pass x --decrypt GET k"
 done
