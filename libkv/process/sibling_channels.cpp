@@ -90,7 +90,10 @@ void Sibling::announced_child(const Announcement& announcement) {
   mark_dirty(*channel);
   channel->append_plain(FrameKind::attached, {});
   if (auto early = early_.extract(pid); !early.empty()) {
-    for (auto& session : early.mapped()) channel->add(std::move(session));
+    for (auto& session : early.mapped()) {
+      if (session->dead) closing_.push_back(session.get());  // who ended it had nobody to tell
+      channel->add(std::move(session));
+    }
   }
   channels_[pid] = std::move(channel);
 }

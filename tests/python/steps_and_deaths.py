@@ -2,12 +2,13 @@
 import mmap
 import os
 import signal
+import socket
 import struct
 import subprocess
 import tempfile
 import time
 
-from lib_kv import SERVER, Raw, Server, main, pids, sibling_of, until, TOP
+from lib_kv import PASSWORD, SERVER, TOP, Raw, Server, main, pids, request, sibling_of, until
 
 SOURCE = os.path.join(TOP, "tests/python/meddle.c")
 HOUR, DAY = 3600, 86400
@@ -102,6 +103,26 @@ def test_guests_at_a_step(tap):
         tap.ok(guest.closed(), "and has to go in time when it is set back")
 
 
+def test_killed_before_its_child(tap):
+    """The sibling hears of a connection before the child that has it has said its name."""
+    with Meddled("--children", "0") as server:
+        raw = Raw(server.port)
+        server.delay_writers(1000)  # children as well
+        victim = socket.create_connection(("127.0.0.1", server.port), 10)
+        victim.sendall(request("AUTH", PASSWORD))
+        tap.ok(until(5, lambda: raw.call("CLIENT", "LIST").count(b" addr=") == 2), "a connection is known before its child")
+        server.delay_writers(0)
+        tap.equal("it is killed", raw.call("CLIENT", "KILL", "TYPE", "normal"), b":1\r\n")
+        tap.equal("and hung up on as soon as its child is there", said_at_last(victim), b"")
+
+
+def said_at_last(client):
+    try:
+        return client.recv(100)
+    except OSError as error:
+        return b"" if isinstance(error, ConnectionResetError) else repr(error)
+
+
 def test_writer_whose_sibling_is_gone(tap):
     """The next sibling may be writing kv.db.tmp too: whoever is late must not give it its name."""
     with Meddled("--persist", "3600") as server:
@@ -131,4 +152,5 @@ def served(server):
 
 if __name__ == "__main__":
     main(test_writer_whose_sibling_is_gone, test_snapshots_after_a_step_back,
-         test_expiry_after_a_step_back, test_guests_at_a_step)
+         test_expiry_after_a_step_back, test_guests_at_a_step,
+         test_killed_before_its_child)
