@@ -253,7 +253,9 @@ void Parent::retire_idle() {
 void Parent::dismiss(pid_t pid) {
   const auto found = children_.find(pid);
   if (found == children_.end()) return;
-  // A closed control socket is the sign to end; it is reaped when it has.
+  // It serves nobody. To be asked is not enough: one that is stopped, or that somebody has taken
+  // over, would stay, uncounted, and the server's end would wait for it.
+  ::kill(pid, SIGKILL);
   by_control_.erase(found->second->control.get());
   children_.erase(found);
 }

@@ -159,5 +159,11 @@ start_server --children 2
 for i in 1 2 3 4 5; do eval "exec 1$i<>/dev/tcp/127.0.0.1/$PORT"; eval "printf 'PING\r\n' >&1$i"; eval "read -r -t 5 reply <&1$i"; done
 is "--children 2: five connections share two children" "$(child_pids | wc -l)" 2
 for i in 1 2 3 4 5; do eval "exec 1$i<&-"; done
+# An idle child is dismissed after ten seconds, also one that cannot hear of it.
+idle_child() { idle=$(pgrep -P "$SERVER_PID" -f '^kv child idle' | head -n 1); [ -n "$idle" ]; }
+passes "a child whose clients have gone is idle" wait_for 5 idle_child
+kill -STOP "$idle"
+passes "a dismissed child that is stopped ends all the same" wait_gone "$idle" 150
+kill -CONT "$idle" 2>/dev/null
 stop_server
 done_testing
