@@ -4,6 +4,7 @@
 // comparing and the slowing down of guesses are the server's (Services::check_password).
 #include <algorithm>
 
+#include "libkv/base/clock.hpp"
 #include "libkv/base/limits.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/commands/admin.hpp"
@@ -147,6 +148,7 @@ void quit(Call& call) {
 // Everything a connection has chosen, back to how it came in; it must log in again.
 void reset(Call& call) {
   Session& session = call.session;
+  if (session.authenticated) session.guest_since_ms = monotonic_ms();
   session.authenticated = false;
   session.protocol = 2;
   session.database = 0;

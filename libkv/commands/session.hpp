@@ -33,7 +33,7 @@ struct Session {
   std::string_view last_command = "NULL", last_subcommand;
 
   std::int64_t created_ms = 0;
-  std::int64_t guest_since_ms = 0;  // the same by the clock that never steps, for --login-grace
+  std::int64_t guest_since_ms = 0;  // by the clock that never steps: --login-grace begins here
   std::int64_t last_ms = 0;         // of the last request
   std::uint64_t commands = 0;
   std::uint64_t bytes_in = 0, bytes_out = 0;

@@ -174,12 +174,15 @@ exec 5<&- 6<&- 7<&-
 stop_server
 
 # N8: who only holds a place is sent away.
-start_server --login-grace 1
+start_server --login-grace 2
 exec 5<>"/dev/tcp/127.0.0.1/$PORT" 6<>"/dev/tcp/127.0.0.1/$PORT"
 printf 'AUTH %s\r\n' "$PASS" >&6; read -r -t 5 reply <&6
 is "N8: a guest is hung up on after --login-grace" "$(timeout 10 cat <&5; echo $?)" 0
 printf 'PING\r\n' >&6; read -r -t 5 reply <&6
 is "N8: who has logged in stays" "$reply" $'+PONG\r'
+printf 'RESET\r\n' >&6; read -r -t 5 reply <&6; sleep 1.2
+printf 'AUTH %s\r\n' "$PASS" >&6; read -r -t 5 reply <&6
+is "N8: and is no guest of long ago after RESET" "$reply" $'+OK\r'
 exec 5<&- 6<&-
 stop_server
 
