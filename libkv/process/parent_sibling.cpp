@@ -185,7 +185,9 @@ void Parent::sibling_ended(int wait_status) {
 void Parent::keep_command_pipe() {
   // It ends with the connection it holds, so with the sibling or its child: then there is a new
   // one, or whoever writes to the pipe would wait for ever. A second apart, should it end at once.
-  if (options_.command_pipe.empty() || command_pipe_ > 0 || !ready_said_ || !sibling_open_) return;
+  // Until the data is restored lines wait in the pipe: they would only be refused.
+  const bool serves = sibling_ready_ && sibling_open_;
+  if (options_.command_pipe.empty() || command_pipe_ > 0 || !serves) return;
   if (stopping_ || waiting_ || Clock::now() < command_pipe_pause_) return;
   command_pipe_pause_ = Clock::now() + std::chrono::seconds(1);
   start_command_pipe();

@@ -79,6 +79,19 @@ for victim in sibling "child pipe:0" "command pipe"; do
 done
 stop_server
 
+# While the next sibling restores the data it could only refuse.
+start_server --persist 36000 --fsync no --pipe "$SCRATCH/pipe"
+seq 400000 | awk '{print "RPUSH list" $1 % 5000 " " $1}' | redis --pipe >"$SCRATCH/out" 2>&1
+reader=$(process "command pipe")
+kill -KILL "$(sibling)"
+wait_gone "$reader" 50
+exec 9<>"$SCRATCH/pipe"
+for i in $(seq 100); do echo "RPUSH meanwhile $i" >&9; sleep 0.02; done
+exec 9>&-
+all_pushed() { [ "$(redis LLEN meanwhile)" = 100 ]; }
+passes "lines that come while the data is restored wait until it is" wait_for 10 all_pushed
+stop_server
+
 echo text >"$SCRATCH/file"
 exits "F2: a file in its place is refused" 1 "$KV_SERVER" --pass x --port 0 --dir "$DIR" --pipe "$SCRATCH/file"
 like "F2: with the reason" "$(cat "$SCRATCH/err")" "something else is there"
