@@ -111,7 +111,7 @@ void AofWriter::add(std::int64_t time_ns, unsigned database, Dialect dialect,
 }
 
 void AofWriter::forget() noexcept {
-  if (batch_.capacity() > batch_kept_bytes) batch_ = {};
+  if (batch_.capacity() > batch_kept_bytes) std::string().swap(batch_);  // = {} keeps it
   batch_.clear();
   batch_lines_ = 0;
   batch_position_ = position_;

@@ -119,6 +119,18 @@ def test_kept(tap):
         tap.ok(after < before + 500_000, "deleted, they hold no memory", f"{before} and {after}")
 
 
+def test_given_back(tap):
+    """The memory of a large line of the log is given back once the line is written."""
+    with Server("--persist", "60") as server:
+        raw = Raw(server.port, timeout=60)
+        used = lambda: int(raw.call("INFO", "memory").split(b"used_memory:")[1].split()[0])
+        before = used()
+        raw.call("SET", "big", value_of(1, 40_000_000))
+        raw.call("DEL", "big")
+        tap.ok(until(5, lambda: used() < before + 4_000_000), "a value of 40 MB that was deleted holds no memory, nor does its line",
+               f"{before} and {used()}")
+
+
 def test_stalled_clients(tap):
     """Clients that stop in the middle of a large value keep slots, but never the last one."""
     with Server("--children", "1") as server:
@@ -272,5 +284,5 @@ def test_readers(tap):
 
 
 if __name__ == "__main__":
-    main(test_sizes, test_shapes, test_kept, test_stalled_clients, test_short_words, test_beyond_the_limit, test_segments,
-         test_many, test_readers)
+    main(test_sizes, test_shapes, test_kept, test_given_back, test_stalled_clients, test_short_words, test_beyond_the_limit,
+         test_segments, test_many, test_readers)
