@@ -394,12 +394,23 @@ void Child::mark_dirty(Connection& connection) {
   dirty_.push_back(connection.number());
 }
 
+/// And goes on with what waited for the client to take its replies. False: the client is gone.
+bool Child::flush(Connection& connection) {
+  if (!connection.flush()) return false;
+  if (!connection.may_resume()) return true;
+  connection.resume(out_);
+  return connection.flush();  // there may be an error to tell
+}
+
 void Child::flush_dirty() {
   for (std::size_t i = 0; i < dirty_.size(); ++i) {
     const auto found = connections_.find(dirty_[i]);
     if (found == connections_.end() || !found->second->dirty) continue;
     Connection& connection = *found->second;
-    if (!connection.flush() || connection.finished()) {
+    bool there = false, lost = true;
+    or_lose(dirty_[i], [&] { there = flush(connection), lost = false; });
+    if (lost) continue;
+    if (!there || connection.finished()) {
       close_connection(connection.number());
     } else {
       connection.report_taken(out_);

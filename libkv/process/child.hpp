@@ -65,6 +65,7 @@ class Child {
   bool read_replies();
   void handle_reply(const FrameHeader& header, std::string_view payload);
   void write_requests();
+  bool flush(Connection& connection);
   void flush_dirty();
   void close_connection(std::uint32_t number);
   void tell_closed(std::uint32_t number);

@@ -8,7 +8,8 @@
 namespace kv {
 namespace {
 
-constexpr std::size_t under_way_max = 4096;  // requests of one connection
+constexpr std::size_t under_way_max = 4096;  // requests of one connection, then it is not read from
+constexpr std::size_t under_way_most = 4 * under_way_max;  // with those that came in one read
 constexpr std::size_t unsent_pause_bytes = std::size_t{1} << 20;
 constexpr std::size_t kept_capacity_max = 64 * 1024;
 
@@ -22,7 +23,7 @@ std::string_view too_big(Dialect dialect) noexcept {
 void Connection::take(std::string_view bytes, FrameWriter& out) {
   if (bytes.empty()) return;
   if (!begun_) begin(bytes[0], out);
-  if (!in_.empty()) {
+  if (!in_.empty() || behind()) {
     in_.append(bytes);
     return parse_kept(out);
   }
@@ -44,12 +45,12 @@ void Connection::resume(FrameWriter& out) {
     if (!large_.go_on(out)) return;
     in_.drop(large_end_);
   }
-  if (!in_.empty() && !held()) parse_kept(out);
+  if (!in_.empty()) parse_kept(out);
 }
 
 void Connection::parse_kept(FrameWriter& out) {
   bool again = true;
-  while (again && !in_.empty() && !held()) {
+  while (again && !in_.empty() && may_parse()) {
     const bool in_slot = in_.in_slot();
     const std::size_t used = parse(in_.bytes(), out);
     in_.drop(used);
@@ -110,7 +111,7 @@ bool Connection::send_request(std::span<const Scalar> args, FrameWriter& out) {
 
 std::size_t Connection::parse_resp(std::string_view bytes, FrameWriter& out) {
   std::size_t used = 0;
-  while (used < bytes.size() && !held()) {
+  while (used < bytes.size() && may_parse()) {
     const ParseState state = resp_.next(bytes.substr(used));
     used += resp_.consumed();
     if (state == ParseState::need_more) return used;
@@ -124,7 +125,7 @@ std::size_t Connection::parse_resp(std::string_view bytes, FrameWriter& out) {
 
 std::size_t Connection::parse_plio(std::string_view bytes, FrameWriter& out) {
   std::size_t used = 0;
-  while (used < bytes.size() && !held()) {
+  while (used < bytes.size() && may_parse()) {
     const ParseState state = plio_.next(bytes.substr(used));
     used += plio_.consumed();
     if (state == ParseState::need_more) return used;
@@ -209,8 +210,19 @@ bool Connection::flush() {
   return write_queue(fd(), out_, sent_, kept_capacity_max) != Io::closed;
 }
 
+/// So much of its replies waits for the client that its requests must wait, too.
+bool Connection::behind() const noexcept { return unsent() > unsent_pause_bytes; }
+
+bool Connection::may_parse() const noexcept {
+  return !held() && !behind() && under_way_ < under_way_most;
+}
+
+// Many a client sends all it has to say before it reads: if its requests were left in the socket
+// then, it and we would wait for each other for ever. So they are kept here, unanswered: at most
+// what one request may have.
 bool Connection::wants_input() const noexcept {
-  if (input_ended_ || closing_ || large_.active() || unsent() > unsent_pause_bytes) return false;
+  if (input_ended_ || closing_ || large_.active()) return false;
+  if (behind()) return authenticated_ && in_.bytes().size() < limits::request_bytes_max;
   return under_way_ < under_way_max && !(held() && in_.bytes().size() >= limits::read_bytes);
 }
 

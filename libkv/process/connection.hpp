@@ -37,8 +37,10 @@ class Connection {
   char* read_room(std::size_t& room, BulkSegment* segment);
   /// After reading to read_room()'s place: room as it was given, and how much came.
   void took_in_place(std::size_t room, std::size_t got, FrameWriter& out);
-  /// Goes on with what was held back until a login was answered, or for want of a slot.
+  /// Goes on with what was held back until a login was answered, for want of a slot, or until the
+  /// client has taken its replies.
   void resume(FrameWriter& out);
+  bool may_resume() const noexcept { return !in_.empty() && !large_.active() && may_parse(); }
   /// It was the first of out.queue and has been taken off.
   void leave_queue() noexcept { large_.leave_queue(); }
   /// The client will send no more. A guest's waiting login then lets others go first.
@@ -72,6 +74,8 @@ class Connection {
   /// A guest's next request waits until the one before is answered: it may be the login that lifts
   /// the limits.
   bool held() const noexcept { return !authenticated_ && under_way_ > 0; }
+  bool behind() const noexcept;
+  bool may_parse() const noexcept;
   std::size_t parse(std::string_view bytes, FrameWriter& out);
   std::size_t parse_resp(std::string_view bytes, FrameWriter& out);
   std::size_t parse_plio(std::string_view bytes, FrameWriter& out);
@@ -86,7 +90,7 @@ class Connection {
   std::uint32_t number_;
   RespRequestParser resp_;
   PlioRequestParser plio_;
-  InputBuffer in_;             // the beginning of a request that is not all here
+  InputBuffer in_;             // the beginning of a request that is not all here, or what must wait
   LargeRequest large_;         // one that is, but waits for slots; in_ must not move meanwhile
   std::size_t large_end_ = 0;  // of in_, where that one ends
   std::string out_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "libkv/base/limits.hpp"
 
@@ -15,7 +16,7 @@ constexpr std::size_t kept_capacity_max = 64 * 1024;
 }  // namespace
 
 std::string_view InputBuffer::bytes() const noexcept {
-  if (!slot_) return own_;
+  if (!slot_) return std::string_view(own_).substr(dropped_);
   return {slot_start() + from_, to_ - from_};
 }
 
@@ -35,7 +36,11 @@ void InputBuffer::drop(std::size_t count) {
     if (handed_over_ || from_ == to_) move_out(0);
     return;
   }
-  own_.erase(0, count);
+  dropped_ += count;
+  // What is left is moved once it is the smaller half: of many requests that are kept, each is
+  // moved once or twice.
+  if (dropped_ < own_.size() - dropped_) return;
+  own_.erase(0, std::exchange(dropped_, 0));
   if (own_.empty() && own_.capacity() > kept_capacity_max) std::string().swap(own_);
 }
 
@@ -45,9 +50,10 @@ char* InputBuffer::room_for(std::size_t needed, BulkSegment* segment, std::size_
   if (!slot_ && segment != nullptr && here + needed <= bulk_slot_bytes) {
     if ((slot_ = segment->keep())) {
       segment_ = segment;
-      std::memcpy(slot_start(), own_.data(), here);
+      std::memcpy(slot_start(), own_.data() + dropped_, here);
       from_ = 0, to_ = here;
       std::string().swap(own_);
+      dropped_ = 0;
     }
   }
   if (slot_ && needed <= bulk_slot_bytes - to_) {
@@ -57,8 +63,8 @@ char* InputBuffer::room_for(std::size_t needed, BulkSegment* segment, std::size_
   }
   room = std::min({needed, std::max(here, limits::read_bytes), step_bytes_max});
   move_out(room);
-  own_.resize(here + room);
-  return own_.data() + here;
+  own_.resize(dropped_ + here + room);
+  return own_.data() + dropped_ + here;
 }
 
 void InputBuffer::took(std::size_t room, std::size_t got) {
@@ -80,8 +86,8 @@ void InputBuffer::hand_over() noexcept {
 
 /// From the slot into memory of our own, which gets room for more bytes.
 void InputBuffer::move_out(std::size_t more) {
-  const std::size_t wanted = bytes().size() + more;
-  if (own_.capacity() < wanted) own_.reserve(std::max(2 * bytes().size(), wanted));
+  const std::size_t here = dropped_ + bytes().size(), wanted = here + more;
+  if (own_.capacity() < wanted) own_.reserve(std::max(2 * here, wanted));
   if (!slot_) return;
   own_.assign(bytes());
   leave_slot();

@@ -48,6 +48,7 @@ class InputBuffer {
   char* slot_start() const noexcept { return segment_->at(*slot_); }
 
   std::string own_;
+  std::size_t dropped_ = 0;         // bytes of it, at its beginning
   BulkSegment* segment_ = nullptr;  // not owned; with slot_ only
   std::optional<std::uint64_t> slot_;
   std::size_t from_ = 0, to_ = 0;  // the bytes in the slot

@@ -132,6 +132,41 @@ def test_pipeline_then_half_close(tap):
         tap.ok(got == b"+PONG\r\n" * 100_000, "N9: 100,000 pipelined commands, then half-closed", f"{len(got)} bytes")
 
 
+def sent_before_reading(raw, data, want):
+    """Sends it all, and only then reads as many bytes as are wanted: what came, or where sending stopped."""
+    sent, view = 0, memoryview(data)
+    try:
+        while sent < len(data):
+            sent += raw.socket.send(view[sent:sent + (1 << 20)])
+    except socket.timeout:
+        return f"stuck after {sent} of {len(data)} bytes"
+    return raw.exactly(want)
+
+
+def test_all_sent_before_reading(tap):
+    """Many clients send a whole pipeline before they read the first reply."""
+    for options in ([], ["--children", "1"]):
+        with Server(*options) as server:
+            raw = Raw(server.port, timeout=15)
+            raw.call("SET", "v", b"x" * 400)
+            get, value = request("GET", "v"), b"$400\r\n" + b"x" * 400 + b"\r\n"
+            want = value * 400_000 + b":1\r\n"
+            tap.ok(sent_before_reading(raw, get * 400_000 + request("INCR", "n"), len(want)) == want,
+                   f"400,000 requests, then 160 MB of replies {' '.join(options)}")
+            large = b"y" * 300_000
+            data = (request("SET", "large", large) + request("GET", "large") + get) * 100
+            want = (b"+OK\r\n" + b"$300000\r\n" + large + b"\r\n" + value) * 100
+            tap.ok(sent_before_reading(raw, data, len(want)) == want, "large values there and back")
+            want = value * 400_000 + b"-ERR Protocol error: expected '$', got 'x'\r\n"
+            tap.ok(sent_before_reading(raw, get * 400_000 + b"*1\r\nx\r\n" + get, len(want)) == want and raw.closed(),
+                   "a protocol error behind them is told behind their replies")
+            raw = Raw(server.port, timeout=15)
+            raw.send(get * 100_000)  # its end comes while much is kept
+            raw.send(get * 30_000)
+            raw.socket.shutdown(socket.SHUT_WR)
+            tap.ok(raw.exactly(130_000 * len(value)) == value * 130_000 and raw.closed(), "half-closed behind them")
+
+
 SLOW = 25
 
 
@@ -175,4 +210,4 @@ def test_slow_pipeline(tap):
 
 if __name__ == "__main__":
     main(test_default, test_one_child, test_many_keys_at_their_end, test_python_redis, test_cut_anywhere, test_large,
-         test_pipeline_then_half_close, test_slow_pipeline)
+         test_pipeline_then_half_close, test_all_sent_before_reading, test_slow_pipeline)
