@@ -221,6 +221,14 @@ def test_library(tap):
             told = str(error)
         tap.ok("unknown command" in told, "one with a transaction is an error, as the manual says", told)
         tap.equal("after which its commands have been carried out, as the manual says", r.get("n"), b"2")
+        lock = r.lock("lock", timeout=60)
+        taken = lock.acquire(blocking=False)
+        try:
+            told = lock.release()
+        except redis.ResponseError as error:
+            told = str(error)
+        tap.ok(taken and "unknown command 'EVALSHA'" in told, "a Lock is taken, and cannot be given back, as the manual says", told)
+        tap.ok(0 < r.ttl("lock") <= 60, "so it lasts until its timeout")
 
 
 def test_shutdown(tap):
