@@ -334,11 +334,14 @@ bool KeyLineReader::read(std::string_view line) {
   value_at_ = in_.position();
   long_ = line.size() > limits::kept_line_bytes;
   key_ = kept_key_.assign(key_);
-  // As it looks first, which is nearly always right; then as the line itself says.
+  // As it looks first, which is nearly always right; then as the line itself says. A list with a
+  // dot is none for a list key: it is one element.
   bool good = read_as(Type::hash);
   if (!good) {
     const std::string why = error_;
-    good = read_as(Type::list) && stated_type_ != Type::none;
+    for (const Type type : {Type::list, Type::string}) {
+      good = good || (read_as(type) && stated_type_ != Type::none);
+    }
     if (!good) return fail(why);
   }
   if (stated_type_ != Type::none && stated_type_ != type_) {

@@ -38,6 +38,10 @@ void fill(TestData& data) {
   set("a list as a string", {std::string_view("\x01\x06\x61\x04\x02\x03", 6), Kind::list});
   // ((a . b)) as a string: looks like a hash, and is none.
   set("pairs as a string", {std::string_view("\x01\x01\x06\x61\x02\x06\x62\x03", 8), Kind::list});
+  // ("a" . "b"), ((1) . "b") and (1 2 . T): what PLIO's SET keeps as a string.
+  set("a pair as a string", {std::string_view("\x01\x06\x61\x02\x06\x62", 6), Kind::list});
+  set("a list and a dot", {std::string_view("\x01\x01\x04\x02\x03\x02\x06\x62", 8), Kind::list});
+  set("two and a dot", {std::string_view("\x01\x04\x02\x04\x04\x02\x05T", 8), Kind::list});
   set("large", Scalar(std::string(700'000, 'L')));
   const std::string_view pair("\x01\x06\x61\x02\x06\x62", 6);     // ("a" . "b")
   const std::string_view quote("\x01\x15quote\x04\x02\x03", 10);  // (quote 1)
