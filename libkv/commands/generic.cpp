@@ -1,10 +1,6 @@
 // Commands on keys, whatever they hold: DEL, EXISTS, TYPE, RENAME, COPY, MOVE and their kin.
-#include <string>
-#include <vector>
-
 #include "libkv/commands/call.hpp"
 #include "libkv/commands/dialect.hpp"
-#include "libkv/commands/plio_list.hpp"
 #include "libkv/commands/stats.hpp"
 #include "libkv/commands/support.hpp"
 
@@ -100,38 +96,25 @@ void move(Call& call) {
   call.reply.integer(1);
 }
 
-/// The elements at place with bytes of their own; fields and values alternate for a hash.
-std::vector<PlioItem> elements_at(Keyspace& keys, Place& place) {
-  std::vector<PlioItem> items;
-  const auto keep = [&](const Scalar& s) { items.push_back({std::string(s.bytes), s.kind}); };
-  switch (keys.type(place)) {
-    case Type::none: break;
-    case Type::string: keep(keys.string(place)); break;
-    case Type::list:
-      keys.list(place).visit(0, keys.list(place).size(), [&](const Scalar& element) {
-        keep(element);
+/// Copies what is at from to an absent place of another keyspace.
+void copy_value(Keyspace& keys, Place& from, Keyspace& other, Place& to) {
+  switch (keys.type(from)) {
+    case Type::none: return;
+    case Type::string: return other.set_string(to, keys.string(from));
+    case Type::list: {
+      List made = other.make_list(to);
+      return keys.list(from).visit(0, keys.list(from).size(), [&](const Scalar& element) {
+        made.push_back(element);
         return true;
       });
-      break;
-    case Type::hash:
-      keys.hash(place).visit([&](const Hash::Pair& pair) {
-        keep(pair.field), keep(pair.value);
+    }
+    case Type::hash: {
+      Hash made = other.make_hash(to);
+      return keys.hash(from).visit([&](const Hash::Pair& pair) {
+        made.set(pair.field, pair.value);
         return true;
       });
-  }
-  return items;
-}
-
-void store_elements(Keyspace& keys, Place& place, Type type, const std::vector<PlioItem>& items) {
-  if (type == Type::string) return keys.set_string(place, items[0].scalar());
-  if (type == Type::list) {
-    List list = keys.make_list(place);
-    for (const PlioItem& item : items) list.push_back(item.scalar());
-    return;
-  }
-  Hash hash = keys.make_hash(place);
-  for (std::size_t i = 0; i + 1 < items.size(); i += 2) {
-    hash.set(items[i].scalar(), items[i + 1].scalar());
+    }
   }
 }
 
@@ -166,12 +149,12 @@ void copy(Call& call) {
   if (!call.commit()) return;
   count_lookup(call, true);
   source = call.locate(1);
-  const Type kind = call.keys().type(source);
-  const auto expiry = call.keys().expiry(source);
-  const std::vector<PlioItem> items = elements_at(call.keys(), source);
-  if (target.found()) other.erase(target);
-  store_elements(other, target, kind, items);
-  if (expiry) other.set_expiry(target, expiry);
+  // Made elsewhere first: if memory ends half-way, what was there is still there, and nothing else.
+  Keyspace elsewhere;
+  Place made = elsewhere.peek(call.arg(2), call.now_ms());
+  copy_value(call.keys(), source, elsewhere, made);
+  if (const auto expiry = call.keys().expiry(source)) elsewhere.set_expiry(made, expiry);
+  elsewhere.move(made, other, target);
   call.reply.integer(1);
 }
 

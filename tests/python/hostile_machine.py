@@ -3,6 +3,7 @@ import fcntl
 import glob
 import os
 import re
+import resource
 import select
 import signal
 import socket
@@ -491,6 +492,49 @@ def test_binary_save_without_memory(tap):
         tap.equal("and it is still the same sibling", sibling_of(server), sibling)
 
 
+def call_with_room(raw, pid, mib, *command):
+    """The reply to a command while a process may take so many MiB of addresses more than it has."""
+    with open(f"/proc/{pid}/statm") as f:
+        have = int(f.read().split()[0]) * resource.getpagesize()
+    resource.prlimit(pid, resource.RLIMIT_AS, (have + mib * MIB, resource.RLIM_INFINITY))
+    try:
+        return raw.call(*command)
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def whole_or_not_at_all(tap, *commands):
+    """Commands on a long list l and a short t. What finds no memory on its way has done nothing, here and in the log."""
+    noise = os.urandom(4 * MIB)
+    elements = [noise[i:i + 200] for i in range(0, len(noise), 200)]
+    with Server("--persist", "3600", "--fsync", "no") as server:
+        raw, sibling = Raw(server.port, timeout=60), sibling_of(server)
+        for command in commands:
+            raw.call("DEL", "l")
+            raw.call("SET", "t", "as it was")
+            for _ in range(30):
+                raw.call("RPUSH", "l", *elements)
+            before = got = [raw.call("LLEN", "l"), raw.call("TYPE", "t"), raw.call("STRLEN", "t")]
+            told, reply = 0, b"-OOM"
+            while reply.startswith(b"-OOM") and told < 40 and got == before:
+                reply = call_with_room(raw, sibling, 13 * told, *command)
+                told += 1
+                got = [raw.call("LLEN", "l"), raw.call("TYPE", "t"), raw.call("STRLEN", "t")]
+                if not reply.startswith(b"-OOM"):
+                    break
+            tap.ok(told > 1 and reply[:1] in b":*", f"{command[0]} is refused for memory until there is enough", told, before, got, repr(reply[:80]))
+        digest = raw.call("DEBUG", "DIGEST")
+        server.stop(signal.SIGKILL)
+        until(20, lambda: not os.path.exists(f"/proc/{sibling}"))
+        server.start()
+        tap.equal("what was refused is not in the log, what was done is", Raw(server.port, timeout=60).call("DEBUG", "DIGEST"), digest)
+
+
+def test_copy_without_memory(tap):
+    """Its arguments are short, what it needs is not."""
+    whole_or_not_at_all(tap, ("COPY", "l", "t", "REPLACE"))
+
+
 if __name__ == "__main__":
     tests = [test_no_shared_memory, test_waiting_is_free, test_child_that_does_not_read, test_pid_used_again,
              test_room_of_pipes, test_sleep_ends_with_the_parent, test_replies_are_bounded]
@@ -499,5 +543,6 @@ if __name__ == "__main__":
     if "address" not in os.environ.get("SAN", ""):
         tests += [test_memory_ends, test_large_replies_when_memory_is_short,
                   test_many_replies_when_memory_is_short, test_binary_save_without_memory, test_slots_of_lost_connections_come_back,
-                  test_save_with_little_memory, test_reload_without_memory, test_restore_without_memory]
+                  test_save_with_little_memory, test_reload_without_memory, test_restore_without_memory,
+                  test_copy_without_memory]
     main(*tests)
