@@ -3,7 +3,6 @@
 // Changes inside a list are in lists_edit.cpp, moves between lists in lists_move.cpp.
 #include <algorithm>
 
-#include "libkv/base/limits.hpp"
 #include "libkv/commands/call.hpp"
 #include "libkv/commands/dialect.hpp"
 #include "libkv/commands/stats.hpp"
@@ -32,16 +31,6 @@ void push_tail(Call& call) { push(call, End::tail, false); }
 void push_head_if_there(Call& call) { push(call, End::head, true); }
 void push_tail_if_there(Call& call) { push(call, End::tail, true); }
 
-/// What is popped must fit a reply, or nobody would ever see it.
-bool is_too_much(const List& list, End end, std::size_t n) {
-  std::size_t bytes = 0;
-  list.visit(end == End::head ? 0 : list.size() - n, n, [&](const Scalar& element) {
-    bytes += element.bytes.size() + 32;  // and what is around it
-    return bytes <= limits::reply_bytes_max;
-  });
-  return bytes > limits::reply_bytes_max;
-}
-
 void pop(Call& call, End end) {
   const bool counted = !call.plio() && call.argc() > 2;
   std::int64_t count = 1;
@@ -55,10 +44,10 @@ void pop(Call& call, End end) {
   List list = call.keys().list(place);
   const std::size_t size = list.size();
   const std::size_t n = std::min(static_cast<std::size_t>(count), size);
-  if (n > 1 && is_too_much(list, end, n)) {
-    return call.fail("ERR the elements are too many bytes for one reply; ask for fewer");
-  }
-  if (!call.commit()) return;
+  const std::size_t first = end == End::head ? 0 : size - n;
+  const std::size_t bytes = n > 1 ? reply_bytes(list, first, n) : 0;
+  if (too_large_to_pop(call, bytes) || !call.commit()) return;
+  call.reply.reserve(bytes);
   if (counted) call.reply.array(n);
   for (std::size_t left = size; left > size - n; --left) {
     const std::size_t index = end == End::head ? 0 : left - 1;

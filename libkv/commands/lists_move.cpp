@@ -91,9 +91,12 @@ void pop_several(Call& call) {
   for (std::size_t i = 2; i < end; ++i) {
     if (!writable(call, i) || !call.locate(i, Type::list, place)) return;
     if (!place.found()) continue;
-    if (!call.commit()) return;
     List list = call.keys().list(place);
     const std::size_t n = std::min(static_cast<std::size_t>(asked.count), list.size());
+    const std::size_t first = asked.end == End::head ? 0 : list.size() - n;
+    const std::size_t bytes = call.arg(i).size() + reply_bytes(list, first, n);
+    if (too_large_to_pop(call, bytes) || !call.commit()) return;
+    call.reply.reserve(bytes);
     call.reply.array(2);
     call.reply.bulk(call.arg(i));
     call.reply.array(n);

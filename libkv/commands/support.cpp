@@ -4,6 +4,7 @@
 #include <limits>
 #include <string>
 
+#include "libkv/base/limits.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/commands/dialect.hpp"
 #include "libkv/commands/stats.hpp"
@@ -99,6 +100,21 @@ Slice slice(std::int64_t start, std::int64_t stop, std::size_t size) noexcept {
   stop = std::min(stop, length - 1);
   if (start > stop) return {};
   return {static_cast<std::size_t>(start), static_cast<std::size_t>(stop - start + 1)};
+}
+
+std::size_t reply_bytes(const List& list, std::size_t first, std::size_t count) {
+  std::size_t bytes = 0;
+  list.visit(first, count, [&](const Scalar& element) {
+    bytes += element.bytes.size() + 32;  // and what is around it
+    return bytes <= limits::reply_bytes_max;
+  });
+  return bytes;
+}
+
+bool too_large_to_pop(Call& call, std::size_t bytes) {
+  if (bytes <= limits::reply_bytes_max) return false;
+  call.fail("ERR the elements are too many bytes for one reply; ask for fewer");
+  return true;
 }
 
 void invalid_expire_time(Call& call) {

@@ -46,6 +46,13 @@ struct Slice {
 };
 Slice slice(std::int64_t start, std::int64_t stop, std::size_t size) noexcept;
 
+/// Bytes that a reply of count elements from first on needs at most; more than a reply may have
+/// are not counted to the end.
+std::size_t reply_bytes(const List& list, std::size_t first, std::size_t count);
+/// What is popped must fit a reply, or nobody would ever see it. True: too large, and answered so.
+/// Otherwise Reply::reserve() what it needs before the first one is removed.
+bool too_large_to_pop(Call& call, std::size_t bytes);
+
 /// A point in time given as an argument.
 struct TimeForm {
   bool seconds = true;    // else milliseconds

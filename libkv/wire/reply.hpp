@@ -69,6 +69,9 @@ class Reply {
   void set(std::size_t n) { special(), number('~', static_cast<std::int64_t>(n)); }
   void push(std::size_t n) { special(), number('>', static_cast<std::int64_t>(n)); }
 
+  /// Takes the memory for so many bytes more, or throws: for who cannot go back once half is said.
+  void reserve(std::size_t bytes) { out_->reserve(out_->size() + bytes); }
+
   Dialect dialect() const noexcept { return dialect_; }
   bool plio() const noexcept { return dialect_ == Dialect::plio; }
   /// True when RESP2 and RESP3 clients would get different bytes.

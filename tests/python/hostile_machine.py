@@ -535,6 +535,11 @@ def test_copy_without_memory(tap):
     whole_or_not_at_all(tap, ("COPY", "l", "t", "REPLACE"))
 
 
+def test_pop_without_memory(tap):
+    """An element leaves its list only if there is room for it, and all that go with it, in the reply."""
+    whole_or_not_at_all(tap, ("LPOP", "l", 1_000_000), ("RPOP", "l", 1_000_000), ("LMPOP", 1, "l", "LEFT", "COUNT", 1_000_000))
+
+
 if __name__ == "__main__":
     tests = [test_no_shared_memory, test_waiting_is_free, test_child_that_does_not_read, test_pid_used_again,
              test_room_of_pipes, test_sleep_ends_with_the_parent, test_replies_are_bounded]
@@ -544,5 +549,5 @@ if __name__ == "__main__":
         tests += [test_memory_ends, test_large_replies_when_memory_is_short,
                   test_many_replies_when_memory_is_short, test_binary_save_without_memory, test_slots_of_lost_connections_come_back,
                   test_save_with_little_memory, test_reload_without_memory, test_restore_without_memory,
-                  test_copy_without_memory]
+                  test_copy_without_memory, test_pop_without_memory]
     main(*tests)
