@@ -92,7 +92,8 @@ class Services {
   virtual bool check_password(Session& session, std::string_view password) = 0;
   /// As check_password for PLIO's 16-bit hash of it.
   virtual bool check_password_hash(Session& session, std::uint32_t hash) = 0;
-  /// Hangs up after what is already answered has been sent. May be the caller's own session.
+  /// Hangs up; of what is already answered the client gets what it takes at once. May be the
+  /// caller's own session.
   virtual void close_session(Session& session) = 0;
 
   /// Forks a snapshot writer. busy if one runs.

@@ -71,7 +71,7 @@ class Channel {
   std::size_t end_reply(const Session& session, bool translate, std::string_view rest = {});
   /// The reply begun last is not said.
   void forget_reply() noexcept;
-  /// Tells the child to hang up on a connection once all before it is sent.
+  /// Tells the child to hang up on a connection, whether or not its client takes what is before it.
   void append_close(const Session& session);
   void append_plain(FrameKind kind, std::string_view payload);
 

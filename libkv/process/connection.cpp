@@ -171,7 +171,10 @@ void Connection::reply(const FrameHeader& header, std::string_view payload) {
     translate(payload);
   }
   under_way_ -= std::min<std::size_t>(under_way_, header.count);
-  if ((header.flags & kClose) != 0) closing_ = true, input_ended_ = true;
+  if ((header.flags & kClose) != 0) {
+    closing_ = input_ended_ = true;
+    cut_off_ = header.count == 0;
+  }
   dirty = true;
 }
 
@@ -207,7 +210,8 @@ bool Connection::flush() {
     last_words_.clear();
     closing_ = true;
   }
-  return write_queue(fd(), out_, sent_, kept_capacity_max) != Io::closed;
+  const Io io = write_queue(fd(), out_, sent_, kept_capacity_max);
+  return io != Io::closed && !cut_off_;
 }
 
 /// So much of its replies waits for the client that its requests must wait, too.

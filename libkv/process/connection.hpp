@@ -51,7 +51,7 @@ class Connection {
   /// A piece of a reply, more of which follows.
   void reply_piece(std::uint8_t flags, std::string_view piece);
 
-  /// Sends what the socket takes. False: the client is gone.
+  /// Sends what the socket takes. False: the client is gone, or shall be.
   bool flush();
   std::size_t unsent() const noexcept { return out_.size() - sent_; }
   /// After flush(): tells the sibling what the client has taken, in steps.
@@ -106,6 +106,7 @@ class Connection {
   bool input_ended_ = false;
   bool failed_ = false;   // it broke the rules: what else it sends is not looked at
   bool closing_ = false;  // hang up when all is sent
+  bool cut_off_ = false;  // or as much of it as the client takes now: it may never take the rest
 };
 
 }  // namespace kv

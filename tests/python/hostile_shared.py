@@ -2,7 +2,10 @@
 
 Every server here has one child for all, so that each test would show the damage.
 """
-from lib_kv import Raw, Server, main, request
+import re
+import time
+
+from lib_kv import Raw, Server, main, request, until
 
 
 def serves(raw):
@@ -30,6 +33,62 @@ def test_client_kill(tap):
         tap.equal("what was pipelined behind it is not run", Raw(server.port).call("GET", "k"), b"$1\r\nv\r\n")
 
 
+def newcomer(server):
+    """A guest, if there is a place for one."""
+    raw = Raw(server.port, password=None)
+    try:
+        return raw if raw.call("PING").startswith(b"-NOAUTH") else None
+    except (EOFError, OSError):
+        return None
+
+
+def place_is_free(server):
+    return newcomer(server) is not None
+
+
+def unsent(server, raw):
+    """Bytes that the kernel holds for this client."""
+    ends = f":{server.port:04X} 0100007F:{raw.socket.getsockname()[1]:04X} "
+    with open("/proc/net/tcp") as table:
+        return next(int(line.split()[4].split(":")[0], 16) for line in table if ends in line)
+
+
+def fill_without_reading(server, raw):
+    """Until the kernel takes no more replies for this client, and the rest waits in the child."""
+    raw.socket.setblocking(False)
+    before = -1
+    while (held := unsent(server, raw)) != before or held == 0:
+        before = held
+        raw.socket.send(b"HELLO 2\r\n" * 1000)  # refused at length
+        time.sleep(0.1)
+
+
+def test_who_never_reads_goes(tap):
+    """Who does not take its replies cannot stay by that."""
+    with Server("--children", "1", "--max-clients", "2") as server:
+        killer, victim = Raw(server.port), Raw(server.port)
+        killer.call("SET", "big", b"x" * 50_000_000)
+        victim.send(request("GET", "big"))
+        until(10, lambda: b"cmd=get" in killer.call("CLIENT", "LIST"))
+        tap.ok(not place_is_free(server), "all places are taken")
+        got = killer.call("CLIENT", "KILL", "ID", number_of_other(killer))
+        tap.equal("a client that does not take its reply is killed", got, b":1\r\n")
+        tap.ok(until(10, lambda: place_is_free(server)), "and gone at once")
+    with Server("--children", "1", "--max-clients", "1", "--login-grace", "6") as server:
+        for what, words in (("", b""), (" after ten wrong passwords", b"AUTH guess\r\n" * 10)):
+            guest = until(5, lambda: newcomer(server))
+            fill_without_reading(server, guest)
+            guest.socket.send(words)
+            tap.ok(until(15, lambda: place_is_free(server)), f"a guest that does not read is hung up on{what}")
+            guest.close()
+
+
+def number_of_other(raw):
+    """The id of the only other client."""
+    ids = [re.match(rb"(?:[^ ]+\r\n)?id=(\d+)", line).group(1) for line in raw.call("CLIENT", "LIST").split(b"\n") if b"id=" in line]
+    return next(number for number in ids if number != number_of(raw))
+
+
 def test_guests(tap):
     with Server("--children", "1") as server:
         other = Raw(server.port)
@@ -49,4 +108,4 @@ def test_guests(tap):
 
 
 if __name__ == "__main__":
-    main(test_client_kill, test_guests)
+    main(test_client_kill, test_who_never_reads_goes, test_guests)
