@@ -26,8 +26,9 @@ struct Pool::Impl {
 void Pool::Impl::give_back(std::optional<Connection> connection) noexcept {
   // Nothing of one thread's session may show up in the next one's.
   const auto fit = [](Connection& c) {
-    Access::Impl& inside = Access::of(c);
-    return c.connected() && !inside.in_multi && !inside.watching && !inside.subscribed &&
+    if (!c.connected()) return false;  // lost, or moved away with all that is inside
+    const Access::Impl& inside = Access::of(c);
+    return !inside.in_multi && !inside.watching && !inside.subscribed &&
            inside.handshake_replies == 0 && !inside.changed_session;
   };
   if (connection && !fit(*connection)) connection.reset();
