@@ -185,13 +185,18 @@ bool Arena::take_region() noexcept {
   // One block more than needed, then cut to the alignment: the kernel keeps the rest for others.
   void* mapped = mmap(nullptr, bytes + block_bytes_, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapped == MAP_FAILED) return false;
-  const auto address = reinterpret_cast<std::uintptr_t>(mapped);
-  const std::uintptr_t aligned = (address + block_bytes_ - 1) & ~std::uintptr_t{block_bytes_ - 1};
-  if (aligned != address) munmap(mapped, aligned - address);
-  const std::uintptr_t rest = address + block_bytes_ - aligned;
-  if (rest != 0) munmap(reinterpret_cast<void*>(aligned + bytes), rest);
-  void* start = reinterpret_cast<void*>(aligned);
+  void* start;
+  if (mapped == MAP_FAILED) {  // the heap may have room where there are no addresses
+    start = std::aligned_alloc(block_bytes_, bytes);
+    if (start == nullptr) return false;
+  } else {
+    const auto address = reinterpret_cast<std::uintptr_t>(mapped);
+    const std::uintptr_t aligned = (address + block_bytes_ - 1) & ~std::uintptr_t{block_bytes_ - 1};
+    if (aligned != address) munmap(mapped, aligned - address);
+    const std::uintptr_t rest = address + block_bytes_ - aligned;
+    if (rest != 0) munmap(reinterpret_cast<void*>(aligned + bytes), rest);
+    start = reinterpret_cast<void*>(aligned);
+  }
 #endif
   fresh_ = static_cast<char*>(start);
   fresh_end_ = fresh_ + bytes;

@@ -188,8 +188,7 @@ unsigned char* Keyspace::Impl::splice(Place& place, std::size_t offset, std::siz
   head.bytes = static_cast<std::uint16_t>(head.bytes - gone + added);
   Entry* moved = nullptr;
   if (Arena::rounded(bytes) != Arena::rounded(allocation)) {
-    moved = static_cast<Entry*>(pool.try_allocate(bytes));
-    if (moved == nullptr && added > gone) throw std::bad_alloc();
+    moved = static_cast<Entry*>(added > gone ? pool.allocate(bytes) : pool.try_allocate(bytes));
   }
   if (moved == nullptr) {  // in place
     std::memmove(at + added, at + gone, behind);

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <new>
 
+#include "libkv/base/memory.hpp"
 #include "libkv/keyspace/list_deque.hpp"
 
 namespace kv {
@@ -90,7 +91,7 @@ bool ListDeque::try_open(std::size_t i) noexcept {
 }
 
 void ListDeque::open(std::size_t i) {
-  if (!try_open(i)) throw std::bad_alloc();
+  if (!try_open(i) && !(memory::give_up_reserve() && try_open(i))) throw std::bad_alloc();
 }
 
 /// Without memory an end stays cold: its elements can be read and removed all the same.

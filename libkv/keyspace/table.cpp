@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <new>
 
+#include "libkv/base/memory.hpp"
 #include "libkv/base/random.hpp"
 #include "libkv/keyspace/siphash.hpp"
 
@@ -123,25 +124,30 @@ void Table::halve_directory() noexcept {
 // --- growing ---
 
 void Table::make_room(std::uint64_t hash) {
+  if (grow(hash) || (memory::give_up_reserve() && grow(hash))) return;
+  throw std::bad_alloc();
+}
+
+/// False if memory ends.
+bool Table::grow(std::uint64_t hash) {
   Segment* s = segment_of(hash);
   if (s == nullptr) {
     single_ = new_segment(segment_bytes_min_, 0);
-    if (single_.segment() == nullptr) throw std::bad_alloc();
-    deepest_ = 1;
-  } else if (s->size >= segment_split_at && s->depth < depth_max_) {
-    split(s, hash);
-  } else {
-    const std::size_t bytes = s->bytes();
-    resize(s, hash, bytes + (bytes < 4096 ? bytes / 4 + 8 : bytes / 8));
+    deepest_ = single_.segment() != nullptr ? 1 : 0;
+    return deepest_ != 0;
   }
+  if (s->size >= segment_split_at && s->depth < depth_max_) return split(s, hash);
+  const std::size_t bytes = s->bytes();
+  return resize(s, hash, bytes + (bytes < 4096 ? bytes / 4 + 8 : bytes / 8));
 }
 
-void Table::resize(Segment* s, std::uint64_t hash, std::size_t bytes) {
+bool Table::resize(Segment* s, std::uint64_t hash, std::size_t bytes) noexcept {
   Segment* larger = copy(*s, bytes);
-  if (larger == nullptr) throw std::bad_alloc();
+  if (larger == nullptr) return false;
   note_step(s->size);
   point_to(larger, hash);
   free_segment(s);
+  return true;
 }
 
 /// Sorts the entries of from into two by the next bit of their hash. False if the tags crowd.
@@ -160,7 +166,7 @@ bool Table::distribute(const Segment& from, Segment& low, Segment& high) noexcep
   return true;
 }
 
-void Table::split(Segment* s, std::uint64_t hash) {
+bool Table::split(Segment* s, std::uint64_t hash) {
   if (s->depth == depth_) double_directory();
   for (std::size_t bytes = bytes_for(s->size / 2);; bytes += bytes / 8 + 64) {
     Segment* low = new_segment(bytes, s->depth + 1);
@@ -172,12 +178,12 @@ void Table::split(Segment* s, std::uint64_t hash) {
       point_to(low, hash & ~bit);
       point_to(high, hash | bit);
       free_segment(s);
-      return;
+      return true;
     }
     const bool no_memory = low == nullptr || high == nullptr;
     if (low != nullptr) free_segment(low);
     if (high != nullptr) free_segment(high);
-    if (no_memory) throw std::bad_alloc();
+    if (no_memory) return false;
   }
 }
 

@@ -163,9 +163,10 @@ class Table {
   static std::size_t bytes_for(std::size_t entries) noexcept;
   void point_to(Segment* s, std::uint64_t hash) noexcept;
   void make_room(std::uint64_t hash);
-  void resize(Segment* s, std::uint64_t hash, std::size_t bytes);
+  bool grow(std::uint64_t hash);
+  bool resize(Segment* s, std::uint64_t hash, std::size_t bytes) noexcept;
   Segment* copy(const Segment& s, std::size_t bytes) noexcept;
-  void split(Segment* s, std::uint64_t hash);
+  bool split(Segment* s, std::uint64_t hash);
   bool distribute(const Segment& from, Segment& low, Segment& high) noexcept;
   void double_directory();
   bool make_segments(std::size_t bytes, std::uint32_t depth) noexcept;

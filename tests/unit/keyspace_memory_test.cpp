@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "libkv/base/memory.hpp"
 #include "libkv/keyspace/arena.hpp"
 #include "libkv/keyspace/keyspace.hpp"
 
@@ -376,4 +377,35 @@ TEST_CASE("keyspace/memory: an entry that could not shrink is used, changed and 
   db.set_string(p, "string");
   db.erase(p);
   CHECK(db.memory_bytes() == empty);
+}
+
+TEST_CASE("keyspace/memory: all that asks for memory may use the reserve") {
+  const Faults faults;
+  const memory::MayUseReserve may;
+  const auto name = [](int i) { return "name" + std::to_string(i); };
+  const Step fields = [&](Keyspace& db) {
+    Place p = at(db, "hash");
+    for (int i = 0; i < 300; ++i) db.make_hash(p).set(Scalar(name(i)), "value");
+  };
+  const Step elements = [&](Keyspace& db) {
+    Place p = at(db, "list");
+    for (int i = 0; i < 300; ++i) db.make_list(p).push_back(Scalar(name(i)));
+  };
+  const Step keys = [&](Keyspace& db) {
+    for (int i = 0; i < 600; ++i) {
+      const std::string key = name(i);
+      Place p = at(db, key);
+      db.set_string(p, "value");
+    }
+  };
+  for (const Step& step : {fields, elements, keys}) {
+    for (std::uint64_t nth = 1; nth < 800; ++nth) {
+      CAPTURE(nth);
+      Keyspace db;
+      REQUIRE(memory::hold_reserve());
+      arena().fail_at(nth);
+      REQUIRE_NOTHROW(step(db));
+      arena().fail_at(0);
+    }
+  }
 }
