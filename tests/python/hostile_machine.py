@@ -507,6 +507,10 @@ def whole_or_not_at_all(tap, *commands):
     """Commands on a long list l and a short t. What finds no memory on its way has done nothing, here and in the log."""
     noise = os.urandom(4 * MIB)
     elements = [noise[i:i + 200] for i in range(0, len(noise), 200)]
+
+    def state(raw):
+        return [raw.call("LLEN", "l"), raw.call("TYPE", "t"), raw.call("STRLEN", "t")]
+
     with Server("--persist", "3600", "--fsync", "no") as server:
         raw, sibling = Raw(server.port, timeout=60), sibling_of(server)
         for command in commands:
@@ -514,15 +518,13 @@ def whole_or_not_at_all(tap, *commands):
             raw.call("SET", "t", "as it was")
             for _ in range(30):
                 raw.call("RPUSH", "l", *elements)
-            before = got = [raw.call("LLEN", "l"), raw.call("TYPE", "t"), raw.call("STRLEN", "t")]
+            before = got = state(raw)
             told, reply = 0, b"-OOM"
-            while reply.startswith(b"-OOM") and told < 40 and got == before:
-                reply = call_with_room(raw, sibling, 13 * told, *command)
-                told += 1
-                got = [raw.call("LLEN", "l"), raw.call("TYPE", "t"), raw.call("STRLEN", "t")]
-                if not reply.startswith(b"-OOM"):
-                    break
-            tap.ok(told > 1 and reply[:1] in b":*", f"{command[0]} is refused for memory until there is enough", told, before, got, repr(reply[:80]))
+            while reply.startswith(b"-OOM") and got == before and told < 40:
+                reply, got = call_with_room(raw, sibling, 13 * told, *command), state(raw)
+                told += reply.startswith(b"-OOM")
+            tap.ok(told > 0 and reply[:1] in b":*", f"{command[0]} is refused for memory until there is enough",
+                   f"refused {told} times", before, got, repr(reply[:80]))
         digest = raw.call("DEBUG", "DIGEST")
         server.stop(signal.SIGKILL)
         until(20, lambda: not os.path.exists(f"/proc/{sibling}"))
