@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sealing as the user meets it: the real ./client, the real server, the real gpg. Ids G1-G6.
+# Sealing as the user meets it: the real ./client, the real server, the real gpg. G1 to G6.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/lib_crypto.sh"
 make_keyrings

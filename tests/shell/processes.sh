@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The processes: titles, death in every order, signals, second starts. Ids P1-P17 of the list of
-# what must not go wrong.
+# The processes: titles, death in every order, signals, second starts. P1 to P17 of
+# tests/README.md.
 . "$(dirname "$0")/lib.sh"
 
 titles() { ps -o args= --ppid "$SERVER_PID" -p "$SERVER_PID"; }

@@ -96,6 +96,12 @@ git ls-files '*.?pp' '*.h' '*.md' '*.sh' '*.py' Makefile | xargs grep -oE "$name
     [ -e "$name" ] || [ -e "libkv/$name" ] || [ -e "libkv/client/$name" ] || echo "$file: $name"
   done | holds "files that are named are there"
 
+# --- the ids in the names of tests ---
+id='\b[ADEFGNPS][0-9]{1,2}\b'
+sed -nE 's/^\| ([A-Z][0-9]+) \|.*/\1/p' tests/README.md | sort >"$SCRATCH/explained"
+grep -hoE "$id" $(of '^tests/(unit|shell|python)/.*\.(cpp|sh|py)$' | grep -v tidy.sh) | sort -u >"$SCRATCH/used"
+comm -3 "$SCRATCH/explained" "$SCRATCH/used" | holds "each id in a test is explained in tests/README.md, and has a test"
+
 # --- calls that have a door of their own ---
 grep -nE '\b(strcpy|strcat|sprintf|vsprintf|gets|tmpnam|mktemp|alloca|strtok)\(' "${CODE[@]}" |
   holds "no call without bounds"

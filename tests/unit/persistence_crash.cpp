@@ -1,5 +1,5 @@
 // The promise under fire: killed, failed or unplugged at every single call to the disk, the next
-// start finds what was acknowledged, nothing twice, nothing invented (failures.md 6.1, 6.2).
+// start finds what was acknowledged, nothing twice, nothing invented.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <thread>

@@ -1,5 +1,5 @@
 // The log's lines: how they are written and read, and what every kind of damage to a file looks
-// like (failures.md 6.1, D3 to D8, D14, D20).
+// like (D3 to D8, D14, D20).
 #include <unistd.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // Names that a power failure takes: a new file, a new folder and a renamed log are only there for
-// sure once their folder was synced, whoever made them (failures.md 6.1).
+// sure once their folder was synced, whoever made them.
 #include <catch2/catch.hpp>
 
 #include "persistence/folder.hpp"

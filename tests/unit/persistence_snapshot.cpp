@@ -1,5 +1,5 @@
 // Snapshots in both forms: what goes in comes out, damage is refused, nothing is believed before it
-// is checked (failures.md 6.2, S4, S5, S6, S11).
+// is checked (S4, S5, S6, S11).
 #include <zlib.h>
 
 #include <catch2/catch.hpp>
