@@ -64,8 +64,8 @@ void set_port(sockaddr_storage& address, int port) noexcept {
 }
 
 /// Between programs of one machine there is nothing to be careful of, and a system whose choice is
-/// BBR would measure and pace all the same. Reno does least and is in every kernel; connections have
-/// it from the socket that listens. Best effort: without it they are only slower.
+/// BBR would measure and pace all the same. Reno does least and is in every kernel; connections
+/// have it from the socket that listens. Best effort: without it they are only slower.
 void no_pacing(int fd) noexcept {
   constexpr std::string_view least = "reno";
   ::setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, least.data(), least.size());
