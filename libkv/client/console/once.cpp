@@ -8,7 +8,6 @@ namespace kv {
 namespace {
 
 using client::Connection;
-using client::Error;
 using client::Value;
 
 client::Result<Value> call_once(Connection& connection, const ClientArguments& arguments) {

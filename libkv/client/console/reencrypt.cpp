@@ -22,7 +22,6 @@ namespace {
 using client::Access;
 using client::Connection;
 using client::Kind;
-using client::Value;
 using crypto::Place;
 
 class Reencryption {
