@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "libkv/base/fd.hpp"
 #include "libkv/base/text.hpp"
 
 namespace kv::crypto {
@@ -196,11 +197,8 @@ bool Context::agent_answers() const {
   address.sun_family = AF_UNIX;
   if (std::strlen(path) >= sizeof address.sun_path) return false;
   std::memcpy(address.sun_path, path, std::strlen(path));
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool answers =
-      fd >= 0 && ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  if (fd >= 0) ::close(fd);
-  return answers;
+  const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
 Status Context::failure(gpgme_error_t error, std::string_view doing) const {

@@ -49,16 +49,16 @@ std::string joined(const std::vector<std::string>& words) {
 
 Status open_failure(const Context& context, gpgme_error_t error) {
   const Gpgme& gpgme = context.gpgme();
-  const auto* result = gpgme.gpgme_op_decrypt_result(context.get());
+  const gpgme_decrypt_result_t result = gpgme.gpgme_op_decrypt_result(context.get());
   std::string trouble = secret_key_trouble(error);
   const auto code = gpgme_err_code(error);
-  if (trouble.empty() && code == GPG_ERR_NO_SECKEY && !context.agent_answers()) {
-    trouble = Context::silent_agent;
-  }
   if (trouble.empty() && code == GPG_ERR_NO_SECKEY) {
-    trouble = "you have the secret key of none of its recipients (" +
-              joined(recipient_ids(gpgme.gpgme_op_decrypt_result(context.get()))) +
-              "). Ask one of them to put your key on the list and to run ./client --reencrypt";
+    trouble = context.agent_answers()
+                  ? "you have the secret key of none of its recipients (" +
+                        joined(recipient_ids(result)) +
+                        "). Ask one of them to put your key on the list and to run ./client "
+                        "--reencrypt"
+                  : Context::silent_agent;
   }
   if (trouble.empty() && result != nullptr && result->legacy_cipher_nomdc) {
     trouble = "it was sealed without protection against changes, by a very old program";

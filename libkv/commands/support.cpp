@@ -5,6 +5,7 @@
 #include <string>
 
 #include "libkv/base/limits.hpp"
+#include "libkv/base/random.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/commands/dialect.hpp"
 #include "libkv/commands/stats.hpp"
@@ -131,12 +132,10 @@ bool expire_time(Call& call, std::size_t i, TimeForm form, std::int64_t& at_ms) 
 }
 
 std::uint64_t random_number(Call& call) noexcept {
-  // One step of splitmix64 over what differs between any two calls.
-  std::uint64_t x = static_cast<std::uint64_t>(call.now_ns()) +
-                    call.server.counters().commands_processed * 0x9E3779B97F4A7C15u;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-  return x ^ (x >> 31);
+  // Of what differs between any two calls.
+  std::uint64_t state = static_cast<std::uint64_t>(call.now_ns()) +
+                        call.server.counters().commands_processed * 0x9E3779B97F4A7C15u;
+  return splitmix64(state);
 }
 
 List list_at(Call& call, Place& place) {

@@ -6,6 +6,17 @@
 #include "tests/unit/persistence_fixture.hpp"
 
 namespace kv::test {
+namespace {
+
+/// Of a server that starts, takes one write and is killed then.
+std::string digest_after_a_write(FaultEnv& env, const PersistenceSettings& settings) {
+  TestServer server(env, settings);
+  REQUIRE(server.start().ok());
+  REQUIRE(server.write({"INCR", "counter"}).ok());
+  return server.digest();
+}
+
+}  // namespace
 
 TEST_CASE("persistence: killed, started again and then unplugged, nothing acknowledged is lost") {
   const PersistenceSettings settings = with(Fsync::always);
@@ -25,13 +36,7 @@ TEST_CASE("persistence: killed, started again and then unplugged, nothing acknow
     killed = env.dead;
     INFO("killed at call " << n << ": " << env.trace.back());
     env.kill();
-    std::string expected;
-    {
-      TestServer server(env, settings);
-      REQUIRE(server.start().ok());
-      REQUIRE(server.write({"INCR", "counter"}).ok());
-      expected = server.digest();
-    }
+    const std::string expected = digest_after_a_write(env, settings);
     env.power_failure();
     const Start start = start_from(env, settings);
     INFO(start.status.message());
@@ -51,13 +56,7 @@ TEST_CASE("persistence: a folder that the server made is there after the power f
     CHECK_FALSE(start_from(env, settings).status.ok());
     env.kill();
   }
-  std::string expected;
-  {
-    TestServer server(env, settings);
-    REQUIRE(server.start().ok());
-    REQUIRE(server.write({"INCR", "counter"}).ok());
-    expected = server.digest();
-  }
+  const std::string expected = digest_after_a_write(env, settings);
   env.power_failure();
   const Start start = start_from(env, settings);
   REQUIRE(start.status.ok());
@@ -73,11 +72,7 @@ TEST_CASE("persistence: a first start that was killed still leaves what misses a
     const bool done = !env.dead;
     INFO("killed at call " << n);
     env.restart();
-    {
-      TestServer server(env, with(Fsync::always));
-      REQUIRE(server.start().ok());
-      REQUIRE(server.write({"INCR", "counter"}).ok());
-    }
+    digest_after_a_write(env, with(Fsync::always));
     REQUIRE(env.remove("data/kv.aof").ok());
     CHECK(start_from(env, with(Fsync::always)).status.code() == Code::corrupt);
     if (done) break;
