@@ -9,6 +9,11 @@ _kv_commands() {
     'AUTH:Logs the connection in'
     'BGREWRITEAOF:Saves in the background and starts a new log, as BGSAVE does'
     'BGSAVE:Saves all data in the background'
+    'BLMOVE:Moves an element from one end of a list to one end of another; waits for one'
+    'BLMPOP:Removes and returns elements of the first of several lists that exists; waits for one'
+    'BLPOP:Removes and returns the first element of the first list that exists; waits for one'
+    'BRPOP:Removes and returns the last element of the first list that exists; waits for one'
+    'BRPOPLPUSH:Moves the last element of a list to the head of another; waits for one'
     'CLIENT:Lists, names, configures and closes connections'
     'COMMAND:Tells about the commands'
     'CONFIG:Shows and changes the server'\''s settings'
@@ -120,7 +125,7 @@ _kv_words() {
   local subs=''
   case ${(U)words[1]} in
       ACL) subs='CAT HELP USERS WHOAMI' ;;
-      CLIENT) subs='GETNAME HELP ID INFO KILL LIST NO-EVICT NO-TOUCH REPLY SETINFO SETNAME' ;;
+      CLIENT) subs='GETNAME HELP ID INFO KILL LIST NO-EVICT NO-TOUCH REPLY SETINFO SETNAME UNBLOCK' ;;
       COMMAND) subs='COUNT DOCS GETKEYS GETKEYSANDFLAGS HELP INFO LIST' ;;
       CONFIG) subs='GET HELP RESETSTAT SET' ;;
       DEBUG) subs='DIGEST DIGEST-VALUE HELP OBJECT RELOAD SET-ACTIVE-EXPIRE SLEEP' ;;
@@ -175,7 +180,7 @@ else
     '*--user[log in as this user, where the server has several]:USER: ' \
     '*--name[the connection'\''s name in CLIENT LIST]:NAME: ' \
     '*--database[which of the numbered databases]:NUMBER: ' \
-    '*--timeout[how long to wait for a reply, or to connect (else 10); 0\: for ever]:SECONDS: ' \
+    '*--timeout[how long to wait for a reply, or to connect (else 10); 0\: for ever. What the server is told to wait (BLPOP) comes on top]:SECONDS: ' \
     '*--poll[repeat the command after a pause until its reply is nil]:SECONDS: ' \
     '*--watch[repeat the command after a pause until interrupted]:SECONDS: ' \
     '*--json[write replies as JSON, one a line]' \

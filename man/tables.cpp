@@ -36,7 +36,9 @@ std::string doc_row(const Command& row) {
     text += quoted_cpp(field) + ", ";
   text += std::to_string(row.arity) + ", " + numbers(row.keys) + ", " + numbers(row.values);
   text += (row.flags & kWrite) != 0 ? ", true" : ", false";
-  text += (row.flags & kHidden) != 0 ? ", true" : ", false";
+  for (const std::uint32_t flag : {kHidden, kBlocking}) {
+    text += (row.flags & flag) != 0 ? ", true" : ", false";
+  }
   return text + "},\n";
 }
 

@@ -19,6 +19,7 @@ struct CommandDoc {
   int value_first, value_last, value_step;  // which arguments --encrypt seals
   bool write;
   bool hidden;  // an alias: works, is not listed
+  bool waits;  // as long as its argument "timeout" says, the first or the last: seconds, 0 for ever
 };
 
 /// Sorted by name.

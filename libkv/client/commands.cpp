@@ -1,4 +1,5 @@
 // The typed commands of a Connection, pipelines, walking the keys and pushed messages.
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
@@ -51,6 +52,21 @@ Result<std::optional<std::string>> as_text(std::string_view command, Result<Valu
   return std::optional<std::string>(std::move(reply->mutable_text()));
 }
 
+/// The element of BLPOP's answer, which is the list's name and it, or nil.
+Result<std::optional<std::string>> as_popped(std::string_view word, Result<Value> reply) {
+  if (!reply) return reply.error();
+  if (reply->is_nil()) return std::optional<std::string>{};
+  if (reply->size() != 2 || reply->kind() != Kind::list) return unexpected(word, *reply);
+  return as_text(word, std::move(reply->mutable_list()[1]));
+}
+
+/// In seconds, as the server reads it.
+std::string seconds_of(std::chrono::milliseconds time) {
+  std::string digits = std::to_string(time.count() % 1000);
+  digits.insert(0, 3 - std::min<std::size_t>(3, digits.size()), '0');
+  return std::to_string(time.count() / 1000) + "." + digits;
+}
+
 Result<void> as_done(Result<Value> reply) {
   if (!reply) return reply.error();
   return {};
@@ -92,6 +108,16 @@ Result<std::optional<std::string>> Connection::lpop(std::string_view key) {
 
 Result<std::optional<std::string>> Connection::rpop(std::string_view key) {
   return as_text("RPOP", call({"RPOP", key}));
+}
+
+Result<std::optional<std::string>> Connection::blpop(std::string_view key,
+                                                     std::chrono::milliseconds wait) {
+  return as_popped("BLPOP", call({"BLPOP", key, seconds_of(wait)}));
+}
+
+Result<std::optional<std::string>> Connection::brpop(std::string_view key,
+                                                     std::chrono::milliseconds wait) {
+  return as_popped("BRPOP", call({"BRPOP", key, seconds_of(wait)}));
 }
 
 Result<std::vector<std::string>> Connection::lrange(std::string_view key, std::int64_t first,

@@ -62,6 +62,20 @@ bool only_reads(Arguments arguments) noexcept {
          std::find(std::begin(keyless), std::end(keyless), doc->name) != std::end(keyless);
 }
 
+std::chrono::milliseconds time_to_wait(Arguments arguments) noexcept {
+  using std::chrono::milliseconds;
+  // Asked of each request of a bulk load: only names with a b are looked up.
+  if (arguments.size() < 2 || arguments[0].empty() || (arguments[0][0] | 0x20) != 'b') return {};
+  const CommandDoc* doc = find_command_doc(arguments[0]);
+  if (doc == nullptr || !doc->waits) return {};
+  double seconds = 0;
+  const bool first = doc->syntax.starts_with("timeout");
+  if (!parse_decimal(first ? arguments[1] : arguments.back(), seconds) || seconds < 0) return {};
+  constexpr double longest_s = 1e9;
+  if (seconds == 0 || seconds > longest_s) return milliseconds::max();
+  return milliseconds(static_cast<std::int64_t>(seconds * 1000) + 1);
+}
+
 Status moved_away() { return {Code::usage, "this connection was moved to another object"}; }
 
 Status check_arguments(Arguments arguments) {
@@ -159,6 +173,12 @@ void Connection::Impl::keep_push(Value&& message) {
   pushes.push_back(std::move(message));
 }
 
+Deadline Connection::Impl::answer_by(std::chrono::milliseconds server_waits) const noexcept {
+  constexpr auto for_ever = std::chrono::milliseconds::max();
+  const bool ends = options.timeout.count() > 0 && options.timeout < for_ever - server_waits;
+  return ends ? deadline_after(options.timeout + server_waits) : Deadline::max();
+}
+
 Status Connection::Impl::attempt(Arguments arguments, Attempt& attempt) {
   const Deadline deadline = deadline_after(options.timeout);
   if (!link.is_open()) {
@@ -172,8 +192,10 @@ Status Connection::Impl::attempt(Arguments arguments, Attempt& attempt) {
   Status status = finish_handshake(deadline);
   const bool refused = !status && status.code() != Code::lost && status.code() != Code::timeout;
   const bool subscription = answers_by_push(arguments[0]);
+  const auto server_waits = time_to_wait(arguments);
+  const Deadline answered_by = server_waits.count() > 0 ? answer_by(server_waits) : deadline;
   while (status.ok()) {
-    status = link.read(attempt.reply, deadline);
+    status = link.read(attempt.reply, answered_by);
     if (!status || attempt.reply.form() != Form::push) break;
     const Value::List& items = attempt.reply.list();
     if (subscription && !items.empty() && is_word(items[0].text(), arguments[0])) break;
@@ -301,6 +323,7 @@ Status Connection::Impl::stream(Flow& flow) {
   std::vector<std::string_view> arguments;
   Deadline deadline = deadline_after(options.timeout);
   bool ended = false, waiting = false;
+  std::chrono::milliseconds server_waits{0};  // at most, for any of them
   for (;;) {
     while (!ended && flow.sent - flow.answered < flow.window &&
            link.queued() - link.taken() < flow.window_bytes) {
@@ -310,6 +333,10 @@ Status Connection::Impl::stream(Flow& flow) {
       if (next != Flow::Next::request) break;
       link.add(arguments);
       ++flow.sent;
+      if (const auto waits = time_to_wait(arguments); waits > server_waits) {
+        server_waits = waits;
+        deadline = answer_by(waits);
+      }
     }
     Value reply;
     bool have = false, any = false;
@@ -330,14 +357,14 @@ Status Connection::Impl::stream(Flow& flow) {
       return {};
     }
     if (any) {
-      deadline = deadline_after(options.timeout);
+      deadline = answer_by(server_waits);
       continue;
     }
     const bool idle = flow.answered == flow.sent;
     const bool room = flow.sent - flow.answered < flow.window;
     const int input = waiting && room ? flow.input_fd : -1;
     if (auto status = link.step(idle ? Deadline::max() : deadline, input); !status) return status;
-    if (idle) deadline = deadline_after(options.timeout);
+    if (idle) deadline = answer_by(server_waits);
   }
 }
 

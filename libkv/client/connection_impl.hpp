@@ -4,6 +4,7 @@
 // Internal: the library's own files and the client program use it. One thread at a time.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <exception>
@@ -88,6 +89,8 @@ struct Connection::Impl {
   /// Notices that the link was lost while idle. Fails if it must not be opened again by itself.
   Status notice_loss();
   Status attempt(Arguments arguments, Attempt& attempt);
+  /// Until when to wait for an answer the server may take so long for: time_to_wait().
+  Deadline answer_by(std::chrono::milliseconds server_waits) const noexcept;
 };
 
 /// The door of the program and the library's other files to a connection's inside.
@@ -104,6 +107,10 @@ inline constexpr std::string_view password_wanted = "the server wants a password
 
 /// True if the command is known to change nothing, so that sending it twice does no harm.
 bool only_reads(Arguments arguments) noexcept;
+
+/// How long the server shall wait before it answers this request: what BLPOP and its kin are told.
+/// milliseconds::max(): for ever.
+std::chrono::milliseconds time_to_wait(Arguments arguments) noexcept;
 
 /// True for SUBSCRIBE and its like, whose only answer over RESP3 is a push message.
 bool answers_by_push(std::string_view word) noexcept;

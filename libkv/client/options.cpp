@@ -208,7 +208,9 @@ constexpr OptionRow rows[] = {
     {"--name", "NAME", "", "the connection's name in CLIENT LIST"},
     {"--database", "NUMBER", "0", "which of the numbered databases"},
     {"--timeout", "SECONDS", "60",
-     "how long to wait for a reply, or to connect (else 10); 0: for ever"},
+     "how long to wait for a reply, or to connect (else 10); 0: for ever. What the server is told "
+     "to "
+     "wait (BLPOP) comes on top"},
     {"--poll", "SECONDS", "", "repeat the command after a pause until its reply is nil"},
     {"--watch", "SECONDS", "", "repeat the command after a pause until interrupted"},
     {"--json", "", "", "write replies as JSON, one a line"},

@@ -53,6 +53,13 @@ Status check_sealable(const CommandDoc* doc, const std::vector<std::string>& wor
   return {};
 }
 
+/// Of several lists the answer comes from one, and says from which.
+bool names_its_list(std::string_view word) noexcept {
+  constexpr std::string_view words[] = {"lmpop", "blmpop", "blpop", "brpop"};
+  return std::any_of(std::begin(words), std::end(words),
+                     [&](std::string_view w) { return equals_ignoring_case(word, w); });
+}
+
 std::optional<std::string> text_of_list(const Value& value) {
   if (value.kind() == Kind::text) return value.text();
   if (value.kind() != Kind::list) return std::nullopt;
@@ -196,7 +203,7 @@ Status Sealing::open(Arguments request, Value& reply) {
   const CommandDoc* doc = find_command_doc(request[0]);
   const auto key = doc == nullptr ? 0 : static_cast<std::size_t>(std::max(doc->key_first, 0));
   Status status;
-  if (equals_ignoring_case(request[0], "lmpop") && reply.size() == 2) {
+  if (names_its_list(request[0]) && reply.size() == 2) {
     Value::List& named = reply.mutable_list();  // the list's name and its elements
     status = open_all(Place::element(named[0].text()), named[1]);
   } else if (key == 0 || key >= request.size()) {

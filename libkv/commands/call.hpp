@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -57,6 +58,18 @@ class Call {
   void set_trial() noexcept { trial_ = true; }
   bool trial() const noexcept { return trial_; }
 
+  // --- waiting, for a row with kBlocking ---
+  /// The keys args[first] to args[last] hold no list; timeout_ms 0: for ever.
+  struct Wait {
+    std::size_t first, last;
+    std::int64_t timeout_ms;
+  };
+  /// There is nothing to commit() yet: the request is to be tried again when one of the keys has
+  /// become a list, or answered null after that time. Answers null itself, for where nobody waits:
+  /// a replay of the log.
+  void wait_for(const Wait& wait);
+  const std::optional<Wait>& waits() const noexcept { return wait_; }
+
   Reply reply;
   bool plio() const noexcept { return reply.plio(); }
   /// Answers an error: to RESP clients as it is; over PLIO as the row says (NIL, 0, or a string).
@@ -73,6 +86,7 @@ class Call {
   std::uint64_t key_hash_;
   bool trial_ = false;
   bool committed_ = false;
+  std::optional<Wait> wait_;
 };
 
 }  // namespace kv

@@ -28,6 +28,7 @@ void field(std::string& line, std::string_view name, std::int64_t value) {
 
 std::string flag_letters(const Session& session) {
   std::string letters;
+  if (session.waiting) letters += 'b';
   if (session.close_after_reply) letters += 'c';
   if (session.address.starts_with('/')) letters += 'U';
   if (session.no_evict) letters += 'e';
@@ -259,6 +260,20 @@ void on_or_off(Call& call, bool& flag) {
 void no_evict(Call& call) { on_or_off(call, call.session.no_evict); }
 void no_touch(Call& call) { on_or_off(call, call.session.no_touch); }
 
+void unblock(Call& call) {
+  std::int64_t number = 0;
+  if (call.argc() > 4) return call.syntax_error();
+  const bool with_error = call.argc() == 4 && call.is(3, "ERROR");
+  if (call.argc() == 4 && !with_error && !call.is(3, "TIMEOUT")) {
+    return call.fail("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+  }
+  if (!call.integer(2, number)) return;
+  const auto found = call.server.sessions().find(static_cast<std::uint64_t>(number));
+  const bool waited = found != call.server.sessions().end() && found->second->waiting &&
+                      call.server.unblock(*found->second, with_error);
+  call.reply.integer(waited ? 1 : 0);
+}
+
 // --- PLIO ---
 
 void plio_list(Call& call) {
@@ -339,6 +354,14 @@ constexpr Subcommand kRows[] = {
      set_name,
      "name",
      "Names this connection; an empty name takes it away"},
+    {"unblock",
+     -3,
+     kOwn | kAdmin,
+     {},
+     unblock,
+     "client-id [TIMEOUT|ERROR]",
+     "Ends the wait of a connection that waits for a list, as if its time were up or with an "
+     "error"},
 };
 
 }  // namespace

@@ -26,9 +26,9 @@ enum : std::uint32_t {
   kNoAuth = 1u << 6,   // answered before authentication
   kStale = 1u << 7,
   kNoScript = 1u << 8,
-  kBlocking = 1u << 9,
+  kBlocking = 1u << 9,  // may wait (Call::wait_for): argument "timeout", the first or the last
   kPubSub = 1u << 10,
-  kMovableKeys = 1u << 11,  // argument 1 is the number of keys, which follow it
+  kMovableKeys = 1u << 11,  // the number of keys, which follow it, is at key_count_at()
   // kv's own:
   kPlioNil = 1u << 16,   // picolisp-kv has it: misuse answers NIL over PLIO, not an error string
   kPlioZero = 1u << 17,  // the same, but misuse answers 0
@@ -57,6 +57,12 @@ struct Command {
   std::string_view since;             // version of kv ("1.0"); the original's commands: "0.18"
   std::string_view subcommands = {};  // "id list kill ...", for completion and COMMAND
 };
+
+/// Where a command with kMovableKeys has the number of its keys: first of all, or behind the time
+/// to wait.
+constexpr int key_count_at(std::uint32_t flags) noexcept {
+  return (flags & kBlocking) != 0 ? 2 : 1;
+}
 
 /// The row for a name in any case, or null. O(1).
 const Command* find_command(std::string_view name) noexcept;

@@ -174,7 +174,7 @@ void tell_key_specs(Reply& reply, const Entry& entry) {
   reply.bulk("flags");
   tell_access(reply, entry);
   if (counted) {
-    tell_begin(reply, 1);
+    tell_begin(reply, key_count_at(entry.flags));
     return tell_numbers(reply, "keynum", {{"keynumidx", 0}, {"firstkey", 1}, {"keystep", 1}});
   }
   tell_begin(reply, entry.keys.first);
@@ -311,9 +311,11 @@ std::vector<std::size_t> key_positions(const Call& call, const Entry& entry) {
   std::int64_t first = entry.keys.first, last = entry.keys.last, step = entry.keys.step;
   if (last < 0) last += argc;
   if ((entry.flags & kMovableKeys) != 0) {
+    const int at = key_count_at(entry.flags);
     std::int64_t keys = 0;
-    if (!parse_integer(call.arg(3), keys) || keys < 1 || keys > argc - 2) return {};
-    first = 2, last = 1 + keys, step = 1;
+    if (!parse_integer(call.arg(static_cast<std::size_t>(at) + 2), keys)) return {};
+    if (keys < 1 || keys > argc - at - 1) return {};
+    first = at + 1, last = at + keys, step = 1;
   }
   for (std::int64_t i = first; i <= last && i < argc; i += std::max<std::int64_t>(step, 1))
     positions.push_back(static_cast<std::size_t>(i) + 2);

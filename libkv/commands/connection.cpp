@@ -195,7 +195,7 @@ constexpr Command kRows[] = {
      "Lists, names, configures and closes connections",
      "O(1); LIST and KILL O(N), N the number of connections",
      "0.18",
-     "getname help id info kill list no-evict no-touch reply setinfo setname"},
+     "getname help id info kill list no-evict no-touch reply setinfo setname unblock"},
     {"echo",
      2,
      kLoading | kStale | kFast,

@@ -95,7 +95,12 @@ void server_section(Call& call, Text& out) {
 
 void clients_section(Call& call, Text& out) {
   out.line("connected_clients", live_clients(call.server)).line("cluster_connections", 0);
-  out.line("maxclients", call.server.max_clients()).line("blocked_clients", 0);
+  const auto& sessions = call.server.sessions();
+  const auto waiting = std::count_if(sessions.begin(), sessions.end(), [](const auto& entry) {
+    return entry.second->waiting && !entry.second->dead;
+  });
+  out.line("maxclients", call.server.max_clients());
+  out.line("blocked_clients", static_cast<std::int64_t>(waiting));
   out.line("tracking_clients", 0).line("child_processes", call.server.children());
 }
 

@@ -1,9 +1,13 @@
-// Commands that take elements from one list and put them on another, or take from several.
+// Commands that take elements from one list and put them on another, or take from several; also
+// those that wait until there is one.
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <optional>
 #include <string>
 
 #include "libkv/commands/call.hpp"
+#include "libkv/commands/decimal.hpp"
 #include "libkv/commands/dialect.hpp"
 #include "libkv/commands/support.hpp"
 
@@ -26,12 +30,32 @@ void pop(List& list, End end) {
   else list.pop_back();
 }
 
-/// From argument 1's list to argument 2's, which may be the same.
-void move(Call& call, End from, End to) {
+/// Argument i as the time to wait: seconds, with a fraction if need be; in milliseconds, rounded
+/// up.
+bool wait_time(Call& call, std::size_t i, std::int64_t& ms) {
+  constexpr auto max = std::numeric_limits<std::int64_t>::max();
+  long double seconds = 0;
+  if (!parse_long_decimal(call.arg(i), seconds)) {
+    return call.fail("ERR timeout is not a float or out of range"), false;
+  }
+  const long double wanted = std::ceil(seconds * 1000);
+  if (wanted > static_cast<long double>(max - call.now_ms())) {
+    return call.fail("ERR timeout is out of range"), false;
+  }
+  if (seconds < 0) return call.fail("ERR timeout is negative"), false;
+  ms = static_cast<std::int64_t>(wanted);
+  return true;
+}
+
+/// From argument 1's list to argument 2's, which may be the same. With a timeout_ms it waits for
+/// the first.
+void move(Call& call, End from, End to, std::optional<std::int64_t> timeout_ms = {}) {
   Place source, target;
   if (!enough(call, 3) || !writable(call, 1) || !writable(call, 2)) return;
   if (!call.locate(1, Type::list, source)) return;
-  if (!source.found()) return call.reply.nil();
+  if (!source.found()) {
+    return timeout_ms ? call.wait_for({1, 1, *timeout_ms}) : call.reply.nil();
+  }
   if (!call.locate(2, Type::list, target)) return;
   Keyspace& keys = call.keys();
   List list = keys.list(source);
@@ -59,19 +83,62 @@ void move_any(Call& call) {
   if (read_end(call, 3, from) && read_end(call, 4, to)) move(call, from, to);
 }
 
-/// LMPOP numkeys key ... LEFT | RIGHT [COUNT n]
+void wait_and_move_tail_to_head(Call& call) {
+  std::int64_t timeout_ms = 0;
+  if (wait_time(call, 3, timeout_ms)) move(call, End::tail, End::head, timeout_ms);
+}
+
+void wait_and_move_any(Call& call) {
+  End from = End::head, to = End::head;
+  std::int64_t timeout_ms = 0;
+  if (!read_end(call, 3, from) || !read_end(call, 4, to)) return;
+  if (wait_time(call, 5, timeout_ms)) move(call, from, to, timeout_ms);
+}
+
+/// What is wanted of the first list among several keys.
 struct PopSeveral {
-  std::int64_t keys = 0;
+  std::size_t first = 0, last = 0;  // arguments that are keys
   End end = End::head;
   std::int64_t count = 1;
 };
 
-bool read_pop_several(Call& call, PopSeveral& asked) {
+enum class Popped { one, array };
+
+/// Answers the key and the elements of the first list that is there: one, or an array of them.
+/// False: none is there, and nothing is said.
+bool pop_first_of(Call& call, const PopSeveral& asked, Popped form) {
+  Place place;
+  for (std::size_t i = asked.first; i <= asked.last; ++i) {
+    if (!writable(call, i) || !call.locate(i, Type::list, place)) return true;
+    if (!place.found()) continue;
+    List list = call.keys().list(place);
+    const std::size_t n = std::min(static_cast<std::size_t>(asked.count), list.size());
+    const std::size_t first = asked.end == End::head ? 0 : list.size() - n;
+    const std::size_t bytes = call.arg(i).size() + reply_bytes(list, first, n);
+    if (too_large_to_pop(call, bytes) || !call.commit()) return true;
+    call.reply.reserve(bytes);
+    call.reply.array(2);
+    call.reply.bulk(call.arg(i));
+    if (form == Popped::array) call.reply.array(n);
+    for (std::size_t popped = 0; popped < n; ++popped) {
+      call.reply.scalar(at_end(list, asked.end));
+      pop(list, asked.end);
+    }
+    call.keys().drop_if_empty(place);
+    return true;
+  }
+  return false;
+}
+
+/// From argument at on: numkeys key ... LEFT | RIGHT [COUNT n]
+bool read_pop_several(Call& call, std::size_t at, PopSeveral& asked) {
   constexpr auto max = std::numeric_limits<std::int64_t>::max();
-  if (!integer_within(call, 1, 1, max, asked.keys, "numkeys should be greater than 0"))
-    return false;
-  if (asked.keys > static_cast<std::int64_t>(call.argc()) - 3) return call.syntax_error(), false;
-  std::size_t i = static_cast<std::size_t>(asked.keys) + 2;
+  std::int64_t keys = 0;
+  if (!integer_within(call, at, 1, max, keys, "numkeys should be greater than 0")) return false;
+  if (keys > static_cast<std::int64_t>(call.argc() - at) - 2) return call.syntax_error(), false;
+  asked.first = at + 1;
+  asked.last = at + static_cast<std::size_t>(keys);
+  std::size_t i = asked.last + 1;
   if (!read_end(call, i, asked.end)) return false;
   if (++i == call.argc()) return true;
   if (!call.is(i, "COUNT") || i + 1 == call.argc()) return call.syntax_error(), false;
@@ -82,32 +149,30 @@ bool read_pop_several(Call& call, PopSeveral& asked) {
   return true;
 }
 
-/// Answers the key and the elements of the first list that is there.
 void pop_several(Call& call) {
   PopSeveral asked;
-  if (!read_pop_several(call, asked)) return;
-  const auto end = static_cast<std::size_t>(asked.keys) + 2;
-  Place place;
-  for (std::size_t i = 2; i < end; ++i) {
-    if (!writable(call, i) || !call.locate(i, Type::list, place)) return;
-    if (!place.found()) continue;
-    List list = call.keys().list(place);
-    const std::size_t n = std::min(static_cast<std::size_t>(asked.count), list.size());
-    const std::size_t first = asked.end == End::head ? 0 : list.size() - n;
-    const std::size_t bytes = call.arg(i).size() + reply_bytes(list, first, n);
-    if (too_large_to_pop(call, bytes) || !call.commit()) return;
-    call.reply.reserve(bytes);
-    call.reply.array(2);
-    call.reply.bulk(call.arg(i));
-    call.reply.array(n);
-    for (std::size_t popped = 0; popped < n; ++popped) {
-      call.reply.scalar(at_end(list, asked.end));
-      pop(list, asked.end);
-    }
-    return call.keys().drop_if_empty(place);
-  }
-  call.reply.nil_array();
+  if (!read_pop_several(call, 1, asked)) return;
+  if (!pop_first_of(call, asked, Popped::array)) call.reply.nil_array();
 }
+
+void wait_and_pop_several(Call& call) {
+  PopSeveral asked;
+  std::int64_t timeout_ms = 0;
+  if (!wait_time(call, 1, timeout_ms) || !read_pop_several(call, 2, asked)) return;
+  if (pop_first_of(call, asked, Popped::array)) return;
+  call.wait_for({asked.first, asked.last, timeout_ms});
+}
+
+void wait_and_pop(Call& call, End end) {
+  const PopSeveral asked{1, call.argc() - 2, end, 1};
+  std::int64_t timeout_ms = 0;
+  if (!wait_time(call, call.argc() - 1, timeout_ms)) return;
+  if (pop_first_of(call, asked, Popped::one)) return;
+  call.wait_for({asked.first, asked.last, timeout_ms});
+}
+
+void wait_and_pop_head(Call& call) { wait_and_pop(call, End::head); }
+void wait_and_pop_tail(Call& call) { wait_and_pop(call, End::tail); }
 
 // A row is read as a row:
 // clang-format off
@@ -132,6 +197,28 @@ constexpr Command rows[] = {
     {"lmpop", -4, kWrite | kMovableKeys, {}, {}, Group::list, pop_several,
      "numkeys key [key ...] LEFT | RIGHT [COUNT count]",
      "Removes and returns elements of the first of several lists that exists",
+     "O(N+M) where N is the number of keys and M the number of elements removed", "1.0"},
+    {"blpop", -3, kWrite | kNoScript | kBlocking, {1, -2, 1}, {}, Group::list, wait_and_pop_head,
+     "key [key ...] timeout",
+     "Removes and returns the first element of the first list that exists; waits for one",
+     "O(N) where N is the number of keys", "1.0"},
+    {"brpop", -3, kWrite | kNoScript | kBlocking, {1, -2, 1}, {}, Group::list, wait_and_pop_tail,
+     "key [key ...] timeout",
+     "Removes and returns the last element of the first list that exists; waits for one",
+     "O(N) where N is the number of keys", "1.0"},
+    {"blmove", 6, kWrite | kDenyOom | kNoScript | kBlocking, {1, 2, 1}, {}, Group::list,
+     wait_and_move_any,
+     "source destination LEFT | RIGHT LEFT | RIGHT timeout",
+     "Moves an element from one end of a list to one end of another; waits for one",
+     "O(1)", "1.0"},
+    {"brpoplpush", 4, kWrite | kDenyOom | kNoScript | kBlocking, {1, 2, 1}, {}, Group::list,
+     wait_and_move_tail_to_head,
+     "source destination timeout",
+     "Moves the last element of a list to the head of another; waits for one",
+     "O(1)", "1.0"},
+    {"blmpop", -5, kWrite | kBlocking | kMovableKeys, {}, {}, Group::list, wait_and_pop_several,
+     "timeout numkeys key [key ...] LEFT | RIGHT [COUNT count]",
+     "Removes and returns elements of the first of several lists that exists; waits for one",
      "O(N+M) where N is the number of keys and M the number of elements removed", "1.0"},
 };
 // clang-format on

@@ -96,6 +96,10 @@ class Services {
   /// caller's own session.
   virtual void close_session(Session& session) = 0;
 
+  /// Ends the wait of a session whose request waits for a list: answers it null, or an error. It
+  /// is told later. False: it has none.
+  virtual bool unblock(Session& session, bool with_error) = 0;
+
   /// Forks a snapshot writer. busy if one runs.
   virtual Status save_in_background() = 0;
   /// Returns when the file is on disk.

@@ -46,6 +46,7 @@ struct Session {
   std::size_t last_reply = 0;      // bytes of the reply before
   bool dead = false;               // its socket is gone; kept until its last request is answered
 
+  bool waiting = false;  // its last request waits for a list: those behind it wait for its answer
   bool no_room = false;  // for the request that is coming in pieces
 
   Channel* channel = nullptr;  // where replies go; not owned

@@ -8,6 +8,7 @@
 #include "libkv/base/limits.hpp"
 #include "libkv/base/memory.hpp"
 #include "libkv/base/text.hpp"
+#include "libkv/engine/request_keys.hpp"
 #include "libkv/keyspace/siphash.hpp"
 
 namespace kv {
@@ -45,19 +46,6 @@ bool is_barrier(const Command& command) noexcept {
 bool arity_fits(const Command& command, std::size_t argc) noexcept {
   const auto count = static_cast<int>(argc);
   return command.arity >= 0 ? count == command.arity : count >= -command.arity;
-}
-
-/// Calls visit with the hash of each key the row says this request holds.
-template <class Request, class Visit>
-void for_each_key(const Request& request, Visit visit) {
-  const ArgSpan& keys = request.command.keys;
-  if (keys.first <= 0) return;
-  const auto argc = static_cast<int>(request.args.size());
-  const int last = keys.last < 0 ? argc + keys.last : keys.last;
-  const int step = std::max(1, keys.step);
-  for (int i = keys.first; i <= last && i < argc; i += step) {
-    visit(i == 1 ? request.key_hash : hash_of(request.args[static_cast<std::size_t>(i)].bytes));
-  }
 }
 
 constexpr std::string_view no_memory = "OOM command not allowed: there is not enough memory for it";
@@ -120,17 +108,20 @@ void Engine::refuse(Session& session, const Command* command, std::string_view t
 }
 
 void Engine::say_no(Session& session, const Command* command, std::string_view text) {
+  say(session, [&](Reply& reply) {
+    if (session.dialect == Dialect::resp) return reply.error(text);
+    if (command == nullptr) return reply.bulk("Error: Unknown command");
+    const std::size_t blank = text.find(' ');
+    reply.bulk("Error: " + std::string(blank == text.npos ? text : text.substr(blank + 1)));
+  });
+}
+
+/// One reply, which is no command's work.
+void Engine::say(Session& session, FunctionRef<void(Reply&)> words) {
   std::string& out = sink_.begin_reply(session);
   const std::size_t start = out.size();
   Reply reply(out, session.dialect);
-  if (session.dialect == Dialect::resp) {
-    reply.error(text);
-  } else if (command == nullptr) {
-    reply.bulk("Error: Unknown command");
-  } else {
-    const std::size_t blank = text.find(' ');
-    reply.bulk("Error: " + std::string(blank == text.npos ? text : text.substr(blank + 1)));
-  }
+  words(reply);
   (void)silenced(session, out, start);
   sink_.end_reply(session, reply.needs_translation(), {});
 }
@@ -190,6 +181,7 @@ void Engine::take(Session& session, std::span<const Scalar> args, std::uint64_t 
   const bool keyed = command->keys.first == 1 && args.size() > 1;
   if (keyed && key_hash == 0) key_hash = hash_of(args[1].bytes);
   const Request request{session, *command, args, keyed ? key_hash : 0};
+  if ((command->flags & kBlocking) != 0 && begins_to_wait(request)) return;
   if ((command->flags & kWrite) != 0) return submit_write(request);
   const std::int64_t time_ns = is_barrier(*command) ? now_ns() : batch_ns();
   if (items_.empty()) return static_cast<void>(run(request, time_ns));
@@ -243,12 +235,14 @@ Outcome Engine::foresee(const Request& request) {
   return state != nullptr ? forecast(request.command, request.args, *state) : Outcome::unknown;
 }
 
-bool Engine::try_out(const Request& request, std::int64_t time_ns) {
+/// wait: set if it is not null and the request wants to.
+bool Engine::try_out(const Request& request, std::int64_t time_ns, std::optional<Wait>* wait) {
   trial_out_.clear();
   Call call(services_, request.session, request.command, request.args, time_ns, trial_out_,
             request.key_hash);
   call.set_trial();
   request.command.run(call);
+  if (wait != nullptr) *wait = call.waits();
   return call.committed();
 }
 
@@ -269,13 +263,16 @@ void Engine::submit_write(const Request& request) {
   }
   if (log_ == nullptr && refusal_.empty()) {
     run(request, is_barrier(request.command) ? now_ns() : batch_ns());
-    return;
+    return feed_waiting(request);
   }
   const bool conflict = !items_.empty() && conflicts(request);
   const Outcome outcome = conflict ? foresee(request) : Outcome::unknown;
   if (conflict && outcome == Outcome::unknown) finish();
   const std::int64_t time_ns = log_ != nullptr ? log_->next_time(batch_ns()) : now_ns();
-  if (outcome == Outcome::changes) return add_line(request, time_ns);
+  if (outcome == Outcome::changes) {
+    add_line(request, time_ns);
+    return feed_waiting(request);
+  }
   // It has no line, but changes nothing only if those before it are written.
   if (outcome == Outcome::nothing) return enqueue(request, time_ns, true);
   if (!try_out(request, time_ns)) {
@@ -290,6 +287,7 @@ void Engine::submit_write(const Request& request) {
   touch(request);
   add_line(request, time_ns);
   if (request.command.keys.first <= 0) finish();  // it may touch anything
+  feed_waiting(request);
 }
 
 void Engine::add_line(const Request& request, std::int64_t time_ns) {

@@ -4,12 +4,15 @@
 // changing anything (Call::set_trial); if it would change something its line joins the batch's log
 // lines. finish() writes them all with one write, and only then are the requests run and answered,
 // in order. A trial must see the truth, so a write whose key an earlier write of the batch touches
-// ends that batch first, unless what it will meet can be foretold (forecast.hpp). Must never know a
-// pipe, a process or a protocol's bytes.
+// ends that batch first, unless what it will meet can be foretold (forecast.hpp). A request that
+// finds nothing and wants to wait (BLPOP) is set aside; the write that feeds it ends its batch, and
+// who waits is served before anybody else may take from the key (engine_waiting.cpp). Must never
+// know a pipe, a process or a protocol's bytes.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -22,6 +25,8 @@
 #include "libkv/engine/forecast.hpp"
 #include "libkv/engine/reply_sink.hpp"
 #include "libkv/engine/touched.hpp"
+#include "libkv/engine/waiting.hpp"
+#include "libkv/keyspace/function_ref.hpp"
 #include "persistence/write_log.hpp"
 
 namespace kv {
@@ -59,6 +64,18 @@ class Engine {
   /// Removes keys whose time has come, for a bounded time. Returns when it wants to be called
   /// again, by the steady clock: soon if there may be more of them.
   std::int64_t expire_some();
+  // --- requests that wait: of sessions with Session::waiting ---
+  std::size_t waiting() const noexcept { return waiting_.size(); }
+  /// When the next one has waited long enough, by the steady clock; INT64_MAX: never.
+  std::int64_t next_wait_end_ns() const noexcept { return waiting_.first_deadline_ns(); }
+  /// Answers null to those that have. False: there were none.
+  bool end_overdue_waits();
+  /// From now on nothing is taken for the session's request. False: none waits. It is answered by
+  /// end_wait(), or not at all.
+  bool withdraw_wait(const Session& session) noexcept { return waiting_.take(session) != nullptr; }
+  /// Answers a withdrawn request with an error or, where that is empty, null.
+  void end_wait(Session& session, std::string_view error);
+
   /// How long all commands so far took, by the coarse clock: in steps of some milliseconds, but
   /// right in the long run.
   std::int64_t busy_us() const noexcept { return busy_us_; }
@@ -95,11 +112,13 @@ class Engine {
   std::int64_t batch_ns();
   void refuse(Session& session, const Command* command, std::string_view text);
   void say_no(Session& session, const Command* command, std::string_view text);
+  void say(Session& session, FunctionRef<void(Reply&)> words);
   bool conflicts(const Request& request) const;
   void touch(const Request& request);
   Outcome foresee(const Request& request);
   KeyForecast* forecast_of(const Request& request);
-  bool try_out(const Request& request, std::int64_t time_ns);
+  using Wait = Call::Wait;
+  bool try_out(const Request& request, std::int64_t time_ns, std::optional<Wait>* wait = nullptr);
   void submit_write(const Request& request);
   void add_line(const Request& request, std::int64_t time_ns);
   Request request_of(const Item& item, std::span<const Scalar> arguments) const noexcept;
@@ -113,6 +132,12 @@ class Engine {
   bool run(const Request& request, std::int64_t time_ns);
   void apply_and_answer(const Request& request, std::int64_t time_ns, bool& applied);
   void answer(Session& session, Call& call, std::string& out, std::size_t start);
+  // engine_waiting.cpp
+  bool begins_to_wait(const Request& request);
+  void feed_waiting(const Request& request);
+  void serve_waiting();
+  void serve(Waiter& waiter);
+
   bool expire_until(std::int64_t end_ns);
   bool expire_in(Keyspace& keys, std::int64_t now_ms, std::int64_t end_ns);
 
@@ -128,6 +153,8 @@ class Engine {
     KeyForecast state;
   };
   std::vector<Foreseen> foreseen_;  // keys that several requests of the batch touch
+  WaitingRequests waiting_;
+  bool serving_ = false;  // those that wait
   std::string trial_out_;
   std::string refusal_;
   std::unordered_map<const Command*, CommandCalls> calls_;

@@ -30,6 +30,7 @@ class Offline final : public Services, public ReplySink {
   bool check_password(Session&, std::string_view) override { return false; }
   bool check_password_hash(Session&, std::uint32_t) override { return false; }
   void close_session(Session&) override {}
+  bool unblock(Session&, bool) override { return false; }
   Status save_in_background() override { return refusal(); }
   Status save_now() override { return refusal(); }
   Status sync_log() override { return refusal(); }
@@ -49,6 +50,8 @@ class Offline final : public Services, public ReplySink {
   std::string& begin_reply(Session&) override { return nowhere_.clear(), nowhere_; }
   void end_reply(Session&, bool, std::string_view) override {}
   void lose_reply(Session&) override {}
+  void begin_wait(Session&) override {}
+  void end_wait(Session&) override {}
 
  private:
   static Status refusal() { return {Code::unsupported, "no server is running here"}; }

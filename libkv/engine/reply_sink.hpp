@@ -19,6 +19,11 @@ class ReplySink {
   /// One of the two has thrown std::bad_alloc. Nothing is said, and nobody may take the next answer
   /// for this one: the session has to end.
   virtual void lose_reply(Session& session) = 0;
+  /// The session's request waits for its reply from now on, and with it whatever the session asks
+  /// next. No reply is begun.
+  virtual void begin_wait(Session& session) = 0;
+  /// It waits no longer: the next reply is the one to it.
+  virtual void end_wait(Session& session) = 0;
 };
 
 }  // namespace kv

@@ -204,6 +204,11 @@ void Channel::append_close(const Session& session) {
   frame_open_ = false;
 }
 
+void Channel::append_later(const Session& session) {
+  append_header(out_, {0, session.number, FrameKind::later, 0, 0});
+  frame_open_ = false;
+}
+
 void Channel::append_plain(FrameKind kind, std::string_view payload) {
   append_header(out_, {static_cast<std::uint32_t>(payload.size()), 0, kind, 0, 0});
   out_.append(payload);

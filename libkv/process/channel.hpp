@@ -73,6 +73,8 @@ class Channel {
   void forget_reply() noexcept;
   /// Tells the child to hang up on a connection, whether or not its client takes what is before it.
   void append_close(const Session& session);
+  /// Tells it that the connection's next reply may be long in coming.
+  void append_later(const Session& session);
   void append_plain(FrameKind kind, std::string_view payload);
 
   // --- sending: what is released goes ---

@@ -311,6 +311,13 @@ void Child::handle_reply(const FrameHeader& header, std::string_view payload) {
       mark_dirty(*found->second);
       return;
     }
+    case FrameKind::later: {
+      const auto found = connections_.find(header.connection);
+      if (found == connections_.end()) return;
+      found->second->wait_for_reply();
+      mark_dirty(*found->second);  // its client may have gone already
+      return;
+    }
     case FrameKind::bulk_reply:
       if (!take_bulk_reply(header, payload)) give_up("a reference outside the segment");
       return;

@@ -18,6 +18,7 @@
 #include "libkv/base/limits.hpp"
 #include "libkv/base/log.hpp"
 #include "libkv/base/text.hpp"
+#include "libkv/commands/command.hpp"
 #include "libkv/process/run_folder.hpp"
 #include "libkv/process/sandbox.hpp"
 #include "libkv/process/title.hpp"
@@ -44,11 +45,13 @@ struct Answer {
 };
 
 /// Requests about a connection that all lines share: after them no longer one reply came for each
-/// request, in one protocol, to somebody who is logged in.
+/// request, in one protocol, to somebody who is logged in; or those behind would wait, too.
 bool is_for_one_connection(const std::vector<std::string_view>& args) {
   for (const std::string_view word : {"hello", "quit", "reset"}) {
     if (equals_ignoring_case(args[0], word)) return true;
   }
+  const Command* const command = find_command(args[0]);
+  if (command != nullptr && (command->flags & kBlocking) != 0) return true;
   return equals_ignoring_case(args[0], "client") && args.size() > 1 &&
          equals_ignoring_case(args[1], "reply");
 }
@@ -150,7 +153,8 @@ void CommandPipe::take_line(std::string_view line) {
   for (const Scalar& arg : probe.args()) args.push_back(arg.bytes);
   if (is_for_one_connection(args))
     return refuse(name,
-                  "ERR HELLO, QUIT, RESET and CLIENT REPLY are for a connection of one's own");
+                  "ERR HELLO, QUIT, RESET, CLIENT REPLY and commands that wait (BLPOP) are for a "
+                  "connection of one's own");
   append_request(requests_, args);
   expected_.push_back(std::move(name));
 }

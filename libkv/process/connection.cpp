@@ -171,6 +171,7 @@ void Connection::reply(const FrameHeader& header, std::string_view payload) {
     translate(payload);
   }
   under_way_ -= std::min<std::size_t>(under_way_, header.count);
+  if (header.count > 0) waits_ = false;
   if ((header.flags & kClose) != 0) {
     closing_ = input_ended_ = true;
     cut_off_ = header.count == 0;
@@ -218,7 +219,7 @@ bool Connection::flush() {
 bool Connection::behind() const noexcept { return unsent() > unsent_pause_bytes; }
 
 bool Connection::may_parse() const noexcept {
-  return !held() && !behind() && under_way_ < under_way_most;
+  return !held() && !behind() && !waits_ && under_way_ < under_way_most;
 }
 
 // Many a client sends all it has to say before it reads: if its requests were left in the socket
@@ -226,13 +227,14 @@ bool Connection::may_parse() const noexcept {
 // what one request may have.
 bool Connection::wants_input() const noexcept {
   if (input_ended_ || closing_ || large_.active()) return false;
-  if (behind()) return authenticated_ && in_.bytes().size() < limits::request_bytes_max;
+  if (behind() || waits_) return authenticated_ && in_.bytes().size() < limits::request_bytes_max;
   return under_way_ < under_way_max && !(held() && in_.bytes().size() >= limits::read_bytes);
 }
 
 bool Connection::finished() const noexcept {
   if (unsent() > 0) return false;
-  if (closing_) return true;
+  // Who waits has to be there: it may be gone for good, and what it gets then would be lost.
+  if (closing_ || (waits_ && input_ended_)) return true;
   // What was held back is still to come.
   return input_ended_ && under_way_ == 0 && last_words_.empty();
 }

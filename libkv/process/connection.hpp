@@ -48,6 +48,9 @@ class Connection {
 
   /// A frame of replies from the sibling.
   void reply(const FrameHeader& header, std::string_view payload);
+  /// The next reply may be long in coming: what the client asks until then is kept here. If it goes
+  /// away, so does this connection, so that nothing is taken from a list for nobody.
+  void wait_for_reply() noexcept { waits_ = true; }
   /// A piece of a reply, more of which follows.
   void reply_piece(std::uint8_t flags, std::string_view piece);
 
@@ -103,6 +106,7 @@ class Connection {
   bool begun_ = false;
   bool authenticated_;
   bool resp3_ = false;
+  bool waits_ = false;  // for a reply that may be long in coming
   bool input_ended_ = false;
   bool failed_ = false;   // it broke the rules: what else it sends is not looked at
   bool closing_ = false;  // hang up when all is sent

@@ -42,6 +42,7 @@ enum class FrameKind : std::uint8_t {
   bulk_reply = 18,  // a piece of a reply that lies in the segment: payload u64 offset, u32 length
   bulk_done = 19,   // the sibling has copied a bulk piece: payload u64 offset
   usable = 20,      // so has the sibling: the segment may be used
+  later = 21,       // the connection's next reply may be long in coming: its request waits
   // in the sibling's queue only
   large = 32,  // a whole reply that is larger than a frame (Channel)
 };

@@ -166,6 +166,7 @@ void Sibling::round(int timeout_ms) {
   const memory::MayUseReserve whole;  // for all but what clients ask for
   serve_events(timeout_ms);
   engine_.finish();
+  answer_unblocked();
   arena_used_ = 0;
   flush_channels();
   graveyard_.clear();
@@ -201,9 +202,11 @@ void Sibling::serve_events(int timeout_ms) {
   }
 }
 
-/// Until expiry wants to go on, if nothing else happens.
+/// Until expiry wants to go on or somebody has waited long enough, if nothing else happens.
 int Sibling::timeout_ms() const {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_expire_ - Clock::now());
+  const Clock::time_point wait_end{std::chrono::nanoseconds(engine_.next_wait_end_ns())};
+  const Clock::time_point next = std::min(next_expire_, wait_end);
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());
   return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, idle_timeout_ms));
 }
 
@@ -211,6 +214,7 @@ void Sibling::timers() {
   const memory::MayUseReserve whole;
   const auto now = Clock::now();
   if (!deferred_.empty()) run_deferred();
+  if (engine_.end_overdue_waits()) flush_channels();
   if (!unopened_.empty()) open_unopened();
   store_->tick(std::chrono::nanoseconds(now.time_since_epoch()).count());
   if (now >= next_expire_) {

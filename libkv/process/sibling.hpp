@@ -69,6 +69,7 @@ class Sibling : public Services, public ReplySink {
   bool check_password(Session& session, std::string_view password) override;
   bool check_password_hash(Session& session, std::uint32_t hash) override;
   void close_session(Session& session) override;
+  bool unblock(Session& session, bool with_error) override;
   Status save_in_background() override;
   Status save_now() override;
   Status sync_log() override;
@@ -89,6 +90,8 @@ class Sibling : public Services, public ReplySink {
   std::string& begin_reply(Session& session) override;
   void end_reply(Session& session, bool translate, std::string_view rest) override;
   void lose_reply(Session& session) override;
+  void begin_wait(Session& session) override;
+  void end_wait(Session& session) override;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -119,6 +122,7 @@ class Sibling : public Services, public ReplySink {
   void pause(Channel& channel);
   void resume(Channel& channel);
   bool turn_is_over(Channel& channel);
+  void go_on_next_round(Channel& channel);
   class FramesAhead;
   std::size_t take_frames(Channel& channel, std::string_view bytes);
   bool handle_frame(Channel& channel, const FrameHeader& header, std::string_view payload,
@@ -135,6 +139,7 @@ class Sibling : public Services, public ReplySink {
   bool must_wait(Session& session, std::span<const Scalar> args);
   bool note_taken(Session& session, std::string_view payload);
   void run_backlog(Session& session);
+  void answer_unblocked();
   void run_deferred();
   void close_connection(Channel& channel, std::uint32_t number);
   void drop_channel(Channel& channel, std::string_view why);
@@ -187,14 +192,16 @@ class Sibling : public Services, public ReplySink {
   std::size_t arena_used_ = 0;
   std::vector<Scalar> args_;
 
-  /// Requests of a connection that have to wait: for its login's turn, or until its client has
-  /// taken the replies it already has.
+  /// Requests of a connection that have to wait: for its login's turn, until its client has taken
+  /// the replies it already has, or for the answer to one before that waits for a list.
   struct Deferred {
     bool for_turn = false;
     std::deque<std::string> requests;
     std::size_t bytes = 0;
   };
   std::map<std::uint64_t, Deferred> deferred_;  // by session id
+  // Sessions whose request waits no longer and is to be told so, and whether as an error.
+  std::vector<std::pair<std::uint64_t, bool>> unblocked_;
 
   std::uint64_t next_session_id_ = 1;
   Clock::time_point next_expire_{}, next_second_{};

@@ -175,8 +175,12 @@ void Sibling::resume(Channel& channel) {
 /// goes on in the next round, before more is read of it. The engine has looked at a clock anyway.
 bool Sibling::turn_is_over(Channel& channel) {
   if (engine_.busy_us() - turn_began_us_ < limits::channel_turn.count()) return false;
-  if (!std::exchange(channel.behind, true)) resumed_.push_back(channel.request_fd());
+  go_on_next_round(channel);
   return true;
+}
+
+void Sibling::go_on_next_round(Channel& channel) {
+  if (!std::exchange(channel.behind, true)) resumed_.push_back(channel.request_fd());
 }
 
 void Sibling::read_channel(Channel& channel, bool from_pipe) {
@@ -451,10 +455,11 @@ void Sibling::run_backlog(Session& session) {
   if (found == deferred_.end() || found->second.for_turn) return;
   engine_.finish();
   std::deque<std::string>& requests = found->second.requests;
-  while (!requests.empty() && session.unread <= limits::unread_bytes_max && !session.dead &&
-         !session.close_after_reply) {
+  while (!requests.empty() && session.unread <= limits::unread_bytes_max && !session.waiting &&
+         !session.dead && !session.close_after_reply) {
     const std::string request = std::move(requests.front());
     requests.pop_front();
+    found->second.bytes -= request.size();
     if (!read_arguments(request, args_)) break;
     engine_.submit(session, args_);
     engine_.finish();
@@ -466,22 +471,23 @@ void Sibling::run_backlog(Session& session) {
   if (requests.empty()) deferred_.erase(session.id);
 }
 
-// --- logins that wait their turn ---
+// --- requests that wait: for a login's turn, or behind one of the same session that waits ---
 
 bool Sibling::must_wait(Session& session, std::span<const Scalar> args) {
   if (deferred_.empty() || !deferred_.contains(session.id)) {
-    const bool unread = session.unread > limits::unread_bytes_max;
-    if (!unread && (session.authenticated || !asks_to_log_in(args[0].bytes))) return false;
-    if (!unread && !gatekeeper_.must_queue(session.address, session.id, monotonic_ms()))
-      return false;
-    deferred_[session.id].for_turn = !unread;
+    const bool held = session.waiting || session.unread > limits::unread_bytes_max;
+    if (!held && (session.authenticated || !asks_to_log_in(args[0].bytes))) return false;
+    if (!held && !gatekeeper_.must_queue(session.address, session.id, monotonic_ms())) return false;
+    deferred_[session.id].for_turn = !held;
   }
   Deferred& deferred = deferred_[session.id];
   std::string request;
   append_arguments(request, args);
   deferred.bytes += request.size();
   deferred.requests.push_back(std::move(request));
-  if (!session.authenticated && deferred.bytes > deferred_bytes_max) close_session(session);
+  // An honest child keeps most of it back.
+  const std::size_t most = session.authenticated ? limits::request_bytes_max : deferred_bytes_max;
+  if (deferred.bytes > most) close_session(session);
   return true;
 }
 
@@ -513,6 +519,7 @@ void Sibling::close_connection(Channel& channel, std::uint32_t number) {
 
 void Sibling::forget(std::unique_ptr<Session> session) {
   sessions_.erase(session->id);
+  (void)engine_.withdraw_wait(*session);
   const auto waiting = deferred_.find(session->id);
   if (waiting != deferred_.end()) {
     if (waiting->second.for_turn) gatekeeper_.leave(session->address, session->id);

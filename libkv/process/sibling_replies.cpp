@@ -39,6 +39,28 @@ void Sibling::lose_reply(Session& session) {
   close_session(session);
 }
 
+void Sibling::begin_wait(Session& session) {
+  if (session.channel == nullptr) return;
+  mark_dirty(*session.channel);
+  session.channel->append_later(session);
+}
+
+/// What its client has asked meanwhile comes in the next round.
+void Sibling::end_wait(Session& session) {
+  if (session.channel == nullptr || !deferred_.contains(session.id)) return;
+  session.channel->backlogs.push_back(session.number);
+  go_on_next_round(*session.channel);
+}
+
+void Sibling::answer_unblocked() {
+  for (const auto& [id, with_error] : std::exchange(unblocked_, {})) {
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end() || found->second->dead) continue;
+    constexpr std::string_view error = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+    engine_.end_wait(*found->second, with_error ? error : std::string_view());
+  }
+}
+
 void Sibling::append_closes() {
   for (const Session* session : closing_) {
     Channel* const channel = session->channel;

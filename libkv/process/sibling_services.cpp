@@ -62,8 +62,15 @@ void Sibling::close_session(Session& session) {
   if (session.dead) return;
   session.close_after_reply = true;
   session.dead = true;  // nothing more of it is run
+  (void)engine_.withdraw_wait(session);
   // The child is told later: a reply to somebody else in that child may be half written now.
   if (session.channel != nullptr) closing_.push_back(&session);
+}
+
+bool Sibling::unblock(Session& session, bool with_error) {
+  if (!engine_.withdraw_wait(session)) return false;
+  unblocked_.emplace_back(session.id, with_error);
+  return true;
 }
 
 Status Sibling::save_in_background() {

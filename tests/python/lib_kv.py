@@ -188,6 +188,32 @@ class Raw:
         self.socket.close()
 
 
+class Redis:
+    """A real redis-server with the same password, on a free port."""
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix="kv-redis.")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--requirepass", PASSWORD, "--save", "",
+             "--enable-debug-command", "yes", "--dir", self.folder], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                Raw(self.port).close()
+                return self
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeError("redis-server did not start")
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(10)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 def encoded(arg):
     return arg if isinstance(arg, bytes) else str(arg).encode()
 

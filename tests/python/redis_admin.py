@@ -6,14 +6,10 @@ compared. What follows can only be seen with real processes: closing connections
 Prints TAP. Ends only the servers it started.
 """
 import os
-import shutil
-import socket
 import subprocess
-import tempfile
-import time
 
 import redis
-from lib_kv import PASSWORD, Raw, Server, main, request
+from lib_kv import PASSWORD, Raw, Redis, Server, main, request
 
 SHORT_FORMS = {"''": "", "LONG": "y" * 300}  # some errors show only a part of a word
 # Blanks part the words; _ inside a word is a blank. Not here: what tells about the
@@ -65,32 +61,6 @@ def words_of(text):
     for line in text.strip().split("\n"):
         for one in line.split(" | "):
             yield [SHORT_FORMS.get(w, w.replace("_", " ")) for w in one.split()]
-
-
-class Redis:
-    """A real redis-server with the same password, on a free port."""
-
-    def __enter__(self):
-        self.folder = tempfile.mkdtemp(prefix="kv-redis.")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--requirepass", PASSWORD, "--save", "",
-             "--enable-debug-command", "yes", "--dir", self.folder], stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            try:
-                Raw(self.port).close()
-                return self
-            except OSError:
-                time.sleep(0.02)
-        raise RuntimeError("redis-server did not start")
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(10)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def ask(connection, words):

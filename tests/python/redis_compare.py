@@ -194,6 +194,8 @@ LPUSH %k (%v)+; RPUSH %k (%v)+; LLEN %k; LRANGE %k %i %i; LRANGE %k 0 -1; LINDEX
 LSET %k %i %v; LREM %k %i %v; LREM %k %s %v; LTRIM %k %s %i; LINSERT %k [BEFORE|AFTER] %v %v
 LPOS %k %v (RANK %i)? (COUNT %i)? (MAXLEN %i)?; LMOVE %k %k [LEFT|RIGHT] [LEFT|RIGHT]
 RPOPLPUSH %k %k; LMPOP 2 %k %k [LEFT|RIGHT] (COUNT %s)?; LMPOP %i %k LEFT
+BLPOP %k %k 0.001; BRPOP %k 0.001; BRPOPLPUSH %k %k 0.001; BLMPOP 0.001 %i %k %k LEFT (COUNT %s)?
+BLMOVE %k %k [LEFT|RIGHT] [LEFT|RIGHT] 0.001; BLMPOP 0.001 2 %k %k [LEFT|RIGHT] (COUNT %s)?
 HSET %k (%f %w)+; HSET %k (%f %w)+; HMSET %k (%f %w)+; HSETNX %k %f %w; HGET %k %f
 HMGET %k (%f)+; HDEL %k (%f)+; HLEN %k; HEXISTS %k %f; HSTRLEN %k %f; HGETALL %k; HKEYS %k
 HVALS %k; HINCRBY %k %f %i; HINCRBYFLOAT %k %f %d; HSCAN %k 0; HSCAN %k 0 MATCH f* COUNT %i

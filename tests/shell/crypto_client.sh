@@ -151,6 +151,11 @@ client RPUSH q3 "$(client GET a)" >"$SCRATCH/out"
 refused "G3: a value of a key in a list" 5 'list "q3".*key "b"' client --decrypt LMPOP 1 q3 LEFT
 client --encrypt RPUSH q3 x >"$SCRATCH/out"
 is "LMPOP" "$(client --decrypt --require-sealed --json LMPOP 1 q3 LEFT)" '["q3",["x"]]'
+client --encrypt RPUSH q4 x y z >"$SCRATCH/out"
+is "BLPOP says which of its lists, and opens what comes" \
+  "$(client --decrypt --require-sealed --json BLPOP q3 q4 0)" '["q4","x"]'
+is "BLMPOP, too" "$(client --decrypt --require-sealed --json BLMPOP 0 2 q3 q4 RIGHT)" '["q4",["z"]]'
+is "BLMOVE" "$(client --decrypt --require-sealed BLMOVE q4 q5 LEFT LEFT 0)" y
 client SET cut "$(client GET k | head -n 4)" >"$SCRATCH/out"
 refused "G3: a cut value" 5 'cut' client --decrypt GET cut
 client SET flip "$(client GET k | sed '4s/[A-M]/Z/;4s/[a-m]/z/')" >"$SCRATCH/out"

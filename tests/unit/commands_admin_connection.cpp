@@ -307,7 +307,7 @@ TEST_CASE("commands/client: unknown subcommands, arity, HELP") {
   CHECK(client("CLIENT ID x") == "-ERR wrong number of arguments for 'client|id' command\r\n");
   const std::string help = client("CLIENT HELP");
   CHECK(
-      help.starts_with("*23\r\n+CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+      help.starts_with("*25\r\n+CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
   CHECK(help.find("\r\n+NO-TOUCH ON|OFF\r\n+    ") != std::string::npos);
 }
 

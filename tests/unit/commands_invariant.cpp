@@ -35,6 +35,9 @@ constexpr std::string_view shapes[] = {
     "LTRIM %k 0 2", "LTRIM %k 1 9", "LINSERT %k BEFORE %e %v", "LINSERT %k AFTER %e %v",
     "RPOPLPUSH %k %k", "RPOLRPUSH %k %k", "LPOPRPUSH %k %k", "LMOVE %k %k LEFT RIGHT",
     "LMOVE %k %k LEFT LEFT", "LMPOP 2 %k %k LEFT COUNT %n", "LMPOP 2 %k %k RIGHT",
+    "BLPOP %k %k 0", "BRPOP %k 0", "BLMOVE %k %k LEFT RIGHT 0", "BLMOVE %k %k LEFT LEFT 0",
+    "BLMOVE %k %k RIGHT LEFT 9", "BRPOPLPUSH %k %k 0", "BRPOPLPUSH %k %k 0.5",
+    "BLMPOP 0 2 %k %k LEFT",
     "HSET %k f%n %v", "HSET %k f%n %v f%n %v", "HMSET %k f%n %v", "HSETNX %k f%n %v",
     "HDEL %k f%n", "HDEL %k f%n f%n f%n", "HINCRBY %k n %n", "HINCRBYFLOAT %k d 0.25",
     "HINCRBYFLOAT %k d 0", "HINCRBY %k f%n 1",
@@ -191,7 +194,7 @@ TEST_CASE("commands/writes: commit if and only if something changes; the log rep
   Requests requests(seed);
   std::vector<Logged> log;
   std::map<std::string_view, std::pair<int, int>> seen;  // committed, not committed
-  for (int i = 0; i < 6000; ++i) {
+  for (int i = 0; i < 12'000; ++i) {
     FakeClient& client = requests.roll(2) == 0 ? resp : plio;
     resp.now_ns = plio.now_ns += static_cast<std::int64_t>(requests.roll(400'000'000));
     const std::string line = requests.next(client.session.dialect);

@@ -290,4 +290,59 @@ TEST_CASE("commands/lmpop: from the first list that is there") {
            {"LMPOP 9223372036854775807 a LEFT", "(ERR syntax error)"}});
 }
 
+// Waiting itself is the engine's (engine_waiting.cpp); here is what they do when they need not, and
+// what they answer where nobody can wait.
+
+TEST_CASE("commands/blpop: the first element of the first list that is there") {
+  Talk t;
+  t.redis({{"BLPOP a b 0", "nil[]"},
+           {"RPUSH b 1 2 3", "3"},
+           {"BLPOP a b 0", "['b' '1']"},
+           {"SET s v", "OK"},
+           {"BLPOP b s 0", "['b' '2']"},
+           {"BLPOP s b 0", "(WRONGTYPE Operation against a key holding the wrong kind of value)"},
+           {"BLPOP b -1", "(ERR timeout is negative)"},
+           {"BLPOP b", "(ERR wrong number of arguments for 'blpop' command)"}});
+}
+
+TEST_CASE("commands/brpop: the last element of the first list that is there") {
+  Talk t;
+  t.redis({{"RPUSH b 1 2", "2"},
+           {"BRPOP a b 0", "['b' '2']"},
+           {"BRPOP a b 0.5", "['b' '1']"},
+           {"EXISTS b", "0"},
+           {"BRPOP b soon", "(ERR timeout is not a float or out of range)"}});
+}
+
+TEST_CASE("commands/blmove: from one end to one end, as the words say") {
+  Talk t;
+  t.redis({{"RPUSH a 1 2 3", "3"},
+           {"BLMOVE a b LEFT RIGHT 0", "'1'"},
+           {"BLMOVE a b RIGHT LEFT 0", "'3'"},
+           {"LRANGE b 0 -1", "['3' '1']"},
+           {"BLMOVE none b LEFT LEFT 0", "nil[]"},
+           {"BLMOVE a b LEFT DOWN 0", "(ERR syntax error)"},
+           {"BLMOVE a b LEFT LEFT 1e300", "(ERR timeout is out of range)"}});
+}
+
+TEST_CASE("commands/brpoplpush: from the tail to the head of another") {
+  Talk t;
+  t.redis({{"RPUSH a 1 2", "2"},
+           {"BRPOPLPUSH a b 0", "'2'"},
+           {"BRPOPLPUSH a a 0", "'1'"},
+           {"BRPOPLPUSH none a 0", "nil[]"},
+           {"BRPOPLPUSH a b -1", "(ERR timeout is negative)"}});
+}
+
+TEST_CASE("commands/blmpop: several elements of the first list that is there") {
+  Talk t;
+  t.redis({{"BLMPOP 0 2 a b LEFT", "nil[]"},
+           {"RPUSH b 1 2 3", "3"},
+           {"BLMPOP 0 2 a b RIGHT COUNT 2", "['b' ['3' '2']]"},
+           {"BLMPOP 0 2 a b RIGHT COUNT 2", "['b' ['1']]"},
+           {"BLMPOP 0 0 a LEFT", "(ERR numkeys should be greater than 0)"},
+           {"BLMPOP x 1 a LEFT", "(ERR timeout is not a float or out of range)"},
+           {"BLMPOP 0 2 a LEFT", "(ERR syntax error)"}});
+}
+
 }  // namespace

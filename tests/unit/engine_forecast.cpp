@@ -52,6 +52,8 @@ class TextSink final : public ReplySink {
   std::string& begin_reply(Session&) override { return text; }
   void end_reply(Session&, bool, std::string_view) override {}
   void lose_reply(Session&) override {}
+  void begin_wait(Session&) override {}
+  void end_wait(Session&) override {}
   std::string text;
 };
 

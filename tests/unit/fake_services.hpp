@@ -43,6 +43,10 @@ class FakeServices final : public Services {
     return hash == password_hash;
   }
   void close_session(Session& session) override { closed.push_back(session.id); }
+  bool unblock(Session& session, bool with_error) override {
+    unblocked.emplace_back(session.id, with_error);
+    return true;
+  }
 
   Status save_in_background() override { return note("save_in_background"); }
   Status save_now() override { return note("save_now"); }
@@ -70,10 +74,11 @@ class FakeServices final : public Services {
 
   // What a test sets, and what it looks at afterwards.
   std::string password = "secret";
-  std::uint32_t password_hash = 62011;  // picolisp-kv's hash of "secret"
-  Status next_status;                   // what the next save, reload, ... answers
-  std::vector<std::string> asked;       // saves, reloads, shutdowns, in order
-  std::vector<std::uint64_t> closed;    // ids given to close_session
+  std::uint32_t password_hash = 62011;                    // picolisp-kv's hash of "secret"
+  Status next_status;                                     // what the next save, reload, ... answers
+  std::vector<std::string> asked;                         // saves, reloads, shutdowns, in order
+  std::vector<std::uint64_t> closed;                      // ids given to close_session
+  std::vector<std::pair<std::uint64_t, bool>> unblocked;  // what was given to unblock
   bool active_expire = true;
   bool plio_from_afar = false;
   std::int64_t slept_ms = 0;

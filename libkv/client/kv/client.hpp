@@ -207,7 +207,8 @@ struct KV_API SealOptions {
 
 using Arguments = std::span<const std::string_view>;
 
-/// One connection. Calls block until the reply or the timeout.
+/// One connection. Calls block until the reply or the timeout; what BLPOP and its kin tell the
+/// server to wait comes on top of that.
 ///
 /// When the connection turns out lost and Options::reconnect is set, the next step depends on what
 /// was under way. A command that only reads, and any command of which not all bytes had been
@@ -246,6 +247,9 @@ class KV_API Connection {
   Result<std::int64_t> lpush(std::string_view key, std::string_view element);
   Result<std::optional<std::string>> lpop(std::string_view key);
   Result<std::optional<std::string>> rpop(std::string_view key);
+  /// As lpop and rpop, but they wait for an element: so long, 0 for ever.
+  Result<std::optional<std::string>> blpop(std::string_view key, std::chrono::milliseconds wait);
+  Result<std::optional<std::string>> brpop(std::string_view key, std::chrono::milliseconds wait);
   Result<std::vector<std::string>> lrange(std::string_view key, std::int64_t first = 0,
                                           std::int64_t last = -1);
   Result<bool> hset(std::string_view key, std::string_view field, std::string_view value);

@@ -1,0 +1,104 @@
+// Requests that wait for a list: how they begin to, who is served by which write, how a wait ends.
+// See engine.hpp, and waiting.hpp for the table of them.
+#include <algorithm>
+#include <memory>
+#include <new>
+
+#include "libkv/base/memory.hpp"
+#include "libkv/engine/engine.hpp"
+#include "libkv/engine/request_keys.hpp"
+
+namespace kv {
+namespace {
+
+/// timeout_ms 0: never.
+std::int64_t deadline(std::int64_t now_ns, std::int64_t timeout_ms) noexcept {
+  std::int64_t at = 0;
+  const bool ever = timeout_ms > 0 && !__builtin_mul_overflow(timeout_ms, 1'000'000, &at) &&
+                    !__builtin_add_overflow(at, now_ns, &at);
+  return ever ? at : INT64_MAX;
+}
+
+}  // namespace
+
+/// True: it waits. Then all before it are answered, and it ends its batch, so that nothing behind
+/// it is answered before.
+bool Engine::begins_to_wait(const Request& request) {
+  if (!items_.empty() && conflicts(request)) finish();
+  std::optional<Wait> wait;
+  if (try_out(request, batch_ns(), &wait) || !wait) return false;
+  finish();
+  Session& session = request.session;
+  auto waiter = std::make_unique<Waiter>(session, request.args, wait->first, wait->last,
+                                         deadline(clocks_.steady(), wait->timeout_ms));
+  sink_.begin_wait(session);
+  waiting_.add(std::move(waiter));
+  session.last_command = request.command.name;
+  session.last_subcommand = {};
+  session.waiting = true;
+  return true;
+}
+
+/// After a write: who waits for one of its keys comes next.
+void Engine::feed_waiting(const Request& request) {
+  if (waiting_.empty()) return;
+  if (request.command.keys.first <= 0) waiting_.note_all_fed();
+  else for_each_key(request, [&](std::uint64_t hash) { waiting_.note_fed(hash); });
+  if (waiting_.any_fed()) serve_waiting();
+}
+
+/// What is served may feed others in turn (BLMOVE): they are taken here as well, not from inside.
+void Engine::serve_waiting() {
+  if (serving_) return;
+  const memory::MayUseReserve whole;
+  serving_ = true;
+  finish();
+  const auto is_list = [this](unsigned database, std::string_view key, std::uint64_t hash) {
+    Keyspace& keys = services_.database(database);
+    Place place = keys.peek(key, batch_ns() / 1'000'000, hash);
+    return keys.type(place) == Type::list;
+  };
+  while (const std::unique_ptr<Waiter> waiter = waiting_.take_served(is_list)) serve(*waiter);
+  serving_ = false;
+}
+
+/// As if it had been sent just now.
+void Engine::serve(Waiter& waiter) {
+  Session& session = waiter.session;
+  session.waiting = false;
+  try {
+    sink_.end_wait(session);
+    const Command* const command = named(waiter.args()[0].bytes);
+    const bool keyed = command->keys.first == 1;
+    submit_write({session, *command, waiter.args(), keyed ? waiter.hashes()[0] : 0});
+    finish();
+  } catch (const std::bad_alloc&) {
+    finish();
+    refuse_for_memory(session);
+  }
+}
+
+bool Engine::end_overdue_waits() {
+  const std::int64_t now_ns = clocks_.steady();
+  if (next_wait_end_ns() > now_ns) return false;
+  while (const std::unique_ptr<Waiter> waiter = waiting_.take_overdue(now_ns)) {
+    end_wait(waiter->session, {});
+  }
+  return true;
+}
+
+void Engine::end_wait(Session& session, std::string_view error) {
+  session.waiting = false;
+  try {
+    sink_.end_wait(session);
+    const Command* const command = named(session.last_command);
+    if (!error.empty()) return refuse(session, command, error);
+    ++calls_of(*command).shown->first;
+    ++services_.counters().commands_processed;
+    say(session, [](Reply& reply) { reply.nil_array(); });
+  } catch (const std::bad_alloc&) {
+    sink_.lose_reply(session);
+  }
+}
+
+}  // namespace kv

@@ -1,0 +1,87 @@
+// Requests that wait until one of their keys is a list (BLPOP and its kin), and for which keys.
+//
+// Who has waited for a key longest comes first. A write that may have put something at a key notes
+// it here as fed; the engine then takes the requests that can be served, one after the other. Must
+// never run a command, look at a keyspace or know a clock but the one it is given times of.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "libkv/commands/session.hpp"
+#include "libkv/keyspace/function_ref.hpp"
+#include "libkv/value/scalar.hpp"
+
+namespace kv {
+
+/// A request that waits, with a copy of its arguments. A session has one at most.
+class Waiter {
+ public:
+  /// The keys are args[first] to args[last]. deadline_ns: by the steady clock; INT64_MAX: never.
+  Waiter(Session& session, std::span<const Scalar> args, std::size_t first, std::size_t last,
+         std::int64_t deadline_ns);
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+
+  Session& session;
+  const std::int64_t deadline_ns;
+  std::span<const Scalar> args() const noexcept { return args_; }
+  /// Of the keys, in their order.
+  std::span<const std::uint64_t> hashes() const noexcept { return hashes_; }
+  std::string_view key(std::size_t i) const noexcept { return args_[first_ + i].bytes; }
+
+ private:
+  std::string bytes_;  // that args_ point into
+  std::vector<Scalar> args_;
+  std::vector<std::uint64_t> hashes_;
+  std::size_t first_;
+};
+
+class WaitingRequests {
+ public:
+  bool empty() const noexcept { return waiters_.empty(); }
+  std::size_t size() const noexcept { return waiters_.size(); }
+
+  /// All of it, or std::bad_alloc and nothing. The session has none yet.
+  void add(std::unique_ptr<Waiter> waiter);
+  /// The session's request, which waits no longer; null if it has none.
+  std::unique_ptr<Waiter> take(const Session& session) noexcept;
+
+  /// Something may have been put at the key with this hash, in whichever database.
+  void note_fed(std::uint64_t key_hash) noexcept;
+  void note_all_fed() noexcept;
+  bool any_fed() const noexcept { return !fed_.empty(); }
+  /// Is there a list at this key, whose hash that is?
+  using IsThere = FunctionRef<bool(unsigned database, std::string_view key, std::uint64_t hash)>;
+  /// Of those who wait for a fed key that is there, the one that has waited longest; null: nobody
+  /// does, and no key counts as fed any more.
+  std::unique_ptr<Waiter> take_served(IsThere is_there);
+
+  /// When the first of them has waited enough; INT64_MAX: none ever will have.
+  std::int64_t first_deadline_ns() const noexcept;
+  /// One that has waited enough; null: there is none.
+  std::unique_ptr<Waiter> take_overdue(std::int64_t now_ns) noexcept;
+
+ private:
+  struct Queue {
+    std::vector<Waiter*> waiters;  // who came first is first
+    bool fed = false;
+  };
+  static Waiter* first_served(const Queue& queue, std::uint64_t hash, IsThere is_there);
+
+  std::unordered_map<const Session*, std::unique_ptr<Waiter>> waiters_;
+  std::unordered_map<std::uint64_t, Queue> queues_;  // by the hash of a key; none is empty
+  std::vector<std::uint64_t> fed_;  // the hashes of the queues that are, in that order; has room
+                                    // for all, so that noting never fails
+  std::set<std::pair<std::int64_t, Waiter*>> deadlines_;  // of those that have one
+};
+
+}  // namespace kv
