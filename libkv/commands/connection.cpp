@@ -9,6 +9,7 @@
 #include "libkv/base/text.hpp"
 #include "libkv/commands/admin.hpp"
 #include "libkv/commands/dialect.hpp"
+#include "libkv/commands/support.hpp"
 #include "libkv/wire/plio.hpp"
 
 namespace kv {
@@ -160,10 +161,9 @@ void reset(Call& call) {
 
 void select(Call& call) {
   std::int64_t number = 0;
-  if (!call.integer(1, number)) return;
-  if (number < 0 || number >= static_cast<std::int64_t>(call.server.databases()))
-    return call.fail("ERR DB index is out of range");
-  call.session.database = static_cast<unsigned>(number);
+  unsigned database = 0;
+  if (!database_integer(call, 1, number) || !database_exists(call, number, database)) return;
+  call.session.database = database;
   call.reply.ok();
 }
 

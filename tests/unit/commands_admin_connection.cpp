@@ -158,6 +158,9 @@ TEST_CASE("commands/connection: SELECT takes the databases there are (N12)") {
   CHECK(client("SELECT -1") == "-ERR DB index is out of range\r\n");
   CHECK(client("SELECT 9223372036854775808") == "-ERR value is not an integer or out of range\r\n");
   CHECK(client("SELECT abc") == "-ERR value is not an integer or out of range\r\n");
+  CHECK(client("SELECT 2147483647") == "-ERR DB index is out of range\r\n");
+  CHECK(client("SELECT 2147483648") ==
+        "-ERR value is out of range, value must between -2147483648 and 2147483647\r\n");
   CHECK(client.session.database == 3);
 }
 
