@@ -40,9 +40,11 @@ bool class_match(std::string_view pattern, char c, bool ignore_case, std::size_t
   bool match = false;
   const char probe = ignore_case ? lower(c) : c;
   while (i < pattern.size() && pattern[i] != ']') {
-    if (pattern[i] == '\\' && i + 1 < pattern.size()) ++i;
+    const bool literal = pattern[i] == '\\' && i + 1 < pattern.size();
+    if (literal) ++i;
     char from = pattern[i], to = from;
-    if (i + 2 < pattern.size() && pattern[i + 1] == '-' && pattern[i + 2] != ']') {
+    // A range ends with whatever is there, be it the bracket that would close the class.
+    if (!literal && i + 2 < pattern.size() && pattern[i + 1] == '-') {
       to = pattern[i + 2];
       i += 2;
     }
@@ -165,6 +167,7 @@ std::string_view as_c_text(std::string_view text, std::size_t bytes_max) noexcep
 std::string quoted(std::string_view text) { return '"' + shown(text) + '"'; }
 
 bool glob_match(std::string_view pattern, std::string_view text, bool ignore_case) noexcept {
+  if (text.empty()) return pattern.empty();
   // Greedy with one remembered star: going back to the last star is enough, so no recursion.
   std::size_t p = 0, t = 0, star = std::string_view::npos, retry = 0;
   while (t < text.size()) {

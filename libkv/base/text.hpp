@@ -38,7 +38,8 @@ std::string quoted(std::string_view text);
 std::string_view as_c_text(std::string_view text, std::size_t bytes_max = 16 * 1024) noexcept;
 inline constexpr std::size_t c_text_bytes_max = 128;  // of a word in some of Redis's errors
 
-/// Redis's glob: * ? [abc] [^a-z] \x. Time O(pattern * text) at worst, no recursion.
+/// Redis's glob: * ? [abc] [^a-z] \x. Time O(pattern * text) at worst, no recursion. As with Redis
+/// nothing but the empty pattern matches the empty text: who takes "*" for everything asks for it.
 bool glob_match(std::string_view pattern, std::string_view text, bool ignore_case = false) noexcept;
 
 /// "1.50M", as Redis prints sizes in INFO.

@@ -99,7 +99,16 @@ TEST_CASE("base/text: globs match as Redis's do") {
   const struct {
     const char *pattern, *text;
     bool match;
-  } cases[] = {{"*", "", true},
+  } cases[] = {{"", "", true},
+               {"*", "", false},  // who asks for everything says so before
+               {"**", "", false},
+               {"**", "a", true},
+               {"a**", "a", true},
+               {"[*-]", "]", true},  // a range ends with whatever is there
+               {"[*-]", "?", true},
+               {"[*-]", "a", false},
+               {"[\\a-c]", "b", false},  // and does not begin with what a backslash protects
+               {"[\\a-c]", "-", true},
                {"h?llo", "hallo", true},
                {"h?llo", "hllo", false},
                {"h*llo", "heeello", true},
