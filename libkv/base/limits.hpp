@@ -58,6 +58,10 @@ inline constexpr std::size_t databases_max = 16'384;
 inline constexpr std::size_t password_bytes_max = 512;
 inline constexpr std::size_t client_name_bytes_max = 256;
 
+// --- what INFO errorstats tells apart ---
+inline constexpr std::size_t error_words_max = 32;
+inline constexpr std::size_t error_word_bytes_max = 30;
+
 // --- sealed values ---
 inline constexpr std::size_t recipients_max = 256;                 // keys a value is sealed for
 inline constexpr std::size_t recipient_bytes_max = 512;            // one key id, address or name

@@ -75,6 +75,9 @@ class Call {
   /// Answers an error: to RESP clients as it is; over PLIO as the row says (NIL, 0, or a string).
   void fail(std::string_view text);
   void syntax_error() { fail("ERR syntax error"); }
+  /// The same where nothing has been run: INFO counts it as rejected, not as a call.
+  void reject(std::string_view text) { fail(text), rejected_ = reply.failed(); }
+  bool rejected() const noexcept { return rejected_; }
 
   Services& server;
   Session& session;
@@ -86,6 +89,7 @@ class Call {
   std::uint64_t key_hash_;
   bool trial_ = false;
   bool committed_ = false;
+  bool rejected_ = false;
   std::optional<Wait> wait_;
 };
 

@@ -69,6 +69,9 @@ const Command* find_command(std::string_view name) noexcept;
 /// All rows, sorted by name.
 std::span<const Command* const> all_commands() noexcept;
 std::string_view group_name(Group group) noexcept;
+/// The subcommand that word names in any case, as its row spells it; empty if it names none.
+/// DEBUG's have no names of their own, as with Redis.
+std::string_view subcommand_name(const Command& command, std::string_view word) noexcept;
 
 // One function per family file: its rows.
 std::span<const Command> string_commands() noexcept;        // strings.cpp: whole values

@@ -82,7 +82,8 @@ void reset_stat(Call& call) {
   counters.keyspace_hits = counters.keyspace_misses = counters.expired_keys = 0;
   counters.child_crashes = 0;
   counters.memory_peak = 0;
-  for (auto& [name, calls] : counters.calls) calls = {0, 0};
+  counters.errors.clear();
+  for (auto& [name, stats] : counters.commands) stats = {};
   call.reply.ok();
 }
 

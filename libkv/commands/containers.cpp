@@ -17,6 +17,9 @@ constexpr Container kContainers[] = {
     {"object", object_subcommands},   {"slowlog", slowlog_subcommands},
 };
 
+// Redis has its subcommands in no table: they are no commands of their own.
+bool is_debug(const Command& command) noexcept { return command.name == "debug"; }
+
 std::string try_help(const Call& call) { return "Try " + to_upper(call.command.name) + " HELP."; }
 
 // DEBUG and SLOWLOG GET answer both mistakes with one sentence, as Redis does.
@@ -45,22 +48,26 @@ bool arity_allows(int arity, std::size_t argc) noexcept {
                     : argc >= static_cast<std::size_t>(-arity);
 }
 
+std::string_view subcommand_name(const Command& command, std::string_view word) noexcept {
+  if (is_debug(command)) return {};
+  const Subcommand* row = find_subcommand(subcommands_of(command.name), word);
+  return row != nullptr ? row->name : std::string_view{};
+}
+
 void run_container(Call& call) {
-  const bool debug = call.command.name == "debug";
+  const bool debug = is_debug(call.command);
   const Subcommand* row = find_subcommand(subcommands_of(call.command.name), call.arg(1));
   if (row == nullptr) {
     if (debug) return unknown_or_arity(call);
-    return call.fail("ERR unknown subcommand '" +
-                     std::string(as_c_text(call.arg(1), c_text_bytes_max)) + "'. " +
-                     try_help(call));
+    return call.reject("ERR unknown subcommand '" +
+                       std::string(as_c_text(call.arg(1), c_text_bytes_max)) + "'. " +
+                       try_help(call));
   }
-  if (!arity_allows(row->arity, call.argc())) {
-    if (debug) return unknown_or_arity(call);
-    return call.fail("ERR wrong number of arguments for '" + std::string(call.command.name) + "|" +
-                     std::string(row->name) + "' command");
-  }
-  call.session.last_subcommand = row->name;
-  row->run(call);
+  if (!debug) call.session.last_subcommand = row->name;
+  if (arity_allows(row->arity, call.argc())) return row->run(call);
+  if (debug) return unknown_or_arity(call);
+  call.reject("ERR wrong number of arguments for '" + std::string(call.command.name) + "|" +
+              std::string(row->name) + "' command");
 }
 
 void run_help(Call& call) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <map>
 #include <string>
 
 #include "libkv/base/machine.hpp"
@@ -182,13 +183,23 @@ void cpu_section(Call&, Text& out) {
 }
 
 void commandstats_section(Call& call, Text& out) {
-  for (const auto& [name, calls] : call.server.counters().calls) {
-    if (calls.first == 0) continue;
-    std::array<char, 128> figures{};
-    std::snprintf(figures.data(), figures.size(), "calls=%llu,usec=%llu,usec_per_call=%.2f",
-                  static_cast<unsigned long long>(calls.first),
-                  static_cast<unsigned long long>(calls.second), ratio(calls.second, calls.first));
-    out.line("cmdstat_" + name, figures.data());
+  for (const auto& [name, stats] : call.server.counters().commands) {
+    if (stats.empty()) continue;
+    std::array<char, 64> average{};
+    std::snprintf(average.data(), average.size(), "%.2f", ratio(stats.micros, stats.calls));
+    out.line("cmdstat_" + name,
+             "calls=" + std::to_string(stats.calls) + ",usec=" + std::to_string(stats.micros) +
+                 ",usec_per_call=" + average.data() + ",rejected_calls=" +
+                 std::to_string(stats.rejected) + ",failed_calls=" + std::to_string(stats.failed));
+  }
+}
+
+void errorstats_section(Call& call, Text& out) {
+  std::map<std::string_view, std::uint64_t> sorted;
+  for (const ErrorCounts::Row& row : call.server.counters().errors) sorted[row.word()] = row.count;
+  for (const auto& [word, count] : sorted) {
+    if (count == 0) continue;
+    out.line("errorstat_" + std::string(word), "count=" + std::to_string(count));
   }
 }
 
@@ -218,6 +229,7 @@ constexpr Section kSections[] = {
     {"replication", "Replication", replication_section, true},
     {"cpu", "CPU", cpu_section, true},
     {"commandstats", "Commandstats", commandstats_section, false},
+    {"errorstats", "Errorstats", errorstats_section, true},
     {"cluster", "Cluster", cluster_section, true},
     {"keyspace", "Keyspace", keyspace_section, true},
 };

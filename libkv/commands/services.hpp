@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "libkv/base/status.hpp"
+#include "libkv/commands/error_counts.hpp"
 #include "libkv/commands/session.hpp"
 #include "libkv/commands/slow_log.hpp"
 #include "libkv/keyspace/keyspace.hpp"
@@ -18,6 +19,17 @@
 namespace kv {
 
 struct Command;
+
+/// What INFO commandstats tells of one command.
+struct CommandStats {
+  std::uint64_t calls = 0;
+  std::uint64_t micros = 0;    // that those took, and
+  std::uint64_t nanos = 0;     // what was measured of the next microsecond
+  std::uint64_t rejected = 0;  // requests refused before the command ran
+  std::uint64_t failed = 0;    // calls that answered an error
+
+  bool empty() const noexcept { return calls == 0 && rejected == 0; }
+};
 
 /// Everything INFO and %stats% count. Sizes in bytes, times as the names say.
 struct Counters {
@@ -28,13 +40,14 @@ struct Counters {
   std::uint64_t keyspace_hits = 0, keyspace_misses = 0;
   std::uint64_t expired_keys = 0;
   std::uint64_t error_replies = 0;
+  ErrorCounts errors;  // the same, by their first words
   std::uint64_t changes_since_save = 0;
   std::uint64_t child_crashes = 0;
   std::string last_client;  // name of the last one authenticated
   std::int64_t started_ms = 0;
   std::int64_t clock_ms = 0;  // the wall clock, read once a round of the loop
-  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>>
-      calls;  // name: count, microseconds; RESETSTAT sets them to 0, entries stay where they are
+  // By "get" or "config|get". RESETSTAT sets them to 0: entries stay where they are.
+  std::map<std::string, CommandStats> commands;
   // Averages of the last second or so; the engine's clock tick sets them.
   std::uint64_t ops_per_second = 0;
   double input_kbps = 0, output_kbps = 0;  // KiB per second

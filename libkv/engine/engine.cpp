@@ -97,14 +97,25 @@ std::int64_t Engine::batch_ns() {
   return std::max(batch_ns_, last_ns_);
 }
 
-void Engine::refuse(Session& session, const Command* command, std::string_view text) {
+/// args: of a request that may name a subcommand, which is counted by its own name.
+void Engine::refuse(Session& session, const Command* command, std::string_view text,
+                    std::span<const Scalar> args) {
   const memory::MayUseReserve whole;
-  ++services_.counters().error_replies;
   try {
+    count_refusal(command, args, text);
     say_no(session, command, text);
   } catch (const std::bad_alloc&) {
     sink_.lose_reply(session);
   }
+}
+
+void Engine::count_refusal(const Command* command, std::span<const Scalar> args,
+                           std::string_view text) {
+  ++services_.counters().error_replies;
+  services_.counters().errors.note(text);
+  if (command == nullptr) return;
+  const std::string_view word = args.size() > 1 ? args[1].bytes : std::string_view{};
+  ++stats_of(*command, subcommand_name(*command, word)).rejected;
 }
 
 void Engine::say_no(Session& session, const Command* command, std::string_view text) {
@@ -141,14 +152,14 @@ bool Engine::admissible(const Session& session, const Command* command, std::siz
 void Engine::refuse_inadmissible(Session& session, const Command* command,
                                  std::span<const Scalar> args) {
   if (!session.authenticated && (command == nullptr || (command->flags & kNoAuth) == 0)) {
-    refuse(session, command, "NOAUTH Authentication required.");
+    refuse(session, command, "NOAUTH Authentication required.", args);
   } else if (command == nullptr) {
     refuse(session, nullptr, unknown_command(args));
   } else if (!arity_is_fine(session, *command, args.size())) {
     refuse(session, command,
            "ERR wrong number of arguments for '" + std::string(command->name) + "' command");
   } else {
-    refuse(session, command, "LOADING kv is loading the dataset in memory");
+    refuse(session, command, "LOADING kv is loading the dataset in memory", args);
   }
 }
 
@@ -345,7 +356,8 @@ void Engine::finish() {
     } else if (!item.needs_log && batch_replies_ > limits::batch_replies_bytes_max) {
       // Requests that came together are answered together: what they ask for must be bounded.
       refuse(*item.session, item.command,
-             "ERR too many bytes of replies to requests sent at once; ask again");
+             "ERR too many bytes of replies to requests sent at once; ask again",
+             request_of(item, arguments).args);
     } else if (!run(request_of(item, arguments), item.time_ns) && item.has_line) {
       written = take_back_from(std::span(items).subspan(i), arguments);
     }
@@ -417,12 +429,14 @@ void Engine::apply_and_answer(const Request& request, std::int64_t time_ns, bool
   if (looked_us_ == 0) looked_us_ = clocks_.coarse() / 1000;
   const std::int64_t before = timed ? wall_ns() : 0;
   applied = apply(call);
-  CommandCalls& calls = calls_of(request.command);
-  ++calls.shown->first;
-  if (timed) {
-    calls.sampled_ns += static_cast<std::uint64_t>(std::max<std::int64_t>(0, wall_ns() - before));
-    calls.shown->second += calls.sampled_ns / 1000 * 16;
-    calls.sampled_ns %= 1000;
+  if (!call.rejected()) {
+    CommandStats& stats = stats_of(request.command, session.last_subcommand);
+    ++stats.calls;
+    if (timed) {
+      stats.nanos += static_cast<std::uint64_t>(std::max<std::int64_t>(0, wall_ns() - before));
+      stats.micros += stats.nanos / 1000 * 16;
+      stats.nanos %= 1000;
+    }
   }
   SlowLog& slow = services_.counters().slow;
   const std::int64_t now = clocks_.coarse() / 1000;
@@ -434,15 +448,26 @@ void Engine::apply_and_answer(const Request& request, std::int64_t time_ns, bool
   answer(session, call, out, start);
 }
 
-Engine::CommandCalls& Engine::calls_of(const Command& command) {
-  if (counted_ == &command) return *counted_calls_;
-  CommandCalls& calls = calls_[&command];
-  if (calls.shown == nullptr) {
-    calls.shown = &services_.counters().calls[std::string(command.name)];
+CommandStats& Engine::stats_of(const Command& command, std::string_view subcommand) {
+  if (counted_ == &command) return *counted_stats_;
+  if (!subcommand.empty()) {
+    std::string name(command.name);
+    return services_.counters().commands[name.append("|").append(subcommand)];
   }
-  counted_ = &command;
-  counted_calls_ = &calls;
-  return calls;
+  CommandStats*& stats = stats_[&command];
+  if (stats == nullptr) stats = &services_.counters().commands[std::string(command.name)];
+  // What has subcommands may come with one the next time.
+  if (command.subcommands.empty()) counted_ = &command, counted_stats_ = stats;
+  return *stats;
+}
+
+/// text: the reply, from its "-" on. What names no subcommand is counted as no command's.
+void Engine::count_error(const Call& call, std::string_view text) {
+  ++services_.counters().error_replies;
+  services_.counters().errors.note(text.substr(1));
+  const std::string_view subcommand = call.session.last_subcommand;
+  if (!call.rejected()) ++stats_of(call.command, subcommand).failed;
+  else if (!subcommand.empty()) ++stats_of(call.command, subcommand).rejected;
 }
 
 void Engine::answer(Session& session, Call& call, std::string& out, std::size_t start) {
@@ -457,7 +482,7 @@ void Engine::answer(Session& session, Call& call, std::string& out, std::size_t 
   Counters& counters = services_.counters();
   ++counters.commands_processed;
   if (call.committed()) ++counters.changes_since_save;
-  if (call.reply.failed()) ++counters.error_replies;
+  if (call.reply.failed()) count_error(call, std::string_view(out).substr(start));
   if (silenced(session, out, start)) rest = {};
   sink_.end_reply(session, call.reply.needs_translation(), rest);
 }

@@ -100,17 +100,15 @@ class Engine {
     bool has_line;   // in the log
   };
 
-  /// Of INFO commandstats: count and microseconds, which nanoseconds add up to.
-  struct CommandCalls {
-    std::pair<std::uint64_t, std::uint64_t>* shown = nullptr;
-    std::uint64_t sampled_ns = 0;
-  };
   static bool arity_is_fine(const Session& session, const Command& command, std::size_t argc);
   bool admissible(const Session& session, const Command* command, std::size_t argc) const;
   void refuse_inadmissible(Session& session, const Command* command, std::span<const Scalar> args);
-  CommandCalls& calls_of(const Command& command);
+  CommandStats& stats_of(const Command& command, std::string_view subcommand);
+  void count_refusal(const Command* command, std::span<const Scalar> args, std::string_view text);
+  void count_error(const Call& call, std::string_view text);
   std::int64_t batch_ns();
-  void refuse(Session& session, const Command* command, std::string_view text);
+  void refuse(Session& session, const Command* command, std::string_view text,
+              std::span<const Scalar> args = {});
   void say_no(Session& session, const Command* command, std::string_view text);
   void say(Session& session, FunctionRef<void(Reply&)> words);
   bool conflicts(const Request& request) const;
@@ -157,7 +155,7 @@ class Engine {
   bool serving_ = false;  // those that wait
   std::string trial_out_;
   std::string refusal_;
-  std::unordered_map<const Command*, CommandCalls> calls_;
+  std::unordered_map<const Command*, CommandStats*> stats_;
   std::uint32_t timing_ = 0;
   std::int64_t last_ns_ = 0;
   std::int64_t coarse_ns_;     // the coarse clock when now_ns() was asked last
@@ -170,7 +168,7 @@ class Engine {
   std::string last_word_;       // that named a command, as it was spelt, and which
   const Command* last_named_ = nullptr;
   const Command* counted_ = nullptr;  // whose calls were counted last
-  CommandCalls* counted_calls_ = nullptr;
+  CommandStats* counted_stats_ = nullptr;
   std::size_t batch_replies_ = 0;      // bytes of this batch's replies so far
   unsigned expire_next_ = 0;           // the database that is looked at first
   std::int64_t expired_until_ns_ = 0;  // when expiry ran out of time; 0: it did not, the last time

@@ -6,6 +6,7 @@ compared. What follows can only be seen with real processes: closing connections
 Prints TAP. Ends only the servers it started.
 """
 import os
+import re
 import subprocess
 
 import redis
@@ -55,6 +56,15 @@ COMMAND GETKEYS lmpop 5 a b LEFT | COMMAND GETKEYS lmpop x a b LEFT | COMMAND GE
 HELLO 3 LONG | CLIENT LIST TYPE LONG | CLIENT KILL USER LONG | CONFIG SET LONG x | ACL CAT LONG | OBJECT LONG
 NOSUCH LONG | NOSUCH a b | RESET | PING | HELLO | HELLO 3 | CLIENT ID | AUTH secret | QUIT
 """
+# What INFO commandstats and errorstats count, and where: before a command runs, or in it.
+COUNTED = """
+GET | GET k | GET k k | SET k v | RPUSH k a | INCR k | MSET a | MSET a 1 b | COMMAND COUNT | COMMAND | CONFIG
+CONFIG GET | CONFIG GET databases | CONFIG get databases | CONFIG FOO | CONFIG SET databases 4 | CLIENT SETNAME a_b
+CLIENT FOO | CLIENT ID x | CLIENT LIST FOO | CLIENT REPLY SKIP | ACL WHOAMI | ACL CAT foo | OBJECT | OBJECT FREQ
+OBJECT ENCODING nokey | DEBUG FOO | DEBUG SLEEP 0 | DEBUG | SLOWLOG LEN | SLOWLOG GET abc | MEMORY USAGE k
+HELLO 4 | AUTH wrong | AUTH a b c | NOSUCH | SELECT 99 | SWAPDB 0 99 | RENAME nokey b | LINDEX k 0 | HGET k | PING a b
+LPOP k | EXPIRE k abc | SHUTDOWN FOO | INFO | COPY k k | ECHO ready
+"""
 
 
 def words_of(text):
@@ -95,6 +105,34 @@ def test_resp2(tap):
 
 def test_resp3(tap):
     compare(tap, True)
+
+
+def counts(connection):
+    """INFO commandstats as {name: (calls, rejected, failed)}, and INFO errorstats as it is."""
+    found = re.findall(rb"cmdstat_(\S+?):calls=(\d+),usec=\d+,usec_per_call=[0-9.]+,rejected_calls=(\d+),failed_calls=(\d+)\r\n",
+                       connection.call("INFO", "commandstats"))
+    return ({name.decode(): tuple(map(int, rest)) for name, *rest in found}, connection.call("INFO", "errorstats"))
+
+
+def test_counts(tap):
+    with Server() as kv, Redis() as original:
+        for server in kv, original:  # one of them was asked before whether it is there
+            Raw(server.port).call("CONFIG", "RESETSTAT")
+        ours, theirs = Raw(kv.port, password=None), Raw(original.port, password=None)
+        for words in [["GET", "k"], ["CONFIG", "GET", "port"], ["AUTH", "wrong"], ["AUTH", PASSWORD], *words_of(COUNTED)]:
+            ours.send(request(*words)), theirs.send(request(*words))
+        for connection in ours, theirs:
+            while connection.reply() != b"$5\r\nready\r\n":
+                pass
+        (commands, errors), (commands_there, errors_there) = counts(ours), counts(theirs)
+        tap.equal("INFO commandstats counts the same commands", sorted(commands), sorted(commands_there))
+        tap.equal("and what ran, was rejected and failed as redis-server does",
+                  [(n, c) for n, c in commands.items() if commands_there.get(n) != c],
+                  [(n, commands_there.get(n)) for n, c in commands.items() if commands_there.get(n) != c])
+        tap.equal("INFO errorstats is that of redis-server", errors, errors_there)
+        for connection in ours, theirs:
+            connection.call("CONFIG", "RESETSTAT")
+        tap.equal("CONFIG RESETSTAT begins anew", counts(ours), counts(theirs))
 
 
 def test_closing(tap):
@@ -240,5 +278,5 @@ def test_shutdown_save(tap):
 
 
 if __name__ == "__main__":
-    main(test_resp2, test_resp3, test_closing, test_garbage_after_quit, test_silence, test_silent_refusals, test_guessing,
+    main(test_resp2, test_resp3, test_counts, test_closing, test_garbage_after_quit, test_silence, test_silent_refusals, test_guessing,
          test_library, test_shutdown, test_shutdown_save)

@@ -9,19 +9,13 @@
 using namespace kv;
 using kv::test::FakeClient;
 using kv::test::FakeServices;
+using kv::test::text_of;
 
 namespace {
 
 constexpr const char* kOk = "+OK\r\n";
 constexpr const char* kWrong = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
 constexpr const char* kSyntax = "-ERR syntax error\r\n";
-
-// The text of a verbatim or bulk reply.
-std::string text_of(const std::string& reply) {
-  const std::size_t line = reply.find("\r\n");
-  std::string text = reply.substr(line + 2, reply.size() - line - 4);
-  return reply[0] == '=' ? text.substr(4) : text;
-}
 
 struct Guest {
   FakeServices server;

@@ -10,15 +10,12 @@
 using namespace kv;
 using kv::test::FakeClient;
 using kv::test::FakeServices;
+using kv::test::has;
 
 namespace {
 
 constexpr const char* kOk = "+OK\r\n";
 constexpr const char* kSyntax = "-ERR syntax error\r\n";
-
-bool has(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
 
 // Reads one whole RESP3 value from the front; false if the text is none.
 bool skip_value(std::string_view& text) {

@@ -227,6 +227,51 @@ TEST_CASE("engine: errors of dispatch have Redis's words") {
   CHECK(b.take().starts_with("-LOADING "));
 }
 
+TEST_CASE("engine: what was rejected and what failed is counted where it belongs") {
+  Bench b;
+  auto& stats = b.services.counters().commands;
+  const auto is = [&](const char* name, std::uint64_t calls, std::uint64_t rejected,
+                      std::uint64_t failed) {
+    INFO(name);
+    REQUIRE(stats.contains(name));
+    CHECK(stats[name].calls == calls);
+    CHECK(stats[name].rejected == rejected);
+    CHECK(stats[name].failed == failed);
+  };
+  const auto& place = stats["get"];
+  b.submit({"SET", "k", "v"});
+  b.submit({"GET"});
+  b.submit({"RPUSH", "k", "x"});
+  b.submit({"NOSUCH"});
+  b.submit({"CONFIG"});
+  b.submit({"CONFIG", "NOSUCH"});
+  b.submit({"CONFIG", "SET", "port"});
+  b.submit({"config", "set", "nosuch", "1"});
+  b.submit({"DEBUG", "NOSUCH"});
+  b.submit({"DEBUG", "SLEEP", "0"});
+  b.log.next_status = {Code::no_space, "cannot write"};
+  b.submit({"DEL", "k"});
+  b.engine.finish();
+  b.engine.refuse_writes("MISCONF the log is closed");
+  b.submit({"DEL", "k"});
+  b.engine.set_loading(true);
+  b.submit({"GET", "k"});
+  b.submit({"MEMORY", "usage", "k"});
+  b.session.authenticated = false;
+  b.submit({"TYPE"});
+  b.submit({"CLIENT", "ID"});
+  b.take();
+  CHECK(&place == &stats["get"]);
+  is("set", 1, 0, 0), is("get", 0, 2, 0), is("rpush", 1, 0, 1), is("config", 0, 1, 0);
+  is("config|set", 1, 1, 1), is("debug", 2, 0, 1), is("del", 0, 2, 0), is("memory|usage", 0, 1, 0);
+  is("type", 0, 1, 0), is("client|id", 0, 1, 0);
+  std::map<std::string_view, std::uint64_t> errors;
+  for (const ErrorCounts::Row& row : b.services.counters().errors) errors[row.word()] = row.count;
+  CHECK(errors == std::map<std::string_view, std::uint64_t>{
+                      {"ERR", 7}, {"LOADING", 2}, {"MISCONF", 2}, {"NOAUTH", 2}, {"WRONGTYPE", 1}});
+  CHECK(b.services.counters().error_replies == 14);
+}
+
 TEST_CASE("engine: CLIENT REPLY silences refusals too, and SKIP ends with the one request") {
   Bench b;
   using Mode = Session::ReplyMode;

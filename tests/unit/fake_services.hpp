@@ -172,4 +172,15 @@ class FakeClient {
   FakeServices* server_;
 };
 
+/// What a bulk or verbatim reply holds.
+inline std::string text_of(const std::string& reply) {
+  const std::size_t line = reply.find("\r\n");
+  std::string text = reply.substr(line + 2, reply.size() - line - 4);
+  return reply[0] == '=' ? text.substr(4) : text;
+}
+
+inline bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
 }  // namespace kv::test
