@@ -1,4 +1,4 @@
-// CONFIG: the server's settings while it runs. Only settings that do something are listed.
+// CONFIG: the server's settings while it runs. Only what is true here is listed.
 #include <algorithm>
 #include <string>
 #include <utility>

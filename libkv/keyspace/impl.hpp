@@ -18,10 +18,6 @@ namespace kv {
 inline constexpr std::size_t hash_packed_pairs_max = 128;
 inline constexpr std::size_t hash_packed_value_max = 64;
 inline constexpr std::size_t list_packed_bytes_max = 1024;
-/// Up to here Redis 7.0 says listpack (hash-max-listpack-entries 512, -value 64), and so does
-/// OBJECT ENCODING here, whatever the form is.
-inline constexpr std::size_t listpack_pairs_max = 512;
-inline constexpr std::size_t listpack_value_max = 64;
 /// A large list this small (in one chunk) is packed again, so that a drained queue costs little.
 inline constexpr std::size_t list_repack_bytes = 256;
 

@@ -23,6 +23,11 @@
 
 namespace kv {
 
+/// Up to here Redis 7.0 says listpack of a hash (hash-max-listpack-entries, -value), and so does
+/// encoding(), whatever the form is.
+inline constexpr std::size_t listpack_pairs_max = 512;
+inline constexpr std::size_t listpack_value_max = 64;
+
 enum class Type : std::uint8_t { none, string, list, hash };
 
 /// Redis's word for a type, as TYPE answers: "none", "string", "list", "hash".

@@ -17,7 +17,7 @@ namespace kv {
 namespace {
 
 constexpr int backlog = 4096;
-constexpr int keepalive_idle_s = 300, keepalive_interval_s = 60;
+constexpr int keepalive_interval_s = 60;
 
 int port_of(const sockaddr_storage& address) noexcept {
   if (address.ss_family == AF_INET) {

@@ -9,6 +9,9 @@
 
 namespace kv {
 
+/// A connection that has been silent for so long is asked whether the other end is still there.
+inline constexpr int keepalive_idle_s = 300;
+
 struct Listener {
   Fd fd;
   std::string shown;  // "127.0.0.1 port 6378", "/run/kv.sock"

@@ -5,11 +5,14 @@
 #include <chrono>
 #include <new>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "libkv/base/clock.hpp"
 #include "libkv/base/fd.hpp"
 #include "libkv/base/log.hpp"
 #include "libkv/base/text.hpp"
+#include "libkv/process/listener.hpp"
 #include "libkv/process/sibling.hpp"
 
 namespace kv {
@@ -21,6 +24,22 @@ Status yes_or_no(std::string_view text, bool& value) {
   if (equals_ignoring_case(text, "yes")) return value = true, Status{};
   if (equals_ignoring_case(text, "no")) return value = false, Status{};
   return {Code::usage, "argument must be 'yes' or 'no'"};
+}
+
+/// What exporters, dashboards and client libraries ask a Redis for. kv has no such options; listed
+/// are those to which there is a true answer, and nothing of Lua or of choosing keys to evict.
+std::vector<std::pair<std::string_view, std::string>> answers_for_tools() {
+  return {
+      {"maxmemory", "0"},  // no limit but the machine's
+      {"maxmemory-policy", "noeviction"},
+      {"hash-max-listpack-entries", std::to_string(listpack_pairs_max)},
+      {"hash-max-listpack-value", std::to_string(listpack_value_max)},
+      {"timeout", "0"},  // who has logged in may be silent for ever
+      {"tcp-keepalive", std::to_string(keepalive_idle_s)},
+      {"io-threads", "1"},  // in each process
+      {"cluster-enabled", "no"},
+      {"notify-keyspace-events", ""},  // none are sent
+  };
 }
 
 }  // namespace
@@ -183,6 +202,7 @@ void Sibling::make_settings() {
   fixed("save", o.persist ? std::to_string(o.persist_seconds) + " 1" : "");
   fixed("proto-max-bulk-len", std::to_string(limits::value_bytes_max));
   fixed("plio-remote", o.plio_remote ? "yes" : "no");
+  for (auto& [name, value] : answers_for_tools()) fixed(name, std::move(value));
   // While the data is loaded there is no store to ask.
   const auto format = [this] {
     const auto first = setup_.binary ? SnapshotFormat::binary : SnapshotFormat::text;

@@ -34,6 +34,9 @@ CONFIG SET appendfsync no databases | CONFIG SET appendfsync always | CONFIG GET
 CONFIG SET slowlog-log-slower-than abc | CONFIG SET slowlog-log-slower-than -2 | CONFIG GET slowlog-log-slower-than
 CONFIG SET slowlog-max-len -1 | CONFIG SET slowlog-max-len 5 slowlog-log-slower-than 0 | CONFIG GET slowlog-max-len
 SET slow LONG | PING | SLOWLOG LEN | CONFIG SET slowlog-log-slower-than -1 | SLOWLOG RESET | SLOWLOG LEN
+CONFIG GET maxmemory | CONFIG GET maxmemory-policy | CONFIG GET timeout | CONFIG GET tcp-keepalive | CONFIG GET io-threads
+CONFIG GET cluster-enabled | CONFIG GET notify-keyspace-events | CONFIG GET hash-max-listpack-entries
+CONFIG GET hash-max-listpack-value | CONFIG SET cluster-enabled yes | CONFIG SET io-threads 2
 CONFIG RESETSTAT | CONFIG FOO | TIME x | INFO foo | SAVE x | BGSAVE FOO | BGSAVE a b | LASTSAVE x
 LOLWUT VERSION abc | WAIT 0 0 | WAIT a b | WAIT 0 a | WAIT 0 -1 | WAIT 1 | ROLE | SLOWLOG | SLOWLOG GET abc
 SLOWLOG GET -2 | SLOWLOG RESET | SLOWLOG FOO | SLOWLOG GET 1 2 | ACL WHOAMI | ACL CAT foo | ACL CAT | ACL USERS
@@ -133,6 +136,25 @@ def test_counts(tap):
         for connection in ours, theirs:
             connection.call("CONFIG", "RESETSTAT")
         tap.equal("CONFIG RESETSTAT begins anew", counts(ours), counts(theirs))
+
+
+def test_settings(tap):
+    with Server() as kv:
+        c = Raw(kv.port)
+        for name, value in (("maxmemory", "100mb"), ("maxmemory-policy", "allkeys-lru"), ("timeout", "0"),
+                            ("notify-keyspace-events", "KEA"), ("hash-max-listpack-entries", "1")):
+            tap.equal(f"CONFIG SET {name} is refused as that of any fixed setting", c.call("CONFIG", "SET", name, value),
+                      f"-ERR CONFIG SET failed (possibly related to argument '{name}') - can't set immutable config\r\n".encode())
+        r = redis.Redis(port=kv.port, password=PASSWORD, decode_responses=True)
+        limits = r.config_get("hash-max-listpack-*")
+        entries, size = int(limits["hash-max-listpack-entries"]), int(limits["hash-max-listpack-value"])
+        r.hset("h", mapping={str(n): "v" * size for n in range(entries)})
+        r.hset("long", "f", "v" * (size + 1))
+        told = [r.object("encoding", "h"), r.object("encoding", "long")]
+        r.hset("h", "one more", "")
+        tap.equal("OBJECT ENCODING agrees with the limits that CONFIG tells", told + [r.object("encoding", "h")],
+                  ["listpack", "hashtable", "hashtable"])
+        tap.equal("what has no answer here is not there", r.config_get("maxmemory-samples") | r.config_get("lua-time-limit"), {})
 
 
 def test_closing(tap):
@@ -278,5 +300,5 @@ def test_shutdown_save(tap):
 
 
 if __name__ == "__main__":
-    main(test_resp2, test_resp3, test_counts, test_closing, test_garbage_after_quit, test_silence, test_silent_refusals, test_guessing,
-         test_library, test_shutdown, test_shutdown_save)
+    main(test_resp2, test_resp3, test_counts, test_settings, test_closing, test_garbage_after_quit, test_silence,
+         test_silent_refusals, test_guessing, test_library, test_shutdown, test_shutdown_save)
