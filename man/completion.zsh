@@ -60,6 +60,7 @@ _kv_commands() {
     'INFO:Shows the server'\''s figures'
     'KEYS:All keys that match a pattern; it walks the whole database, SCAN does so in steps'
     'LASTSAVE:The time of the last successful save, or of the start, in seconds since 1970'
+    'LATENCY:Tells about delays inside the server\: none are recorded'
     'LCS:The longest common subsequence of two strings'
     'LINDEX:The element at an index; -1 is the last one'
     'LINSERT:Inserts an element beside the first one equal to pivot'
@@ -78,6 +79,7 @@ _kv_commands() {
     'LTRIM:Removes all elements but those from start to stop'
     'MEMORY:Tells what takes how much memory'
     'MGET:The values of several keys, nil for those without one'
+    'MODULE:Tells about loaded modules\: there are none'
     'MOVE:Moves a key to another database'
     'MSET:Stores several values at once'
     'MSETNX:Stores several values only if none of the keys exists'
@@ -125,11 +127,13 @@ _kv_words() {
   local subs=''
   case ${(U)words[1]} in
       ACL) subs='CAT HELP USERS WHOAMI' ;;
-      CLIENT) subs='GETNAME HELP ID INFO KILL LIST NO-EVICT NO-TOUCH REPLY SETINFO SETNAME UNBLOCK' ;;
+      CLIENT) subs='GETNAME GETREDIR HELP ID INFO KILL LIST NO-EVICT NO-TOUCH REPLY SETINFO SETNAME TRACKING TRACKINGINFO UNBLOCK UNPAUSE' ;;
       COMMAND) subs='COUNT DOCS GETKEYS GETKEYSANDFLAGS HELP INFO LIST' ;;
       CONFIG) subs='GET HELP RESETSTAT SET' ;;
       DEBUG) subs='DIGEST DIGEST-VALUE HELP OBJECT RELOAD SET-ACTIVE-EXPIRE SLEEP' ;;
+      LATENCY) subs='HELP HISTORY LATEST RESET' ;;
       MEMORY) subs='DOCTOR HELP MALLOC-STATS PURGE STATS USAGE' ;;
+      MODULE) subs='HELP LIST' ;;
       OBJECT) subs='ENCODING FREQ HELP IDLETIME REFCOUNT' ;;
       SLOWLOG) subs='GET HELP LEN RESET' ;;
   esac

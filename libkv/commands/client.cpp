@@ -274,6 +274,47 @@ void unblock(Call& call) {
   call.reply.integer(waited ? 1 : 0);
 }
 
+// --- what there is none of: tracking and pauses ---
+
+// The options of CLIENT TRACKING, which change nothing; false if one was answered with an error.
+bool tracking_options(Call& call) {
+  for (std::size_t i = 3; i < call.argc(); ++i) {
+    const bool more = i + 1 < call.argc();
+    if (call.is(i, "BCAST") || call.is(i, "OPTIN") || call.is(i, "OPTOUT") || call.is(i, "NOLOOP"))
+      continue;
+    if (call.is(i, "PREFIX") && more) {
+      ++i;
+    } else if (call.is(i, "REDIRECT") && more) {
+      std::int64_t number = 0;
+      if (!call.integer(++i, number)) return false;
+      if (!call.server.sessions().contains(static_cast<std::uint64_t>(number)))
+        return call.fail("ERR The client ID you want redirect to does not exist"), false;
+    } else {
+      return call.syntax_error(), false;
+    }
+  }
+  return true;
+}
+
+void tracking(Call& call) {
+  if (call.is(2, "ON"))
+    return call.fail(
+        "ERR CLIENT TRACKING ON is not supported: kv does not tell clients what has changed");
+  if (!tracking_options(call)) return;
+  if (!call.is(2, "OFF")) return call.syntax_error();
+  call.reply.ok();
+}
+
+void tracking_info(Call& call) {
+  call.reply.map(3);
+  call.reply.bulk("flags"), call.reply.set(1), call.reply.bulk("off");
+  call.reply.bulk("redirect"), call.reply.integer(-1);
+  call.reply.bulk("prefixes"), call.reply.array(0);
+}
+
+void get_redirection(Call& call) { call.reply.integer(-1); }
+void end_pause(Call& call) { call.reply.ok(); }
+
 // --- PLIO ---
 
 void plio_list(Call& call) {
@@ -302,6 +343,13 @@ constexpr std::uint32_t kOwn = kNoScript | kLoading | kStale;
 
 constexpr Subcommand kRows[] = {
     {"getname", 2, kOwn, {}, get_name, "", "Answers the name of this connection"},
+    {"getredir",
+     2,
+     kOwn,
+     {},
+     get_redirection,
+     "",
+     "Answers where the news of tracked keys goes: always -1, nowhere"},
     {"help", 2, kLoading | kStale, {}, run_help, "", "Shows these lines"},
     {"id", 2, kOwn, {}, id, "", "Answers the number of this connection"},
     {"info", 2, kOwn, {}, info, "", "Shows the line of CLIENT LIST for this connection"},
@@ -354,6 +402,14 @@ constexpr Subcommand kRows[] = {
      set_name,
      "name",
      "Names this connection; an empty name takes it away"},
+    {"tracking",
+     -3,
+     kOwn,
+     {},
+     tracking,
+     "ON|OFF [REDIRECT id] [PREFIX prefix ...] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
+     "Refuses ON, as there is no tracking of keys; takes OFF"},
+    {"trackinginfo", 2, kOwn, {}, tracking_info, "", "Tells how keys are tracked: not at all"},
     {"unblock",
      -3,
      kOwn | kAdmin,
@@ -362,11 +418,15 @@ constexpr Subcommand kRows[] = {
      "client-id [TIMEOUT|ERROR]",
      "Ends the wait of a connection that waits for a list, as if its time were up or with an "
      "error"},
+    {"unpause", 2, kOwn | kAdmin, {}, end_pause, "", "Ends a pause, of which there is none"},
 };
 
 }  // namespace
 
 void run_client(Call& call) {
+  // A word about it, and no row: whoever looks for it must not find it.
+  if (!call.plio() && call.is(1, "PAUSE"))
+    return call.reject("ERR CLIENT PAUSE is not supported: kv pauses no clients");
   if (!call.plio()) return run_container(call);
   const std::string_view word = call.argc() > 1 ? call.arg(1) : std::string_view{};
   if (equals_ignoring_case(word, "ID")) return id(call);

@@ -195,7 +195,8 @@ constexpr Command kRows[] = {
      "Lists, names, configures and closes connections",
      "O(1); LIST and KILL O(N), N the number of connections",
      "0.18",
-     "getname help id info kill list no-evict no-touch reply setinfo setname unblock"},
+     "getname getredir help id info kill list no-evict no-touch reply setinfo setname tracking "
+     "trackinginfo unblock unpause"},
     {"echo",
      2,
      kLoading | kStale | kFast,

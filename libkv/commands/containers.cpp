@@ -13,7 +13,8 @@ struct Container {
 constexpr Container kContainers[] = {
     {"acl", acl_subcommands},         {"client", client_subcommands},
     {"command", command_subcommands}, {"config", config_subcommands},
-    {"debug", debug_subcommands},     {"memory", memory_subcommands},
+    {"debug", debug_subcommands},     {"latency", latency_subcommands},
+    {"memory", memory_subcommands},   {"module", module_subcommands},
     {"object", object_subcommands},   {"slowlog", slowlog_subcommands},
 };
 

@@ -203,6 +203,8 @@ void errorstats_section(Call& call, Text& out) {
   }
 }
 
+void modules_section(Call&, Text&) {}  // there are none
+
 void cluster_section(Call&, Text& out) { out.line("cluster_enabled", 0); }
 
 void keyspace_section(Call& call, Text& out) {
@@ -228,6 +230,7 @@ constexpr Section kSections[] = {
     {"stats", "Stats", stats_section, true},
     {"replication", "Replication", replication_section, true},
     {"cpu", "CPU", cpu_section, true},
+    {"modules", "Modules", modules_section, true},
     {"commandstats", "Commandstats", commandstats_section, false},
     {"errorstats", "Errorstats", errorstats_section, true},
     {"cluster", "Cluster", cluster_section, true},

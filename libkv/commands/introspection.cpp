@@ -1,4 +1,4 @@
-// Rows of the containers that look inside: COMMAND, DEBUG, MEMORY, OBJECT.
+// Rows of the containers that look inside: COMMAND, DEBUG, LATENCY, MEMORY, MODULE, OBJECT.
 #include "libkv/commands/admin.hpp"
 
 namespace kv {
@@ -29,6 +29,18 @@ constexpr Command kRows[] = {
      "O(1); DIGEST and RELOAD O(N)",
      "1.0",
      "digest digest-value help object reload set-active-expire sleep"},
+    {"latency",
+     -2,
+     kLoading | kStale,
+     {},
+     {},
+     Group::server,
+     run_container,
+     "subcommand [argument ...]",
+     "Tells about delays inside the server: none are recorded",
+     "O(1)",
+     "1.0",
+     "help history latest reset"},
     {"memory",
      -2,
      0,
@@ -41,6 +53,18 @@ constexpr Command kRows[] = {
      "O(1)",
      "1.0",
      "doctor help malloc-stats purge stats usage"},
+    {"module",
+     -2,
+     0,
+     {},
+     {},
+     Group::server,
+     run_container,
+     "subcommand [argument ...]",
+     "Tells about loaded modules: there are none",
+     "O(1)",
+     "1.0",
+     "help list"},
     {"object",
      -2,
      0,

@@ -92,10 +92,15 @@ void Engine::end_wait(Session& session, std::string_view error) {
   try {
     sink_.end_wait(session);
     const Command* const command = named(session.last_command);
-    if (!error.empty()) return refuse(session, command, error);
-    ++calls_of(*command).shown->first;
-    ++services_.counters().commands_processed;
-    say(session, [](Reply& reply) { reply.nil_array(); });
+    CommandStats& stats = stats_of(*command, {});
+    Counters& counters = services_.counters();
+    ++stats.calls;
+    ++counters.commands_processed;
+    if (error.empty()) return say(session, [](Reply& reply) { reply.nil_array(); });
+    ++stats.failed;
+    ++counters.error_replies;
+    counters.errors.note(error);
+    say_no(session, command, error);
   } catch (const std::bad_alloc&) {
     sink_.lose_reply(session);
   }

@@ -39,6 +39,7 @@ std::vector<std::pair<std::string_view, std::string>> answers_for_tools() {
       {"io-threads", "1"},  // in each process
       {"cluster-enabled", "no"},
       {"notify-keyspace-events", ""},  // none are sent
+      {"latency-monitor-threshold", "0"},
   };
 }
 

@@ -27,6 +27,13 @@ CLIENT REPLY FOO | CLIENT REPLY ON | CLIENT REPLY | CLIENT NO-EVICT on | CLIENT 
 CLIENT NO-EVICT foo | CLIENT KILL 1.2.3.4:5 | CLIENT KILL ID 999999 | CLIENT KILL ID abc
 CLIENT KILL ID 0 | CLIENT KILL ID -1 | CLIENT KILL FOO bar | CLIENT KILL ID | CLIENT KILL TYPE foo
 CLIENT KILL TYPE normal SKIPME foo | CLIENT KILL USER foo | CLIENT KILL ADDR 1.2.3.4:5 SKIPME no
+CLIENT GETREDIR | CLIENT GETREDIR x | CLIENT TRACKINGINFO | CLIENT TRACKINGINFO x | CLIENT UNPAUSE | CLIENT UNPAUSE x
+CLIENT TRACKING | CLIENT TRACKING FOO | CLIENT TRACKING OFF | CLIENT TRACKING off bcast optin | CLIENT TRACKING OFF FOO
+CLIENT TRACKING OFF NOLOOP PREFIX a OPTOUT | CLIENT TRACKING OFF PREFIX | CLIENT TRACKING OFF REDIRECT
+CLIENT TRACKING OFF REDIRECT 999999 | CLIENT TRACKING OFF REDIRECT abc | LATENCY | LATENCY FOO | LATENCY LATEST
+LATENCY LATEST x | LATENCY HISTORY | LATENCY HISTORY command | LATENCY HISTORY a b | LATENCY RESET
+LATENCY RESET command fork | LATENCY HELP x | MODULE | MODULE FOO | MODULE LIST | MODULE LIST x | MODULE HELP x
+CONFIG GET latency-monitor-threshold | INFO modules
 CLIENT KILL ID 1 FOO | CLIENT KILL a b c | CLIENT KILL | CONFIG | CONFIG GET | CONFIG GET databases
 CONFIG GET nonesuch | CONFIG GET DATABASES data* | CONFIG SET | CONFIG SET databases
 CONFIG SET nonesuch 3 | CONFIG SET databases 4 | CONFIG SET appendfsync no appendfsync always
@@ -49,6 +56,7 @@ DEBUG DIGEST | DEBUG DIGEST-VALUE k nokey h | DEBUG DIGEST-VALUE | DEBUG SET-ACT
 DEBUG SET-ACTIVE-EXPIRE 1 | DEBUG SET-ACTIVE-EXPIRE | DEBUG RELOAD | GET k | DEBUG DIGEST | SHUTDOWN FOO
 SHUTDOWN ABORT | SHUTDOWN SAVE NOSAVE | SHUTDOWN ABORT NOW | COMMAND INFO get foo | COMMAND INFO object|foo get|x
 COMMAND INFO hget lindex get | COMMAND INFO config|get client|kill client|id slowlog|help
+COMMAND INFO client|getredir client|trackinginfo client|tracking client|unpause latency|help module|help
 COMMAND INFO echo select bgrewriteaof|x role | COMMAND FOO | COMMAND COUNT a | COMMAND DOCS foo
 COMMAND LIST FILTERBY ACLCAT foo | COMMAND LIST FILTERBY MODULE h | COMMAND LIST FILTERBY | COMMAND LIST FOO
 COMMAND LIST FILTERBY FOO BAZ | COMMAND GETKEYS | COMMAND GETKEYS foo | COMMAND GETKEYS foo bar
@@ -244,6 +252,11 @@ def test_library(tap):
         tap.equal("and DEBUG OBJECT", r.debug_object("k")["encoding"], "embstr")
         tap.equal("and COMMAND", len(r.command()), r.command_count())
         tap.ok(r.memory_stats()["total.allocated"] > 0, "and MEMORY STATS")
+        tap.equal("and MODULE LIST, CLIENT GETREDIR and TRACKINGINFO",
+                  (r.module_list(), r.client_getredir(), r.client_trackinginfo()[1:4]), ([], -1, [[b"off"], "redirect", -1]))
+        stats = r.info("commandstats")["cmdstat_set"]
+        tap.equal("and INFO commandstats and errorstats",
+                  (stats["calls"], stats["rejected_calls"], stats["failed_calls"], r.info("errorstats")), (1, 0, 0, {}))
         tap.equal("and CONFIG GET", r.config_get("databases"), {"databases": "16"})
         tap.equal("a pipeline without a transaction", r.pipeline(transaction=False).incr("n").get("n").execute(), [1, b"1"])
         try:

@@ -300,11 +300,11 @@ TEST_CASE("commands/client: unknown subcommands, arity, HELP") {
   FakeClient client(server);
   CHECK(client("CLIENT") == "-ERR wrong number of arguments for 'client' command\r\n");
   CHECK(client("CLIENT FOO") == "-ERR unknown subcommand 'FOO'. Try CLIENT HELP.\r\n");
-  CHECK(client("CLIENT TRACKING on") == "-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.\r\n");
+  CHECK(client("CLIENT CACHING yes") == "-ERR unknown subcommand 'CACHING'. Try CLIENT HELP.\r\n");
   CHECK(client("CLIENT ID x") == "-ERR wrong number of arguments for 'client|id' command\r\n");
   const std::string help = client("CLIENT HELP");
   CHECK(
-      help.starts_with("*25\r\n+CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+      help.starts_with("*33\r\n+CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
   CHECK(help.find("\r\n+NO-TOUCH ON|OFF\r\n+    ") != std::string::npos);
 }
 
@@ -401,4 +401,20 @@ TEST_CASE("commands/plio: IDENT answers, HELLO is for RESP") {
   CHECK(lisp("IDENT") == "$7\r\nOK test\r\n");
   CHECK(text_of(lisp("HELLO 3")).starts_with("Error: HELLO"));
   CHECK(lisp.session.protocol == 2);
+}
+
+TEST_CASE("commands/client: nobody is paused and nothing is tracked, and it says so") {
+  FakeServices server;
+  FakeClient client(server);
+  CHECK(client("CLIENT PAUSE 1000") ==
+        "-ERR CLIENT PAUSE is not supported: kv pauses no clients\r\n");
+  CHECK(client("client pause 1000 WRITE") == client("CLIENT PAUSE"));
+  CHECK(client("CLIENT UNPAUSE") == kOk);
+  CHECK(client("CLIENT TRACKING ON") ==
+        "-ERR CLIENT TRACKING ON is not supported: kv does not tell clients what has changed\r\n");
+  CHECK(client("CLIENT TRACKING on BCAST PREFIX a") == client("CLIENT TRACKING ON"));
+  CHECK(client("CLIENT TRACKING OFF REDIRECT 1") == kOk);
+  CHECK(client("CLIENT TRACKINGINFO") ==
+        "%3\r\n$5\r\nflags\r\n~1\r\n$3\r\noff\r\n$8\r\nredirect\r\n:-1\r\n"
+        "$8\r\nprefixes\r\n*0\r\n");
 }

@@ -19,8 +19,9 @@ TEST_CASE("commands/info: the sections asked for, in Redis's order, each once") 
   const std::string all = text_of(client("INFO"));
   CHECK(all.starts_with("# Server\r\nredis_version:7.0.0\r\nredis_mode:standalone\r\n"));
   std::size_t at = 0;
-  for (const char* title : {"# Server", "# Clients", "# Memory", "# Persistence", "# Stats",
-                            "# Replication", "# CPU", "# Errorstats", "# Cluster", "# Keyspace"}) {
+  for (const char* title :
+       {"# Server", "# Clients", "# Memory", "# Persistence", "# Stats", "# Replication", "# CPU",
+        "# Modules", "# Errorstats", "# Cluster", "# Keyspace"}) {
     CAPTURE(title);
     const std::size_t next = all.find(title, at);
     REQUIRE(next != std::string::npos);

@@ -322,6 +322,21 @@ TEST_CASE("commands/slowlog: values and passwords are never noted (A6)") {
         std::vector<std::string>{"MSET", "a", "(redacted)", "b", "(redacted)"});
 }
 
+// --- what there is none of ---
+
+TEST_CASE("commands/latency, module: nothing is recorded, nothing is loaded") {
+  FakeServices server;
+  FakeClient client(server);
+  CHECK(client("LATENCY LATEST") == "*0\r\n");
+  CHECK(client("LATENCY HISTORY command") == "*0\r\n");
+  CHECK(client("LATENCY RESET command fork") == ":0\r\n");
+  CHECK(client("LATENCY HELP").starts_with("*9\r\n+LATENCY <subcommand>"));
+  CHECK(client("LATENCY DOCTOR") == "-ERR unknown subcommand 'DOCTOR'. Try LATENCY HELP.\r\n");
+  CHECK(client("MODULE LIST") == "*0\r\n");
+  CHECK(find_command("pubsub") == nullptr);
+  CHECK(client("MODULE LOAD x") == "-ERR unknown subcommand 'LOAD'. Try MODULE HELP.\r\n");
+}
+
 // --- LOLWUT ---
 
 TEST_CASE("commands/lolwut: the same request draws the same picture, and names the version") {

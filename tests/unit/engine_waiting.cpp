@@ -207,7 +207,7 @@ TEST_CASE("engine/waiting: a wait ends with its time, which is answered null and
   CHECK(b.engine.waiting() == 1);
   CHECK(b.sink.waiting == std::set<std::uint64_t>{ever.id});
   CHECK(b.log.lines.empty());
-  CHECK(b.services.counters().calls["blpop"].first == 1);
+  CHECK(b.services.counters().commands["blpop"].calls == 1);
 }
 
 TEST_CASE("engine/waiting: times to wait that are none are refused at once") {
