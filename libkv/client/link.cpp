@@ -21,6 +21,9 @@ constexpr std::size_t compact_bytes = 256 * 1024;
 // Asked of the kernel at a time while a long value arrives.
 constexpr std::size_t long_read_bytes = 4 * 1024 * 1024;
 
+constexpr const char* what_helps =
+    "; ask for less at a time or, in a program, raise reply-bytes-max";
+
 RespReplyParser make_parser(std::size_t reply_bytes_max) {
   RespReplyParser::Limits limits;
   limits.bytes_max = std::min(limits.bytes_max, reply_bytes_max);
@@ -125,7 +128,9 @@ Status Link::read_buffered(Value& reply, bool& have) {
   if (in_start_ == in_.size()) return {};
   const State state = parser_.next(std::string_view(in_).substr(in_start_));
   in_start_ += parser_.consumed();
-  if (state == State::error) return {Code::protocol, "not a reply: " + parser_.error()};
+  if (state == State::error) {
+    return {Code::protocol, parser_.error() + (parser_.over_limits() ? what_helps : "")};
+  }
   if (state == State::need_more) return {};
   reply = converted(std::move(parser_.value()));
   have = true;

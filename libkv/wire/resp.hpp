@@ -119,6 +119,8 @@ class RespReplyParser {
   std::size_t needed() const noexcept { return needed_; }
   /// After error: what was wrong with the server's bytes. Hang up.
   const std::string& error() const noexcept { return error_; }
+  /// After error: this reply may be well-formed, but has more bytes or values than were allowed.
+  bool over_limits() const noexcept { return over_limits_; }
 
  private:
   enum class Step : std::uint8_t { done, more, bad };
@@ -135,6 +137,11 @@ class RespReplyParser {
   Step add(Value&& value);
   Step close_levels();
   Step fail(std::string_view text);
+  Step too_many(std::string_view what, std::uint64_t most, std::string_view unit);
+  Step too_many_bytes(std::uint64_t bytes);
+  Step too_many_values(std::uint64_t count);
+  Step too_long_line();
+  Step too_deep();
 
   Limits limits_;
   std::vector<Level> levels_;
@@ -144,6 +151,7 @@ class RespReplyParser {
   std::int64_t blob_bytes_ = -1;
   char blob_sigil_ = 0;
   bool finished_ = false;
+  bool over_limits_ = false;
   std::string error_;
 };
 

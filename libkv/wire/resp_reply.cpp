@@ -41,6 +41,36 @@ RespReplyParser::Step RespReplyParser::fail(std::string_view text) {
   return Step::bad;
 }
 
+/// What it has and how much of a unit is taken at most. It may well be RESP.
+RespReplyParser::Step RespReplyParser::too_many(std::string_view what, std::uint64_t most,
+                                                std::string_view unit) {
+  over_limits_ = true;
+  error_ = "the server's reply is larger than the limit: ";
+  error_.append(what).append(", at most ").append(std::to_string(most)).append(" ").append(unit);
+  error_ += " are taken";
+  return Step::bad;
+}
+
+RespReplyParser::Step RespReplyParser::too_many_bytes(std::uint64_t bytes) {
+  return too_many(std::to_string(bytes) + " bytes or more", limits_.bytes_max, "bytes");
+}
+
+RespReplyParser::Step RespReplyParser::too_many_values(std::uint64_t count) {
+  return too_many(std::to_string(count) + " elements or more", limits_.values_max, "elements");
+}
+
+RespReplyParser::Step RespReplyParser::too_long_line() {
+  error_ =
+      "the server's reply has a line of more than " + std::to_string(line_bytes_max) + " bytes";
+  return Step::bad;
+}
+
+RespReplyParser::Step RespReplyParser::too_deep() {
+  error_ = "the server's reply is nested deeper than " + std::to_string(limits_.depth_max);
+  error_ += " levels";
+  return Step::bad;
+}
+
 RespReplyParser::State RespReplyParser::next(std::string_view data) {
   if (finished_) {
     position_ = searched_ = values_ = 0;
@@ -66,20 +96,23 @@ RespReplyParser::Step RespReplyParser::next_token(std::string_view data) {
   const std::size_t cr = data.find('\r', std::max(searched_, position_));
   if (cr == data.npos || cr + 1 == data.size()) {
     searched_ = std::min(cr, data.size());
-    return searched_ - position_ > line_bytes_max ? fail("line too long") : Step::more;
+    return searched_ - position_ > line_bytes_max ? too_long_line() : Step::more;
   }
   if (data[cr + 1] != '\n') return fail("carriage return without line feed");
   const std::string_view text = data.substr(position_ + 1, cr - position_ - 1);
-  if (text.size() > line_bytes_max) return fail("line too long");
+  if (text.size() > line_bytes_max) return too_long_line();
   position_ = searched_ = cr + 2;
-  if (position_ > limits_.bytes_max) return fail("too long");
+  if (position_ > limits_.bytes_max) return too_many_bytes(position_);
   if (std::string_view("$=!*%~>|").find(sigil) == std::string_view::npos) return atom(sigil, text);
   std::int64_t n = 0;
   if (!parse_integer(text, n) || n < -1) return fail("invalid length");
   if (sigil != '$' && sigil != '=' && sigil != '!') return container(sigil, n);
   if (n < 0) return sigil == '$' ? add(Value{}) : fail("invalid length");
-  if (static_cast<std::size_t>(n) > limits_.blob_bytes_max) return fail("string too long");
-  if (position_ + static_cast<std::size_t>(n) > limits_.bytes_max) return fail("too long");
+  const auto bytes = static_cast<std::size_t>(n);
+  if (bytes > limits_.blob_bytes_max) {
+    return too_many("a string of " + std::to_string(n) + " bytes", limits_.blob_bytes_max, "bytes");
+  }
+  if (position_ + bytes > limits_.bytes_max) return too_many_bytes(position_ + bytes);
   blob_bytes_ = n;
   blob_sigil_ = sigil;
   return Step::done;
@@ -134,10 +167,15 @@ RespReplyParser::Step RespReplyParser::container(char sigil, std::int64_t n) {
   }
   const bool pairs = sigil == '%' || sigil == '|';
   const std::uint64_t left = static_cast<std::uint64_t>(n) * (pairs ? 2 : 1);
+  if (left > limits_.values_max) {
+    return too_many(
+        (pairs ? "a map of " : "a list of ") + std::to_string(n) + (pairs ? " pairs" : " elements"),
+        limits_.values_max, "elements");
+  }
   if (left > limits_.values_max - std::min(values_, limits_.values_max))
-    return fail("too many values");
-  if (!levels_.empty() && ++values_ > limits_.values_max) return fail("too many values");
-  if (levels_.size() >= limits_.depth_max) return fail("nested too deep");
+    return too_many_values(values_ + left);
+  if (!levels_.empty() && ++values_ > limits_.values_max) return too_many_values(values_);
+  if (levels_.size() >= limits_.depth_max) return too_deep();
   Value value;
   value.type = container_type(sigil);
   levels_.push_back({std::move(value), left, sigil == '|'});
@@ -145,7 +183,7 @@ RespReplyParser::Step RespReplyParser::container(char sigil, std::int64_t n) {
 }
 
 RespReplyParser::Step RespReplyParser::add(Value&& value) {
-  if (++values_ > limits_.values_max) return fail("too many values");
+  if (++values_ > limits_.values_max) return too_many_values(values_);
   if (levels_.empty()) {
     value_ = std::move(value);
     finished_ = true;

@@ -437,6 +437,10 @@ TEST_CASE("client/connection: N4: a reply over the limit ends the call") {
   const auto reply = connection.call({"LRANGE", "l", "0", "-1"});
   REQUIRE_FALSE(reply.ok());
   CHECK(reply.error().code == ErrorCode::protocol);
+  CHECK(reply.error().message ==
+        "the server's reply is larger than the limit: a list of 1000000 elements, at most 16384 "
+        "elements are taken; ask for less at a time or, in a program, raise reply-bytes-max");
+  CHECK_FALSE(connection.connected());
 }
 
 TEST_CASE("client/connection: N4: more replies than requests end a pipeline") {

@@ -175,6 +175,28 @@ TEST_CASE("wire/reply: N4 a server's huge sizes are refused before memory is ask
   CHECK_FALSE(refused("*5\r\n:1\r\n:2\r\n:3\r\n:4\r\n:5\r\n"));
 }
 
+TEST_CASE("wire/reply: what is over a limit is not called no RESP, and its size is told") {
+  RespReplyParser::Limits small;
+  small.bytes_max = 100, small.blob_bytes_max = 50, small.values_max = 5, small.depth_max = 3;
+  const auto error = [&](const std::string& data) {
+    return read(data, std::string_view::npos, small).error;
+  };
+  const std::string over = "the server's reply is larger than the limit: ";
+  CHECK(error("$51\r\n") == over + "a string of 51 bytes, at most 50 bytes are taken");
+  CHECK(error("*3\r\n$50\r\n" + std::string(50, 'x') + "\r\n$50\r\n") ==
+        over + "116 bytes or more, at most 100 bytes are taken");
+  CHECK(error("*5\r\n+" + std::string(99, 'x') + "\r\n") ==
+        over + "106 bytes or more, at most 100 bytes are taken");
+  CHECK(error("*6\r\n") == over + "a list of 6 elements, at most 5 elements are taken");
+  CHECK(error("%3\r\n") == over + "a map of 3 pairs, at most 5 elements are taken");
+  CHECK(error("*2\r\n*2\r\n:1\r\n:2\r\n*2\r\n:1\r\n:2\r\n") ==
+        over + "6 elements or more, at most 5 elements are taken");
+  CHECK(error("*1\r\n*1\r\n*1\r\n*1\r\n") == "the server's reply is nested deeper than 3 levels");
+  CHECK(read("+" + std::string(70'000, 'x')).error ==
+        "the server's reply has a line of more than 65536 bytes");
+  CHECK(read("?\r\n").error == "the server's reply is not RESP: unknown type \"?\"");
+}
+
 TEST_CASE("wire/reply: N3 nested attributes and arrays end at the depth limit") {
   for (const char* piece : {"*1\r\n", "|1\r\n", "%1\r\n", ">1\r\n"}) {
     std::string deep;

@@ -34,7 +34,7 @@ typedef enum kv_code {
   KV_FATE_UNKNOWN = 3, /* lost after a write had been sent: it may have been carried out or not */
   KV_TIMEOUT = 4,      /* no answer in time; a write may still be carried out */
   KV_DENIED = 5,       /* wrong or missing password */
-  KV_PROTOCOL = 6,     /* the server sent what is not RESP, or too much of it */
+  KV_PROTOCOL = 6,     /* the server sent what is not RESP, or more than reply-bytes-max */
   KV_LIMIT = 7,        /* arguments over the limits; nothing was sent */
   KV_CRYPTO = 8,       /* sealing or opening failed; nothing was sent, or nothing is given out */
   KV_REPLY = 9,        /* the server answered with an error: the message is its text */

@@ -165,7 +165,8 @@ struct KV_API Options {
   std::chrono::milliseconds timeout{60'000};  // of one call; 0: wait for ever
   bool reconnect = true;                      // see Connection
   bool quick_start = false;  // the handshake travels with the first call; open() then reports less
-  // Of one reply; it may hold as many elements as this has 64 bytes. Over it: ErrorCode::protocol.
+  // Of one reply, 2 GiB at most, and of one string in it, 1 GiB at most; a reply may hold as many
+  // elements as this has 64 bytes. Over it: ErrorCode::protocol, and the connection is closed.
   std::size_t reply_bytes_max = std::size_t{1} << 30;
 
   Options();
