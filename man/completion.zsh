@@ -24,7 +24,9 @@ _kv_commands() {
     'DECR:Subtracts one from an integer; an absent key counts as 0'
     'DECRBY:Subtracts from an integer; an absent key counts as 0'
     'DEL:Removes keys'
+    'DISCARD:Forgets what is queued and what is watched'
     'ECHO:Answers the message'
+    'EXEC:Carries out what is queued, as one; nothing if a watched key has changed'
     'EXISTS:How many of the keys exist; one named twice counts twice'
     'EXPIRE:Lets a key end after that many seconds'
     'EXPIREAT:Lets a key end at a time, in seconds since 1970'
@@ -83,6 +85,7 @@ _kv_commands() {
     'MOVE:Moves a key to another database'
     'MSET:Stores several values at once'
     'MSETNX:Stores several values only if none of the keys exists'
+    'MULTI:Begins a transaction\: what follows is queued'
     'OBJECT:Tells how one key is kept and used'
     'PERSIST:Removes a key'\''s end'
     'PEXPIRE:Lets a key end after that many milliseconds'
@@ -118,8 +121,10 @@ _kv_commands() {
     'TTL:The seconds a key has left; -1 if it has no end, -2 if it does not exist'
     'TYPE:The type of a key'\''s value\: string, list, hash or none'
     'UNLINK:Removes keys, as DEL'
+    'UNWATCH:Forgets what is watched'
     'WAIT:Answers how many replicas have the writes so far\: always 0'
     'WAITAOF:Forces the log to the disk if numlocal is 1; answers whether it is there, and 0 replicas'
+    'WATCH:Lets the next EXEC do nothing if one of the keys changes until then'
   )
   _describe -t commands 'command' commands -M 'm:{a-z}={A-Z}'
 }

@@ -51,11 +51,6 @@ bool Call::commit() noexcept {
   return !trial_;
 }
 
-void Call::wait_for(const Wait& wait) {
-  wait_ = wait;
-  reply.nil_array();
-}
-
 void Call::fail(std::string_view text) {
   if (!plio()) return reply.error(text);
   if ((command.flags & kPlioZero) != 0) return reply.integer(0);

@@ -65,9 +65,9 @@ class Call {
     std::int64_t timeout_ms;
   };
   /// There is nothing to commit() yet: the request is to be tried again when one of the keys has
-  /// become a list, or answered null after that time. Answers null itself, for where nobody waits:
-  /// a replay of the log.
-  void wait_for(const Wait& wait);
+  /// become a list, or answered null after that time. What is replied all the same is for where
+  /// nobody waits: in a transaction, or a replay of the log.
+  void wait_for(const Wait& wait) noexcept { wait_ = wait; }
   const std::optional<Wait>& waits() const noexcept { return wait_; }
 
   Reply reply;

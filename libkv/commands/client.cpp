@@ -28,7 +28,9 @@ void field(std::string& line, std::string_view name, std::int64_t value) {
 
 std::string flag_letters(const Session& session) {
   std::string letters;
+  if (session.transaction != nullptr) letters += 'x';
   if (session.waiting) letters += 'b';
+  if (session.watched_changed) letters += 'd';
   if (session.close_after_reply) letters += 'c';
   if (session.address.starts_with('/')) letters += 'U';
   if (session.no_evict) letters += 'e';
@@ -54,7 +56,11 @@ std::string resp_line(const Session& session, std::int64_t now_ms) {
   field(line, "idle", std::max<std::int64_t>(0, now_ms - session.last_ms) / 1000);
   field(line, "flags", flag_letters(session));
   field(line, "db", session.database);
-  line += " sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0";
+  line += " sub=0 psub=0 ssub=0";
+  const auto* const transaction = session.transaction.get();
+  const auto queued = transaction != nullptr ? transaction->requests.size() : 0;
+  field(line, "multi", transaction != nullptr ? static_cast<std::int64_t>(queued) : -1);
+  line += " qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0";
   line += " obl=0 oll=0 omem=0";
   field(line, "tot-mem", static_cast<std::int64_t>(sizeof(Session) + session.name.capacity()));
   field(line, "events", "r");

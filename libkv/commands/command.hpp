@@ -13,7 +13,7 @@ namespace kv {
 
 class Call;
 
-enum class Group : std::uint8_t { string, list, hash, generic, connection, server };
+enum class Group : std::uint8_t { string, list, hash, generic, connection, server, transaction };
 
 // Flags of a row. The first ones are Redis's, with Redis's names in COMMAND INFO.
 enum : std::uint32_t {
@@ -30,9 +30,11 @@ enum : std::uint32_t {
   kPubSub = 1u << 10,
   kMovableKeys = 1u << 11,  // the number of keys, which follow it, is at key_count_at()
   // kv's own:
-  kPlioNil = 1u << 16,   // picolisp-kv has it: misuse answers NIL over PLIO, not an error string
-  kPlioZero = 1u << 17,  // the same, but misuse answers 0
-  kHidden = 1u << 18,    // an alias or misspelling: works, is not listed
+  kPlioNil = 1u << 16,      // picolisp-kv has it: misuse answers NIL over PLIO, not an error string
+  kPlioZero = 1u << 17,     // the same, but misuse answers 0
+  kHidden = 1u << 18,       // an alias or misspelling: works, is not listed
+  kNoMulti = 1u << 19,      // refused between MULTI and EXEC
+  kNeverQueued = 1u << 20,  // carried out at once, also there
 };
 
 /// Which arguments are keys (Redis's first, last, step; the command word is 0) or, for values,
@@ -86,6 +88,7 @@ std::span<const Command> generic_commands() noexcept;       // generic.cpp: keys
 std::span<const Command> keyspace_commands() noexcept;      // keyspaces.cpp: whole databases
 std::span<const Command> expiry_commands() noexcept;        // expiry.cpp
 std::span<const Command> connection_commands() noexcept;
+std::span<const Command> transaction_commands() noexcept;  // transactions.cpp
 std::span<const Command> server_commands() noexcept;
 std::span<const Command> introspection_commands() noexcept;
 

@@ -94,6 +94,7 @@ std::string_view group_category(Group group) {
     case Group::hash: return "hash";
     case Group::generic: return "keyspace";
     case Group::connection: return "connection";
+    case Group::transaction: return "transaction";
     case Group::server: return {};
   }
   return {};

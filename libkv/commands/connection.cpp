@@ -156,6 +156,8 @@ void reset(Call& call) {
   session.name.clear();
   session.reply_mode = Session::ReplyMode::on;
   session.no_evict = session.no_touch = false;
+  session.transaction.reset();
+  call.server.unwatch_keys(session);
   call.reply.simple("RESET");
 }
 
@@ -175,7 +177,7 @@ constexpr std::uint32_t kDoor = kNoScript | kLoading | kStale | kFast | kNoAuth;
 constexpr Command kRows[] = {
     {"auth",
      -2,
-     kDoor | kPlioNil,
+     kDoor | kPlioNil | kNoMulti,
      {},
      {},
      Group::connection,
@@ -186,7 +188,7 @@ constexpr Command kRows[] = {
      "0.18"},
     {"client",
      -2,
-     kLoading | kStale | kPlioNil,
+     kLoading | kStale | kPlioNil | kNoMulti,
      {},
      {},
      Group::connection,
@@ -210,7 +212,7 @@ constexpr Command kRows[] = {
      "1.0"},
     {"hello",
      -1,
-     kDoor,
+     kDoor | kNoMulti,
      {},
      {},
      Group::connection,
@@ -243,7 +245,7 @@ constexpr Command kRows[] = {
      "0.18"},
     {"quit",
      -1,
-     kDoor,
+     kDoor | kNeverQueued,
      {},
      {},
      Group::connection,
@@ -254,7 +256,7 @@ constexpr Command kRows[] = {
      "1.0"},
     {"reset",
      1,
-     kDoor,
+     kDoor | kNeverQueued,
      {},
      {},
      Group::connection,

@@ -19,7 +19,7 @@ constexpr Command kRows[] = {
      "count docs getkeys getkeysandflags help info list"},
     {"debug",
      -2,
-     kAdmin | kNoScript | kLoading | kStale,
+     kAdmin | kNoScript | kLoading | kStale | kNoMulti,
      {},
      {},
      Group::server,

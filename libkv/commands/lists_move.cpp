@@ -54,7 +54,8 @@ void move(Call& call, End from, End to, std::optional<std::int64_t> timeout_ms =
   if (!enough(call, 3) || !writable(call, 1) || !writable(call, 2)) return;
   if (!call.locate(1, Type::list, source)) return;
   if (!source.found()) {
-    return timeout_ms ? call.wait_for({1, 1, *timeout_ms}) : call.reply.nil();
+    if (timeout_ms) call.wait_for({1, 1, *timeout_ms});
+    return call.reply.nil();
   }
   if (!call.locate(2, Type::list, target)) return;
   Keyspace& keys = call.keys();
@@ -161,6 +162,7 @@ void wait_and_pop_several(Call& call) {
   if (!wait_time(call, 1, timeout_ms) || !read_pop_several(call, 2, asked)) return;
   if (pop_first_of(call, asked, Popped::array)) return;
   call.wait_for({asked.first, asked.last, timeout_ms});
+  call.reply.nil_array();
 }
 
 void wait_and_pop(Call& call, End end) {
@@ -169,6 +171,7 @@ void wait_and_pop(Call& call, End end) {
   if (!wait_time(call, call.argc() - 1, timeout_ms)) return;
   if (pop_first_of(call, asked, Popped::one)) return;
   call.wait_for({asked.first, asked.last, timeout_ms});
+  call.reply.nil_array();
 }
 
 void wait_and_pop_head(Call& call) { wait_and_pop(call, End::head); }

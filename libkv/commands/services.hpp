@@ -113,6 +113,11 @@ class Services {
   /// is told later. False: it has none.
   virtual bool unblock(Session& session, bool with_error) = 0;
 
+  /// WATCH: the session's next EXEC does nothing if the key of its database changes until then.
+  /// there: it is, now.
+  virtual void watch_key(Session& session, std::string_view key, bool there) = 0;
+  virtual void unwatch_keys(Session& session) = 0;
+
   /// Forks a snapshot writer. busy if one runs.
   virtual Status save_in_background() = 0;
   /// Returns when the file is on disk.

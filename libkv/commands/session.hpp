@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "libkv/commands/transaction.hpp"
 #include "libkv/wire/reply.hpp"
 
 namespace kv {
@@ -47,7 +49,9 @@ struct Session {
   bool dead = false;               // its socket is gone; kept until its last request is answered
 
   bool waiting = false;  // its last request waits for a list: those behind it wait for its answer
-  bool no_room = false;  // for the request that is coming in pieces
+  std::unique_ptr<Transaction> transaction;  // since MULTI; else null
+  bool watched_changed = false;              // a key it watches has: the next EXEC does nothing
+  bool no_room = false;                      // for the request that is coming in pieces
 
   Channel* channel = nullptr;  // where replies go; not owned
 };

@@ -39,16 +39,13 @@ bool is_plio_legacy(const Command& command) noexcept {
 }
 
 /// Commands about the connection or the server itself run alone, after all that came before.
-bool is_barrier(const Command& command) noexcept {
-  return command.group == Group::connection || command.group == Group::server;
-}
+bool is_barrier(const Command& command) noexcept { return command.group >= Group::connection; }
 
 bool arity_fits(const Command& command, std::size_t argc) noexcept {
   const auto count = static_cast<int>(argc);
   return command.arity >= 0 ? count == command.arity : count >= -command.arity;
 }
 
-constexpr std::string_view no_memory = "OOM command not allowed: there is not enough memory for it";
 // Commands with less to store find room in the reserve, whatever else happens.
 constexpr std::size_t small_write_bytes = limits::memory_reserve_bytes / 8;
 
@@ -156,8 +153,11 @@ void Engine::refuse_inadmissible(Session& session, const Command* command,
   } else if (command == nullptr) {
     refuse(session, nullptr, unknown_command(args));
   } else if (!arity_is_fine(session, *command, args.size())) {
+    const bool ends = session.transaction != nullptr && command->name == "exec";
+    if (ends) end_transaction(session);
     refuse(session, command,
-           "ERR wrong number of arguments for '" + std::string(command->name) + "' command");
+           std::string(ends ? "EXECABORT Transaction discarded because of: " : "ERR ") +
+               "wrong number of arguments for '" + std::string(command->name) + "' command");
   } else {
     refuse(session, command, "LOADING kv is loading the dataset in memory", args);
   }
@@ -188,10 +188,14 @@ void Engine::take(Session& session, std::span<const Scalar> args, std::uint64_t 
   const Command* command = named(args[0].bytes);
   const bool admitted = admissible(session, command, args.size());
   if (!admitted || is_barrier(*command)) finish();
-  if (!admitted) return refuse_inadmissible(session, command, args);
+  if (!admitted) {
+    if (session.transaction != nullptr) session.transaction->refused = true;
+    return refuse_inadmissible(session, command, args);
+  }
   const bool keyed = command->keys.first == 1 && args.size() > 1;
   if (keyed && key_hash == 0) key_hash = hash_of(args[1].bytes);
   const Request request{session, *command, args, keyed ? key_hash : 0};
+  if (session.transaction != nullptr && goes_into_transaction(request)) return;
   if ((command->flags & kBlocking) != 0 && begins_to_wait(request)) return;
   if ((command->flags & kWrite) != 0) return submit_write(request);
   const std::int64_t time_ns = is_barrier(*command) ? now_ns() : batch_ns();
@@ -200,7 +204,7 @@ void Engine::take(Session& session, std::span<const Scalar> args, std::uint64_t 
 }
 
 bool Engine::conflicts(const Request& request) const {
-  bool conflict = request.command.keys.first <= 0 || touched_.crowded();
+  bool conflict = may_touch_anything(request.command) || touched_.crowded();
   for_each_key(request, [&](std::uint64_t hash) { conflict |= touched_.contains(hash); });
   return conflict;
 }
@@ -264,7 +268,11 @@ bool Engine::has_memory_for(const Request& request) const {
   if (!memory::hold_reserve()) return false;
   std::size_t bytes = 0;
   for (const Scalar& arg : request.args) bytes += arg.bytes.size() + 64;
-  return 2 * bytes <= small_write_bytes || memory::room_for(2 * bytes);
+  return has_memory_for(2 * bytes);
+}
+
+bool Engine::has_memory_for(std::size_t bytes) {
+  return bytes <= small_write_bytes || memory::room_for(bytes);
 }
 
 void Engine::submit_write(const Request& request) {
@@ -297,7 +305,7 @@ void Engine::submit_write(const Request& request) {
   }
   touch(request);
   add_line(request, time_ns);
-  if (request.command.keys.first <= 0) finish();  // it may touch anything
+  if (may_touch_anything(request.command)) finish();
   feed_waiting(request);
 }
 
@@ -471,51 +479,28 @@ void Engine::count_error(const Call& call, std::string_view text) {
 }
 
 void Engine::answer(Session& session, Call& call, std::string& out, std::size_t start) {
+  settle(call, start);
+  std::string_view rest = call.reply.rest();
+  batch_replies_ += out.size() - start + rest.size();
+  if (silenced(session, out, start)) rest = {};
+  sink_.end_reply(session, call.reply.needs_translation(), rest);
+}
+
+/// What is to be done when a command has run, whose reply begins at start.
+void Engine::settle(Call& call, std::size_t start) {
   if (call.reply.too_large()) {
     call.reply.start_over();
     call.reply.error("ERR the reply would be larger than " +
                      std::to_string(limits::reply_bytes_max) + " bytes" +
                      (call.committed() ? "; the change was made" : ""));
   }
-  std::string_view rest = call.reply.rest();
-  batch_replies_ += out.size() - start + rest.size();
   Counters& counters = services_.counters();
   ++counters.commands_processed;
-  if (call.committed()) ++counters.changes_since_save;
-  if (call.reply.failed()) count_error(call, std::string_view(out).substr(start));
-  if (silenced(session, out, start)) rest = {};
-  sink_.end_reply(session, call.reply.needs_translation(), rest);
-}
-
-Status Engine::replay(std::int64_t time_ns, unsigned database, Dialect dialect,
-                      std::span<const Scalar> args) {
-  if (args.empty()) return {Code::corrupt, "a line without a command"};
-  const Command* command = find_command(args[0].bytes);
-  if (command == nullptr) {
-    return {Code::unsupported, "unknown command " + quoted(args[0].bytes.substr(0, 64))};
+  if (call.committed()) {
+    ++counters.changes_since_save;
+    if (!watches_.empty()) note_changed(call.command, call.args());
   }
-  if (database >= services_.databases()) {
-    return {Code::limit, "this line is for database " + std::to_string(database) +
-                             ": start with --databases " + std::to_string(database + 1) +
-                             " or more"};
-  }
-  if ((command->flags & kWrite) == 0) {
-    return {Code::reply, std::string(command->name) + " is not a write"};
-  }
-  last_ns_ = std::max(last_ns_, time_ns);
-  Session session;
-  session.authenticated = true;
-  session.database = database;
-  session.dialect = dialect;
-  if (!arity_is_fine(session, *command, args.size())) {
-    return {Code::reply, "wrong number of arguments for " + std::string(command->name)};
-  }
-  trial_out_.clear();
-  Call call(services_, session, *command, args, time_ns, trial_out_);
-  command->run(call);
-  if (!call.reply.failed() || call.committed()) return {};
-  const std::size_t end = trial_out_.find('\r');
-  return {Code::reply, std::string(command->name) + ": " + trial_out_.substr(1, end - 1)};
+  if (call.reply.failed()) count_error(call, std::string_view(call.reply.out()).substr(start));
 }
 
 std::int64_t Engine::expire_some() {

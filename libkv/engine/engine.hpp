@@ -6,8 +6,9 @@
 // in order. A trial must see the truth, so a write whose key an earlier write of the batch touches
 // ends that batch first, unless what it will meet can be foretold (forecast.hpp). A request that
 // finds nothing and wants to wait (BLPOP) is set aside; the write that feeds it ends its batch, and
-// who waits is served before anybody else may take from the key (engine_waiting.cpp). Must never
-// know a pipe, a process or a protocol's bytes.
+// who waits is served before anybody else may take from the key (engine_waiting.cpp). What MULTI
+// queues is logged as one line and applied as one (engine_transaction.cpp). Must never know a pipe,
+// a process or a protocol's bytes.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +27,7 @@
 #include "libkv/engine/reply_sink.hpp"
 #include "libkv/engine/touched.hpp"
 #include "libkv/engine/waiting.hpp"
+#include "libkv/engine/watches.hpp"
 #include "libkv/keyspace/function_ref.hpp"
 #include "persistence/write_log.hpp"
 
@@ -76,12 +78,20 @@ class Engine {
   /// Answers a withdrawn request with an error or, where that is empty, null.
   void end_wait(Session& session, std::string_view error);
 
+  // --- WATCH ---
+  /// there: the key of the session's database is there, now.
+  void watch(Session& session, std::string_view key, bool there);
+  void unwatch(Session& session) noexcept { watches_.forget(session); }
+
   /// How long all commands so far took, by the coarse clock: in steps of some milliseconds, but
   /// right in the long run.
   std::int64_t busy_us() const noexcept { return busy_us_; }
   void set_active_expire(bool on) noexcept { active_expire_ = on; }
 
  private:
+  static constexpr std::string_view no_memory =
+      "OOM command not allowed: there is not enough memory for it";
+
   /// One request that may be run. A key is hashed once on its way through trial, marks and batch:
   /// 20 ns each time.
   struct Request {
@@ -125,16 +135,39 @@ class Engine {
   const Command* named(std::string_view word);
   void take(Session& session, std::span<const Scalar> args, std::uint64_t key_hash);
   bool has_memory_for(const Request& request) const;
+  static bool has_memory_for(std::size_t bytes);
   Status take_back_from(std::span<const Item> items, std::span<const Scalar> arguments);
   bool apply(Call& call);
   bool run(const Request& request, std::int64_t time_ns);
   void apply_and_answer(const Request& request, std::int64_t time_ns, bool& applied);
   void answer(Session& session, Call& call, std::string& out, std::size_t start);
+  void settle(Call& call, std::size_t start);
   // engine_waiting.cpp
   bool begins_to_wait(const Request& request);
   void feed_waiting(const Request& request);
+  void note_fed(const Request& request);
   void serve_waiting();
   void serve(Waiter& waiter);
+
+  // engine_transaction.cpp
+  bool goes_into_transaction(const Request& request);
+  std::unique_ptr<Transaction> end_transaction(Session& session) noexcept;
+  void queue(const Request& request);
+  void execute(const Request& exec);
+  std::string why_not(const Transaction& transaction) const;
+  void log_and_carry_out(Session& session, const Transaction& transaction, Reply& reply);
+  bool would_change(Session& session, const Transaction& transaction, std::int64_t time_ns);
+  Status log_transaction(unsigned database, Dialect dialect, const Transaction& transaction,
+                         std::size_t count, std::int64_t time_ns);
+  std::size_t carry_out(Session& session, const Transaction& transaction, std::int64_t time_ns,
+                        Reply& whole);
+  static void say_element(Reply& whole, std::string_view error);
+  bool run_queued(const Request& request, std::int64_t time_ns, Reply& whole);
+  void note_changed(const Command& command, std::span<const Scalar> args);
+
+  // engine_replay.cpp
+  Status replay_one(Session& session, std::int64_t time_ns, std::span<const Scalar> args);
+  Status replay_transaction(Session& session, std::int64_t time_ns, std::span<const Scalar> args);
 
   bool expire_until(std::int64_t end_ns);
   bool expire_in(Keyspace& keys, std::int64_t now_ms, std::int64_t end_ns);
@@ -151,6 +184,7 @@ class Engine {
     KeyForecast state;
   };
   std::vector<Foreseen> foreseen_;  // keys that several requests of the batch touch
+  Watches watches_;
   WaitingRequests waiting_;
   bool serving_ = false;  // those that wait
   std::string trial_out_;

@@ -42,9 +42,13 @@ bool Engine::begins_to_wait(const Request& request) {
 /// After a write: who waits for one of its keys comes next.
 void Engine::feed_waiting(const Request& request) {
   if (waiting_.empty()) return;
-  if (request.command.keys.first <= 0) waiting_.note_all_fed();
-  else for_each_key(request, [&](std::uint64_t hash) { waiting_.note_fed(hash); });
+  note_fed(request);
   if (waiting_.any_fed()) serve_waiting();
+}
+
+void Engine::note_fed(const Request& request) {
+  if (may_touch_anything(request.command)) waiting_.note_all_fed();
+  else for_each_key(request, [&](std::uint64_t hash) { waiting_.note_fed(hash); });
 }
 
 /// What is served may feed others in turn (BLMOVE): they are taken here as well, not from inside.

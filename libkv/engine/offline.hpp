@@ -31,6 +31,8 @@ class Offline final : public Services, public ReplySink {
   bool check_password_hash(Session&, std::uint32_t) override { return false; }
   void close_session(Session&) override {}
   bool unblock(Session&, bool) override { return false; }
+  void watch_key(Session&, std::string_view, bool) override {}
+  void unwatch_keys(Session&) override {}
   Status save_in_background() override { return refusal(); }
   Status save_now() override { return refusal(); }
   Status sync_log() override { return refusal(); }

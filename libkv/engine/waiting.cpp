@@ -10,17 +10,8 @@ namespace kv {
 
 Waiter::Waiter(Session& session_, std::span<const Scalar> args, std::size_t first, std::size_t last,
                std::int64_t deadline)
-    : session(session_), deadline_ns(deadline), first_(first) {
-  std::size_t bytes = 0;
-  for (const Scalar& arg : args) bytes += arg.bytes.size();
-  bytes_.reserve(bytes);  // it must not move from here on
-  args_.reserve(args.size());
-  for (const Scalar& arg : args) {
-    const std::size_t at = bytes_.size();
-    bytes_.append(arg.bytes);
-    args_.emplace_back(std::string_view(bytes_).substr(at), arg.kind);
-  }
-  for (std::size_t i = first; i <= last; ++i) hashes_.push_back(hash_of(args_[i].bytes));
+    : session(session_), deadline_ns(deadline), arguments_(args), first_(first) {
+  for (std::size_t i = first; i <= last; ++i) hashes_.push_back(hash_of(args[i].bytes));
 }
 
 void WaitingRequests::add(std::unique_ptr<Waiter> waiter) {

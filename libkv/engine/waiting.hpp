@@ -10,7 +10,6 @@
 #include <memory>
 #include <set>
 #include <span>
-#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -18,7 +17,7 @@
 
 #include "libkv/commands/session.hpp"
 #include "libkv/keyspace/function_ref.hpp"
-#include "libkv/value/scalar.hpp"
+#include "libkv/value/kept_arguments.hpp"
 
 namespace kv {
 
@@ -33,14 +32,13 @@ class Waiter {
 
   Session& session;
   const std::int64_t deadline_ns;
-  std::span<const Scalar> args() const noexcept { return args_; }
+  std::span<const Scalar> args() const noexcept { return arguments_.args(); }
   /// Of the keys, in their order.
   std::span<const std::uint64_t> hashes() const noexcept { return hashes_; }
-  std::string_view key(std::size_t i) const noexcept { return args_[first_ + i].bytes; }
+  std::string_view key(std::size_t i) const noexcept { return args()[first_ + i].bytes; }
 
  private:
-  std::string bytes_;  // that args_ point into
-  std::vector<Scalar> args_;
+  const KeptArguments arguments_;
   std::vector<std::uint64_t> hashes_;
   std::size_t first_;
 };

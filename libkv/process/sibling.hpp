@@ -70,6 +70,10 @@ class Sibling : public Services, public ReplySink {
   bool check_password_hash(Session& session, std::uint32_t hash) override;
   void close_session(Session& session) override;
   bool unblock(Session& session, bool with_error) override;
+  void watch_key(Session& session, std::string_view key, bool there) override {
+    engine_.watch(session, key, there);
+  }
+  void unwatch_keys(Session& session) override { engine_.unwatch(session); }
   Status save_in_background() override;
   Status save_now() override;
   Status sync_log() override;

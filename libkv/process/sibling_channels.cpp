@@ -520,6 +520,7 @@ void Sibling::close_connection(Channel& channel, std::uint32_t number) {
 void Sibling::forget(std::unique_ptr<Session> session) {
   sessions_.erase(session->id);
   (void)engine_.withdraw_wait(*session);
+  engine_.unwatch(*session);
   const auto waiting = deferred_.find(session->id);
   if (waiting != deferred_.end()) {
     if (waiting->second.for_turn) gatekeeper_.leave(session->address, session->id);

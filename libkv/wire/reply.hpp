@@ -84,6 +84,8 @@ class Reply {
   /// More than limits::reply_bytes_max was to be said: nothing of it is there, and nothing of what
   /// follows will be.
   bool too_large() const noexcept { return too_large_; }
+  /// An element of this one that another Reply has written to the same out.
+  void contains(const Reply& element) noexcept { special_ |= element.special_; }
   /// Forgets what was said, for an error instead.
   void start_over() noexcept {
     out_->resize(start_);

@@ -542,6 +542,33 @@ def test_pop_without_memory(tap):
     whole_or_not_at_all(tap, ("LPOP", "l", 1_000_000), ("RPOP", "l", 1_000_000), ("LMPOP", 1, "l", "LEFT", "COUNT", 1_000_000))
 
 
+def test_transaction_without_memory(tap):
+    """Where memory ends on its way, the log says what was done and not what was meant."""
+    noise = os.urandom(4 * MIB)
+    elements = [noise[i:i + 200] for i in range(0, len(noise), 200)]
+    with Server("--persist", "3600", "--fsync", "no") as server:
+        raw, sibling = Raw(server.port, timeout=60), sibling_of(server)
+        for _ in range(30):
+            raw.call("RPUSH", "l", *elements)
+        partly = 0
+        for room in range(0, 400, 50):
+            for words in (("MULTI",), ("SET", "first", room), ("COPY", "l", "copy", "REPLACE"), ("SET", "last", room), ("LLEN", "l")):
+                raw.call(*words)
+            reply = call_with_room(raw, sibling, room, "EXEC")
+            partly += b"-OOM" in reply and reply.startswith(b"*")
+            here = [raw.call("GET", name).split(b"\r\n")[1] == b"%d" % room for name in ("first", "last")]
+            done = [b"+OK" in reply, reply.count(b"+OK") == 2]
+            tap.equal(f"with room for {room} MiB what was answered is what was done", here, done)
+            raw.call("DEL", "copy")
+        tap.ok(partly > 0, "memory ended inside of some")
+        tap.ok(reply.startswith(b"*4\r\n+OK\r\n:1\r\n+OK\r\n:"), "and not of the last one", repr(reply[:100]))
+        digest = raw.call("DEBUG", "DIGEST")
+        server.stop(signal.SIGKILL)
+        until(20, lambda: not os.path.exists(f"/proc/{sibling}"))
+        server.start()
+        tap.equal("and the log says the same", Raw(server.port, timeout=60).call("DEBUG", "DIGEST"), digest)
+
+
 if __name__ == "__main__":
     tests = [test_no_shared_memory, test_waiting_is_free, test_child_that_does_not_read, test_pid_used_again,
              test_room_of_pipes, test_sleep_ends_with_the_parent, test_replies_are_bounded]
@@ -551,5 +578,5 @@ if __name__ == "__main__":
         tests += [test_memory_ends, test_large_replies_when_memory_is_short,
                   test_many_replies_when_memory_is_short, test_binary_save_without_memory, test_slots_of_lost_connections_come_back,
                   test_save_with_little_memory, test_reload_without_memory, test_restore_without_memory,
-                  test_copy_without_memory, test_pop_without_memory]
+                  test_copy_without_memory, test_pop_without_memory, test_transaction_without_memory]
     main(*tests)

@@ -223,6 +223,18 @@ def request(*args):
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts)
 
 
+def answers(server, *requests):
+    """What a server that may only just be coming back answers to each, once it does."""
+    def ask():
+        try:
+            raw = Raw(server.port)
+            return [raw.call(*words) for words in requests]
+        except (OSError, RuntimeError, EOFError):
+            return None  # not there yet, or a child from before was still
+
+    return until(20, ask)
+
+
 def main(*tests):
     """Runs the tests, each with a fresh Tap's counter going on; exits with the status."""
     tap = Tap()

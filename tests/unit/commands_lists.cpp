@@ -320,7 +320,7 @@ TEST_CASE("commands/blmove: from one end to one end, as the words say") {
            {"BLMOVE a b LEFT RIGHT 0", "'1'"},
            {"BLMOVE a b RIGHT LEFT 0", "'3'"},
            {"LRANGE b 0 -1", "['3' '1']"},
-           {"BLMOVE none b LEFT LEFT 0", "nil[]"},
+           {"BLMOVE none b LEFT LEFT 0", "nil"},
            {"BLMOVE a b LEFT DOWN 0", "(ERR syntax error)"},
            {"BLMOVE a b LEFT LEFT 1e300", "(ERR timeout is out of range)"}});
 }
@@ -330,7 +330,7 @@ TEST_CASE("commands/brpoplpush: from the tail to the head of another") {
   t.redis({{"RPUSH a 1 2", "2"},
            {"BRPOPLPUSH a b 0", "'2'"},
            {"BRPOPLPUSH a a 0", "'1'"},
-           {"BRPOPLPUSH none a 0", "nil[]"},
+           {"BRPOPLPUSH none a 0", "nil"},
            {"BRPOPLPUSH a b -1", "(ERR timeout is negative)"}});
 }
 

@@ -2,6 +2,7 @@
 // engine among them over real keyspaces and commands. Not a test.
 #pragma once
 
+#include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -55,6 +56,17 @@ class FakeLog final : public WriteLog {
   void forget() noexcept override { waiting.clear(); }
   bool pending() const override { return !waiting.empty(); }
 
+  /// The lines written, as words with a blank between.
+  std::vector<std::string> texts() const {
+    std::vector<std::string> all;
+    for (const Line& line : lines) {
+      std::string text;
+      for (const auto& [word, kind] : line.args) text += (text.empty() ? "" : " ") + word;
+      all.push_back(text);
+    }
+    return all;
+  }
+
   std::vector<Line> waiting, lines;
   Status next_status;
   int writes = 0;
@@ -80,8 +92,19 @@ class FakeSink final : public ReplySink {
   std::set<std::uint64_t> waiting;
 };
 
+/// Services whose watches are the engine's, as the sibling's are.
+class WatchingServices final : public FakeServices {
+ public:
+  void watch_key(Session& session, std::string_view key, bool there) override {
+    engine->watch(session, key, there);
+  }
+  void unwatch_keys(Session& session) override { engine->unwatch(session); }
+  Engine* engine = nullptr;
+};
+
 struct Bench {
   explicit Bench(const Clocks& clocks = {}) : engine(services, sink, clocks) {
+    services.engine = &engine;
     session.id = 1;
     session.authenticated = true;
     engine.set_log(&log);
@@ -112,7 +135,7 @@ struct Bench {
     return dataset_digest(all);
   }
 
-  FakeServices services;
+  WatchingServices services;
   FakeSink sink;
   FakeLog log;
   Engine engine;
@@ -120,6 +143,17 @@ struct Bench {
   std::deque<Session> others;
   std::vector<std::vector<std::string>> kept;
 };
+
+/// The digest of what a replay of the log makes.
+inline std::string replayed(const FakeLog& log) {
+  Bench other;
+  for (const FakeLog::Line& line : log.lines) {
+    std::vector<Scalar> args;
+    for (const auto& [word, kind] : line.args) args.emplace_back(word, kind);
+    CHECK(other.engine.replay(line.time_ns, line.database, line.dialect, args).ok());
+  }
+  return other.digest();
+}
 
 /// Clocks that a test turns.
 struct Turned {

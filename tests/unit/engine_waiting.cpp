@@ -13,28 +13,6 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-/// The lines of the log as text: "RPUSH k a".
-std::vector<std::string> lines_of(const FakeLog& log) {
-  std::vector<std::string> lines;
-  for (const FakeLog::Line& line : log.lines) {
-    std::string text;
-    for (const auto& [word, kind] : line.args) text += (text.empty() ? "" : " ") + word;
-    lines.push_back(text);
-  }
-  return lines;
-}
-
-/// What a replay of the log makes.
-std::string digest_of(const FakeLog& log) {
-  Bench other;
-  for (const FakeLog::Line& line : log.lines) {
-    std::vector<Scalar> args;
-    for (const auto& [word, kind] : line.args) args.emplace_back(word, kind);
-    CHECK(other.engine.replay(line.time_ns, line.database, line.dialect, args).ok());
-  }
-  return other.digest();
-}
-
 TEST_CASE("engine/waiting: what finds no list waits, and the push that feeds it serves it") {
   Bench b;
   Session& worker = b.another();
@@ -50,8 +28,8 @@ TEST_CASE("engine/waiting: what finds no list waits, and the push that feeds it 
   CHECK_FALSE(worker.waiting);
   CHECK(b.sink.waiting.empty());
   CHECK(b.engine.waiting() == 0);
-  CHECK(lines_of(b.log) == Words{"RPUSH jobs a b", "BLPOP other jobs 0"});
-  CHECK(digest_of(b.log) == b.digest());
+  CHECK(b.log.texts() == Words{"RPUSH jobs a b", "BLPOP other jobs 0"});
+  CHECK(replayed(b.log) == b.digest());
 }
 
 TEST_CASE("engine/waiting: with a list at hand nothing waits, and it joins the batch") {
@@ -64,7 +42,7 @@ TEST_CASE("engine/waiting: with a list at hand nothing waits, and it joins the b
   b.submit({"BLMOVE", "k", "l", "LEFT", "RIGHT", "0"});
   CHECK(b.take() == "+OK\r\n*2\r\n$1\r\nk\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n");
   CHECK(b.engine.waiting() == 0);
-  CHECK(digest_of(b.log) == b.digest());
+  CHECK(replayed(b.log) == b.digest());
   const int writes = b.log.writes;
   b.submit({"RPUSH", "x", "1"});
   b.submit({"BLPOP", "l", "0"});
@@ -88,7 +66,7 @@ TEST_CASE("engine/waiting: who waited first is served first, each by what it wan
   b.submit({"RPUSH", "j", "nobody"});  // second has had its answer
   b.submit({"EXISTS", "k", "j"});
   CHECK(b.take() == ":2\r\n:1\r\n:1\r\n:1\r\n");
-  CHECK(digest_of(b.log) == b.digest());
+  CHECK(replayed(b.log) == b.digest());
 }
 
 TEST_CASE("engine/waiting: nobody takes from a list before those who wait for it") {
@@ -100,7 +78,7 @@ TEST_CASE("engine/waiting: nobody takes from a list before those who wait for it
   b.submit({"RPUSH", "k", "b"});
   CHECK(b.take() == ":1\r\n_\r\n:1\r\n");
   CHECK(b.take(worker) == "*2\r\n$1\r\nk\r\n$1\r\na\r\n");
-  CHECK(lines_of(b.log) == Words{"RPUSH k a", "BLPOP k 0", "RPUSH k b"});
+  CHECK(b.log.texts() == Words{"RPUSH k a", "BLPOP k 0", "RPUSH k b"});
 }
 
 TEST_CASE("engine/waiting: what is moved to a list feeds who waits for that") {
@@ -116,7 +94,7 @@ TEST_CASE("engine/waiting: what is moved to a list feeds who waits for that") {
   CHECK(b.take(third) == "*2\r\n$1\r\nc\r\n*1\r\n$1\r\nx\r\n");
   b.submit({"DBSIZE"});
   CHECK(b.take() == ":0\r\n");
-  CHECK(digest_of(b.log) == b.digest());
+  CHECK(replayed(b.log) == b.digest());
 }
 
 TEST_CASE("engine/waiting: however long a chain of moves is, it needs no deeper stack") {
@@ -155,7 +133,7 @@ TEST_CASE("engine/waiting: a list that comes by another way feeds as well, in it
   b.submit(mover, {"RPUSH", "k", "swapped"});
   b.submit(mover, {"SWAPDB", "0", "2"});
   CHECK(b.take(here) == "*2\r\n$1\r\nk\r\n$7\r\nswapped\r\n");
-  CHECK(digest_of(b.log) == b.digest());
+  CHECK(replayed(b.log) == b.digest());
 }
 
 TEST_CASE("engine/waiting: what is no list, or no longer one, serves nobody") {
@@ -348,7 +326,7 @@ TEST_CASE(
     }
     b.engine.finish();
     check_nobody_is_forgotten(b, sent);
-    CHECK(digest_of(b.log) == b.digest());
+    CHECK(replayed(b.log) == b.digest());
     for (Session* client : clients) {
       // One reply to each request, but for the one that waits.
       std::string_view replies = b.sink.replies[client->id];

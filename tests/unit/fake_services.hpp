@@ -21,7 +21,7 @@
 
 namespace kv::test {
 
-class FakeServices final : public Services {
+class FakeServices : public Services {
  public:
   explicit FakeServices(unsigned databases = 16) {
     for (unsigned i = 0; i < databases; ++i) databases_.push_back(std::make_unique<Keyspace>());
@@ -47,6 +47,10 @@ class FakeServices final : public Services {
     unblocked.emplace_back(session.id, with_error);
     return true;
   }
+  void watch_key(Session&, std::string_view key, bool there) override {
+    watched.emplace_back(std::string(key), there);
+  }
+  void unwatch_keys(Session&) override { watched.clear(); }
 
   Status save_in_background() override { return note("save_in_background"); }
   Status save_now() override { return note("save_now"); }
@@ -78,6 +82,7 @@ class FakeServices final : public Services {
   Status next_status;                                     // what the next save, reload, ... answers
   std::vector<std::string> asked;                         // saves, reloads, shutdowns, in order
   std::vector<std::uint64_t> closed;                      // ids given to close_session
+  std::vector<std::pair<std::string, bool>> watched;      // keys, and whether they were there
   std::vector<std::pair<std::uint64_t, bool>> unblocked;  // what was given to unblock
   bool active_expire = true;
   bool plio_from_afar = false;

@@ -101,6 +101,9 @@ void Reencryption::replace(const std::vector<std::string>& read, const std::stri
   auto written = connection_.call(views_of(write));
   if (watched && written) written = connection_.call({"EXEC"});
   if (!written) return fail_at(read[1], written.error());
+  if (watched && written->kind() == Kind::list && written->list()[0].is_error()) {
+    return fail(shown(read[1], 200) + ": " + written->list()[0].text());
+  }
   if (watched && written->is_nil()) {
     return fail(shown(read[1], 200) + " changed meanwhile; it was left as it is");
   }

@@ -1,0 +1,44 @@
+// Which sessions watch which keys (WATCH), and whether one of them has changed since.
+//
+// Keys are told by their hash alone and in whichever database: a false "changed" makes a client try
+// again, a missed one would break a promise.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "libkv/commands/session.hpp"
+#include "libkv/keyspace/function_ref.hpp"
+
+namespace kv {
+
+class Watches {
+ public:
+  bool empty() const noexcept { return sessions_.empty(); }
+  /// there: it is, at this moment. All of it, or std::bad_alloc and nothing.
+  void add(Session& session, std::string_view key, std::uint64_t hash, bool there);
+  void forget(Session& session) noexcept;
+
+  /// The key with this hash has changed.
+  void note_changed(std::uint64_t key_hash) noexcept;
+  void note_all_changed() noexcept;
+
+  /// Is there this key of that database now? One that was and is no longer has expired.
+  using IsThere = FunctionRef<bool(unsigned database, std::string_view key, std::uint64_t hash)>;
+  bool changed(const Session& session, IsThere is_there) const;
+
+ private:
+  struct Key {
+    std::string name;
+    std::uint64_t hash;
+    unsigned database;
+    bool there;
+  };
+  std::unordered_map<Session*, std::vector<Key>> sessions_;
+  std::unordered_map<std::uint64_t, std::vector<Session*>> watchers_;  // by the hash of a key
+};
+
+}  // namespace kv
