@@ -215,8 +215,8 @@ bool Engine::run_queued(const Request& request, std::int64_t time_ns, Reply& who
   const std::size_t start = out.size();
   Call call(services_, request.session, request.command, request.args, time_ns, out,
             request.key_hash);
-  const bool applied = apply(call);
-  if (!call.rejected()) ++stats_of(request.command, request.session.last_subcommand).calls;
+  request.session.last_subcommand = {};
+  const bool applied = apply_and_count(call);
   settle(call, start);
   const std::string_view rest = call.reply.rest();
   try {

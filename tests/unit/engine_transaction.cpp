@@ -221,6 +221,22 @@ TEST_CASE("engine/transaction: large values are elements like others") {
   CHECK(b.take() == "*2\r\n$300000\r\n" + large + "\r\n:300000\r\n");
 }
 
+TEST_CASE("engine/transaction: each of them is counted when it is carried out") {
+  Bench b;
+  b.submit({"MULTI"});
+  b.submit({"INCR", "n"});
+  b.submit({"LPUSH", "n", "x"});
+  b.submit({"INCR", "n"});
+  (void)b.take();
+  CHECK(b.services.counters().commands["incr"].calls == 0);
+  b.submit({"EXEC"});
+  (void)b.take();
+  CHECK(b.services.counters().commands["incr"].calls == 2);
+  CHECK(b.services.counters().commands["lpush"].failed == 1);
+  CHECK(b.services.counters().commands["exec"].calls == 1);
+  CHECK(b.services.counters().changes_since_save == 2);
+}
+
 TEST_CASE("engine/transaction: without a log all of it is done, too") {
   Bench b;
   b.engine.set_log(nullptr);
