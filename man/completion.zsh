@@ -24,6 +24,7 @@ _kv_commands() {
     'DECR:Subtracts one from an integer; an absent key counts as 0'
     'DECRBY:Subtracts from an integer; an absent key counts as 0'
     'DEL:Removes keys'
+    'DELIFEQ:Removes a key only if that is its value\: how to give back a lock'
     'DISCARD:Forgets what is queued and what is watched'
     'ECHO:Answers the message'
     'EXEC:Carries out what is queued, as one; nothing if a watched key has changed'

@@ -16,7 +16,8 @@ namespace {
 /// The options of SET (kept, conditions) and GETEX (persist); both: a time.
 struct Options {
   bool nx = false, xx = false, get = false, keep_ttl = false, persist = false;
-  std::size_t time_at = 0;  // index of the time's argument; 0: none
+  std::size_t equal_at = 0;  // index of the argument to compare with; 0: none
+  std::size_t time_at = 0;   // of the time
   TimeForm form;
 };
 
@@ -36,25 +37,30 @@ bool take_time(Call& call, std::size_t i, Options& options) {
   return true;
 }
 
-bool take_set_word(Call& call, std::size_t i, Options& options) {
-  if (call.is(i, "NX")) return !options.xx && (options.nx = true);
-  if (call.is(i, "XX")) return !options.nx && (options.xx = true);
+/// How many arguments from i on it takes; 0: it is no option without a time.
+std::size_t take_set_word(Call& call, std::size_t i, Options& options) {
+  const int conditions = options.nx + options.xx + (options.equal_at != 0);
+  if (call.is(i, "NX")) return conditions == options.nx && (options.nx = true);
+  if (call.is(i, "XX")) return conditions == options.xx && (options.xx = true);
   if (call.is(i, "GET")) return options.get = true;
   if (call.is(i, "KEEPTTL")) return options.time_at == 0 && (options.keep_ttl = true);
-  return false;
+  if (!call.is(i, "IFEQ") || conditions != 0 || i + 1 == call.argc()) return 0;
+  options.equal_at = i + 1;
+  return 2;
 }
 
-bool take_getex_word(Call& call, std::size_t i, Options& options) {
+std::size_t take_getex_word(Call& call, std::size_t i, Options& options) {
   return call.is(i, "PERSIST") && options.time_at == 0 && (options.persist = true);
 }
 
 /// Reads the options from argument i on; word takes those without a time.
-bool read_options(Call& call, std::size_t i, bool (*word)(Call&, std::size_t, Options&),
+bool read_options(Call& call, std::size_t i, std::size_t (*word)(Call&, std::size_t, Options&),
                   Options& options) {
-  for (; i < call.argc(); ++i) {
-    if (word(call, i, options)) continue;
-    if (!take_time(call, i, options)) return call.syntax_error(), false;
-    ++i;
+  while (i < call.argc()) {
+    std::size_t taken = word(call, i, options);
+    if (taken == 0 && take_time(call, i, options)) taken = 2;
+    if (taken == 0) return call.syntax_error(), false;
+    i += taken;
   }
   return true;
 }
@@ -102,11 +108,18 @@ void assign(Call& call, Place& place, std::size_t value_at, bool keep_ttl, std::
   else if (kept) keys.set_expiry(place, kept);
 }
 
-/// NX, XX and GET: whether to set, and if so committed; if not, answered.
+/// Is argument i what is stored there, a string?
+bool equals(Call& call, Place& place, std::size_t i) {
+  return call.keys().type(place) == Type::string && call.keys().string(place).bytes == call.arg(i);
+}
+
+/// NX, XX, IFEQ and GET: whether to set, and if so committed; if not, answered.
 bool conditions_hold(Call& call, Place& place, const Options& options) {
-  if (options.get && !answerable(call, place)) return false;
+  const bool looks = options.get || options.equal_at != 0;
+  if (looks && !answerable(call, place)) return false;
   const bool found = place.found();
-  const bool applies = found ? !options.nx : !options.xx;
+  bool applies = found ? !options.nx : !options.xx;
+  if (options.equal_at != 0) applies = equals(call, place, options.equal_at);
   if (!applies && !options.get) return call.reply.nil(), false;
   if (applies && !call.commit()) return false;
   if (options.get) count_lookup(call, found), reply_old(call, place);
@@ -120,7 +133,7 @@ void set(Call& call) {
   std::int64_t at_ms = 0;
   if (options.time_at != 0 && !expire_time(call, options.time_at, options.form, at_ms)) return;
   // Without conditions it changes something whatever is there: a trial need not look.
-  const bool conditional = options.get || options.nx || options.xx;
+  const bool conditional = options.get || options.nx || options.xx || options.equal_at != 0;
   if (!conditional && !call.commit()) return;
   Place place = call.locate(1);
   if (conditional && !conditions_hold(call, place, options)) return;
@@ -162,6 +175,16 @@ void get_and_set(Call& call) {
   reply_old(call, place);
   if (deletes) call.keys().erase(place);
   else assign(call, place, 2, false, 0);
+}
+
+void delete_if_equal(Call& call) {
+  if (!writable(call, 1)) return;
+  Place place = call.locate(1);
+  if (!answerable(call, place)) return;
+  if (!equals(call, place, 2)) return call.reply.integer(0);
+  if (!call.commit()) return;
+  call.keys().erase(place);
+  call.reply.integer(1);
 }
 
 void get_and_delete(Call& call) {
@@ -262,8 +285,8 @@ constexpr Command rows[] = {
      "The value of a key",
      "O(1)", "0.18"},
     {"set", -3, kWrite | kDenyOom | kPlioNil, {1, 1, 1}, {2, 2, 1}, Group::string, set,
-     "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT "
-     "unix-time-milliseconds | KEEPTTL]",
+     "key value [NX | XX | IFEQ comparison-value] [GET] [EX seconds | PX milliseconds | "
+     "EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
      "Stores a value, whatever was there before",
      "O(1)", "0.18"},
     {"setnx", 3, kWrite | kDenyOom | kFast, {1, 1, 1}, {2, 2, 1}, Group::string, set_if_absent,
@@ -283,6 +306,10 @@ constexpr Command rows[] = {
      "key value",
      "Stores a value and returns the one it replaces",
      "O(1)", "0.18"},
+    {"delifeq", 3, kWrite | kFast, {1, 1, 1}, {}, Group::string, delete_if_equal,
+     "key value",
+     "Removes a key only if that is its value: how to give back a lock",
+     "O(1)", "1.0"},
     {"getdel", 2, kWrite | kFast, {1, 1, 1}, {}, Group::string, get_and_delete,
      "key",
      "Returns a value and removes its key",

@@ -17,14 +17,16 @@ using kv::Scalar;
 using kv::test::FakeClient;
 using kv::test::FakeServices;
 
-// %k a key, %v a value never used before, %e one used lately, %n a small number, %t a time never
-// used before (seconds). Shapes that store use %v, so that a stored value is always another one.
+// %k a key, %v a value never used before, %e an element used lately, %w a string used lately, %n a
+// small number, %t a time never used before (seconds). Shapes that store use %v, so that a stored
+// value is always another one.
 // "!" in front: PLIO alone. "?" in front: rarely, because it empties everything.
 // clang-format off
 constexpr std::string_view shapes[] = {
     "SET %k %v", "SET %k %v NX", "SET %k %v XX GET", "SET %k %v EX %t", "SET %k %v KEEPTTL",
     "SET %k N:%t", "SET %k", "!SET %k NIL", "SETNX %k %v", "SETEX %k %t %v", "SETEX %k 0 %v",
     "PSETEX %k %t000 %v", "PSETEX %k x %v", "GETSET %k %v", "!GETSET %k NIL", "GETDEL %k",
+    "SET %k %v IFEQ %w", "DELIFEQ %k %w",
     "GETEX %k", "GETEX %k PERSIST", "GETEX %k EX %t", "GETEX %k PXAT 1", "MSET %k %v %k %v",
     "MSET %stats%/x %v", "MSETNX %k %v %k %v", "APPEND %k %v", "APPEND %k ''",
     "SETRANGE %k %n %v", "SETRANGE %k %n ''", "INCR %k", "INCRBY %k %n", "DECR %k",
@@ -110,7 +112,7 @@ class Requests {
     family_ = of_list ? 'l' : shape[0] == 'H' ? 'h' : 's';
     while (!shape.empty()) {
       const bool mark = shape.size() > 1 && shape[0] == '%' &&
-                        std::string_view("kvent").find(shape[1]) != shape.npos;
+                        std::string_view("kventw").find(shape[1]) != shape.npos;
       if (mark) line += fill(shape[1]);
       else line += shape[0];
       shape.remove_prefix(mark ? 2 : 1);
@@ -126,10 +128,12 @@ class Requests {
       case 'n': return std::to_string(roll(4));
       case 't': return std::to_string(1000 + ++times_);
       case 'e': return pushed_[roll(pushed_.size())];
+      case 'w': return set_[roll(set_.size())];
       default: break;
     }
     std::string value = "v" + std::to_string(10000 + ++values_);
     if (family_ == 'l') pushed_[roll(pushed_.size())] = value;
+    if (family_ == 's') set_[values_ % set_.size()] = value;
     return value;
   }
   /// Mostly one that holds what the command is for.
@@ -142,6 +146,7 @@ class Requests {
   char family_ = 's';
   std::size_t values_ = 0, times_ = 0;
   std::vector<std::string> pushed_ = std::vector<std::string>(8, "v1");
+  std::array<std::string, 6> set_;
 };
 
 struct Logged {
@@ -194,7 +199,7 @@ TEST_CASE("commands/writes: commit if and only if something changes; the log rep
   Requests requests(seed);
   std::vector<Logged> log;
   std::map<std::string_view, std::pair<int, int>> seen;  // committed, not committed
-  for (int i = 0; i < 6000; ++i) {
+  for (int i = 0; i < 10'000; ++i) {
     FakeClient& client = requests.roll(2) == 0 ? resp : plio;
     resp.now_ns = plio.now_ns += static_cast<std::int64_t>(requests.roll(400'000'000));
     const std::string line = requests.next(client.session.dialect);

@@ -78,6 +78,11 @@ TEST_CASE("commands/set: conditions, the old value, times") {
 TEST_CASE("commands/set: refuses what Redis refuses and changes nothing (N12)") {
   Talk t;
   t.redis({{"SET k old", "OK"}, {"RPUSH l a", "1"}});
+  for (const char* line : {"SET k v IFEQ", "SET k v IFEQ a NX", "SET k v XX IFEQ a",
+                           "SET k v IFEQ a IFEQ a", "GETEX k IFEQ old"}) {
+    INFO(line);
+    CHECK(t.r(line) == "(ERR syntax error)");
+  }
   for (const char* line : {"SET k v NX XX", "SET k v EX", "SET k v EX 1 PX 1", "SET k v bogus",
                            "SET k v KEEPTTL EX 1", "SET k v PERSIST"}) {
     INFO(line);
@@ -121,6 +126,41 @@ TEST_CASE("commands/set: a PicoLisp list becomes a list, a list of pairs a hash"
   t.set_list("d", "(\"a\" . \"b\")");
   t.pico({{"GET d", "(\"a\" . \"b\")"}});
   t.redis({{"TYPE d", "string"}});
+}
+
+TEST_CASE("commands/set: IFEQ sets only what is still as it was") {
+  Talk t;
+  t.redis(
+      {{"SET k v IFEQ old", "nil"},
+       {"EXISTS k", "0"},
+       {"SET k old", "OK"},
+       {"SET k new IFEQ other", "nil"},
+       {"SET k new IFEQ other GET", "'old'"},
+       {"GET k", "'old'"},
+       {"SET k new EX 10 IFEQ old", "OK"},
+       {"TTL k", "10"},
+       {"SET k newer IFEQ new GET KEEPTTL", "'new'"},
+       {"GET k", "'newer'"},
+       {"TTL k", "10"},
+       {"RPUSH l a", "1"},
+       {"SET l v IFEQ a", "(WRONGTYPE Operation against a key holding the wrong kind of value)"},
+       {"TYPE l", "list"}});
+  t.pico({{"SET n N:12", "OK"}});
+  t.redis({{"SET n 13 IFEQ 12", "OK"}});
+}
+
+TEST_CASE("commands/delifeq: removes only what is still as it was") {
+  Talk t;
+  t.redis({{"DELIFEQ k v", "0"},
+           {"SET k v", "OK"},
+           {"DELIFEQ k w", "0"},
+           {"DELIFEQ k v", "1"},
+           {"EXISTS k", "0"},
+           {"SET e ''", "OK"},
+           {"DELIFEQ e ''", "1"},
+           {"HSET h f v", "1"},
+           {"DELIFEQ h v", "(WRONGTYPE Operation against a key holding the wrong kind of value)"},
+           {"DELIFEQ k", "(ERR wrong number of arguments for 'delifeq' command)"}});
 }
 
 TEST_CASE("commands/setnx: only if absent") {
