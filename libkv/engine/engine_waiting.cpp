@@ -7,6 +7,7 @@
 #include "libkv/base/memory.hpp"
 #include "libkv/engine/engine.hpp"
 #include "libkv/engine/request_keys.hpp"
+#include "libkv/keyspace/siphash.hpp"
 
 namespace kv {
 namespace {
@@ -46,7 +47,9 @@ void Engine::feed_waiting(const Request& request) {
   if (waiting_.any_fed()) serve_waiting();
 }
 
+/// What says how many keys it has only takes (LMPOP), and is what workers ask for all the time.
 void Engine::note_fed(const Request& request) {
+  if ((request.command.flags & kMovableKeys) != 0) return;
   if (may_touch_anything(request.command)) waiting_.note_all_fed();
   else for_each_key(request, [&](std::uint64_t hash) { waiting_.note_fed(hash); });
 }
@@ -74,7 +77,8 @@ void Engine::serve(Waiter& waiter) {
     sink_.end_wait(session);
     const Command* const command = named(waiter.args()[0].bytes);
     const bool keyed = command->keys.first == 1;
-    submit_write({session, *command, waiter.args(), keyed ? waiter.hashes()[0] : 0});
+    const std::span<const Scalar> args = waiter.args();
+    submit_write({session, *command, args, keyed ? hash_of(args[1].bytes) : 0});
     finish();
   } catch (const std::bad_alloc&) {
     finish();

@@ -10,8 +10,25 @@ namespace kv {
 
 Waiter::Waiter(Session& session_, std::span<const Scalar> args, std::size_t first, std::size_t last,
                std::int64_t deadline)
-    : session(session_), deadline_ns(deadline), arguments_(args), first_(first) {
-  for (std::size_t i = first; i <= last; ++i) hashes_.push_back(hash_of(args[i].bytes));
+    : session(session_), deadline_ns(deadline), arguments_(args) {
+  keys_.reserve(last - first + 1);
+  for (std::size_t i = first; i <= last; ++i) {
+    keys_.push_back({hash_of(this->args()[i].bytes), this->args()[i].bytes});
+  }
+  std::stable_sort(keys_.begin(), keys_.end(),
+                   [](const Key& a, const Key& b) { return a.hash < b.hash; });
+  const auto same = [](const Key& a, const Key& b) {
+    return a.hash == b.hash && a.bytes == b.bytes;
+  };
+  keys_.erase(std::unique(keys_.begin(), keys_.end(), same), keys_.end());
+}
+
+std::span<const Waiter::Key> Waiter::keys_with(std::uint64_t hash) const noexcept {
+  const auto less = [](const Key& key, std::uint64_t wanted) { return key.hash < wanted; };
+  const auto first = std::lower_bound(keys_.begin(), keys_.end(), hash, less);
+  auto last = first;
+  while (last != keys_.end() && last->hash == hash) ++last;
+  return {first, last};
 }
 
 void WaitingRequests::add(std::unique_ptr<Waiter> waiter) {
@@ -19,10 +36,11 @@ void WaitingRequests::add(std::unique_ptr<Waiter> waiter) {
   const auto place = waiters_.try_emplace(&added.session).first;
   place->second = std::move(waiter);
   try {
-    for (const std::uint64_t hash : added.hashes()) {
-      std::vector<Waiter*>& waiters = queues_[hash].waiters;
+    for (const Waiter::Key& key : added.keys()) {
+      Queue& queue = queues_[key.hash];
+      queue.hash = key.hash;
+      std::vector<Waiter*>& waiters = queue.waiters;
       if (waiters.empty() || waiters.back() != &added) waiters.push_back(&added);
-      fed_.reserve(queues_.size());
     }
     if (added.deadline_ns != INT64_MAX) deadlines_.emplace(added.deadline_ns, &added);
   } catch (...) {
@@ -37,12 +55,15 @@ std::unique_ptr<Waiter> WaitingRequests::take(const Session& session) noexcept {
   std::unique_ptr<Waiter> waiter = std::move(found->second);
   waiters_.erase(found);
   deadlines_.erase({waiter->deadline_ns, waiter.get()});
-  for (const std::uint64_t hash : waiter->hashes()) {
-    const auto queue = queues_.find(hash);
-    if (queue == queues_.end()) continue;  // the key was named twice
+  std::uint64_t before = 0;
+  for (const Waiter::Key& key : waiter->keys()) {
+    if (&key != waiter->keys().data() && key.hash == before) continue;  // two have the same
+    before = key.hash;
+    const auto queue = queues_.find(key.hash);
+    if (queue == queues_.end()) continue;  // memory ended before it got there
     std::erase(queue->second.waiters, waiter.get());
     if (!queue->second.waiters.empty()) continue;
-    if (queue->second.fed) std::erase(fed_, hash);
+    forget_fed(queue->second);
     queues_.erase(queue);
   }
   return waiter;
@@ -50,39 +71,47 @@ std::unique_ptr<Waiter> WaitingRequests::take(const Session& session) noexcept {
 
 void WaitingRequests::note_fed(std::uint64_t key_hash) noexcept {
   const auto queue = queues_.find(key_hash);
-  if (queue == queues_.end() || std::exchange(queue->second.fed, true)) return;
-  fed_.push_back(key_hash);
+  if (queue != queues_.end()) note_fed(queue->second);
 }
 
 void WaitingRequests::note_all_fed() noexcept {
-  for (auto& [hash, queue] : queues_) {
-    if (!std::exchange(queue.fed, true)) fed_.push_back(hash);
-  }
+  for (auto& [hash, queue] : queues_) note_fed(queue);
+}
+
+void WaitingRequests::note_fed(Queue& queue) noexcept {
+  if (std::exchange(queue.fed, true)) return;
+  queue.fed_before = last_fed_;
+  (last_fed_ == nullptr ? first_fed_ : last_fed_->fed_behind) = &queue;
+  last_fed_ = &queue;
+}
+
+void WaitingRequests::forget_fed(Queue& queue) noexcept {
+  if (!std::exchange(queue.fed, false)) return;
+  Queue *const before = queue.fed_before, *const behind = queue.fed_behind;
+  (before == nullptr ? first_fed_ : before->fed_behind) = behind;
+  (behind == nullptr ? last_fed_ : behind->fed_before) = before;
+  queue.fed_before = queue.fed_behind = nullptr;
 }
 
 /// Thousands may wait for the same key: mostly it is looked up once.
-Waiter* WaitingRequests::first_served(const Queue& queue, std::uint64_t hash, IsThere is_there) {
-  using Key = std::pair<unsigned, std::string_view>;
-  std::optional<Key> absent;
+Waiter* WaitingRequests::first_served(const Queue& queue, IsThere is_there) {
+  std::optional<std::pair<unsigned, std::string_view>> absent;
   for (Waiter* const waiter : queue.waiters) {
-    for (std::size_t i = 0; i < waiter->hashes().size(); ++i) {
-      if (waiter->hashes()[i] != hash) continue;
-      const Key key(waiter->session.database, waiter->key(i));
-      if (absent == key) continue;
-      if (is_there(key.first, key.second, hash)) return waiter;
-      absent = key;
+    for (const Waiter::Key& key : waiter->keys_with(queue.hash)) {
+      const std::pair here(waiter->session.database, key.bytes);
+      if (absent == here) continue;
+      if (is_there(here.first, here.second, queue.hash)) return waiter;
+      absent = here;
     }
   }
   return nullptr;
 }
 
 std::unique_ptr<Waiter> WaitingRequests::take_served(IsThere is_there) {
-  while (!fed_.empty()) {
-    const std::uint64_t hash = fed_.front();
-    Queue& queue = queues_.find(hash)->second;
-    if (Waiter* const waiter = first_served(queue, hash, is_there)) return take(waiter->session);
-    queue.fed = false;
-    fed_.erase(fed_.begin());
+  while (first_fed_ != nullptr) {
+    Queue& queue = *first_fed_;
+    if (Waiter* const waiter = first_served(queue, is_there)) return take(waiter->session);
+    forget_fed(queue);
   }
   return nullptr;
 }

@@ -33,14 +33,17 @@ class Waiter {
   Session& session;
   const std::int64_t deadline_ns;
   std::span<const Scalar> args() const noexcept { return arguments_.args(); }
-  /// Of the keys, in their order.
-  std::span<const std::uint64_t> hashes() const noexcept { return hashes_; }
-  std::string_view key(std::size_t i) const noexcept { return args()[first_ + i].bytes; }
+  struct Key {
+    std::uint64_t hash;
+    std::string_view bytes;
+  };
+  /// Each once, in the order of their hashes.
+  std::span<const Key> keys() const noexcept { return keys_; }
+  std::span<const Key> keys_with(std::uint64_t hash) const noexcept;
 
  private:
   const KeptArguments arguments_;
-  std::vector<std::uint64_t> hashes_;
-  std::size_t first_;
+  std::vector<Key> keys_;
 };
 
 class WaitingRequests {
@@ -56,7 +59,7 @@ class WaitingRequests {
   /// Something may have been put at the key with this hash, in whichever database.
   void note_fed(std::uint64_t key_hash) noexcept;
   void note_all_fed() noexcept;
-  bool any_fed() const noexcept { return !fed_.empty(); }
+  bool any_fed() const noexcept { return first_fed_ != nullptr; }
   /// Is there a list at this key, whose hash that is?
   using IsThere = FunctionRef<bool(unsigned database, std::string_view key, std::uint64_t hash)>;
   /// Of those who wait for a fed key that is there, the one that has waited longest; null: nobody
@@ -70,15 +73,20 @@ class WaitingRequests {
 
  private:
   struct Queue {
+    std::uint64_t hash = 0;        // of the key
     std::vector<Waiter*> waiters;  // who came first is first
     bool fed = false;
+    Queue *fed_before = nullptr, *fed_behind = nullptr;  // its neighbours among those that are
   };
-  static Waiter* first_served(const Queue& queue, std::uint64_t hash, IsThere is_there);
+  static Waiter* first_served(const Queue& queue, IsThere is_there);
+  void note_fed(Queue& queue) noexcept;
+  void forget_fed(Queue& queue) noexcept;
 
   std::unordered_map<const Session*, std::unique_ptr<Waiter>> waiters_;
   std::unordered_map<std::uint64_t, Queue> queues_;  // by the hash of a key; none is empty
-  std::vector<std::uint64_t> fed_;  // the hashes of the queues that are, in that order; has room
-                                    // for all, so that noting never fails
+  // Those that are fed, in that order: a chain, so that noting never fails, and each leaves it at
+  // once. One request may wait for a million keys.
+  Queue *first_fed_ = nullptr, *last_fed_ = nullptr;
   std::set<std::pair<std::int64_t, Waiter*>> deadlines_;  // of those that have one
 };
 

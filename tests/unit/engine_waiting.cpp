@@ -1,6 +1,7 @@
 // The engine: requests that wait for a list. Who is served by what, in which order, what the log
 // says about it, and how a wait ends.
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <random>
 #include <string>
 #include <vector>
@@ -221,6 +222,31 @@ TEST_CASE("engine/waiting: who has withdrawn takes nothing and is answered when 
   CHECK_FALSE(told.waiting);
   b.submit({"LLEN", "k"});
   CHECK(b.take() == ":1\r\n:1\r\n");
+}
+
+TEST_CASE("engine/waiting: who waits for very many keys holds up nobody") {
+  Bench b;
+  Session &worker = b.another(), &other = b.another();
+  other.database = 1;
+  std::vector<std::string> keys;
+  for (int i = 0; i < 200'000; ++i) keys.push_back("k" + std::to_string(i));
+  Words words = keys;
+  words.insert(words.begin(), "BLPOP");
+  words.push_back("0");
+  const std::vector<Scalar> args(words.begin(), words.end());
+  const auto start = std::chrono::steady_clock::now();
+  b.engine.submit(worker, args);
+  b.submit({"RPUSH", "list", "a", "b"});
+  for (int i = 0; i < 1000; ++i) b.submit({"LMPOP", "1", "list", "LEFT"});
+  b.submit({"FLUSHALL"});
+  CHECK(worker.waiting);
+  b.submit(other, {"RPUSH", keys.back(), "x"});
+  b.submit({"SWAPDB", "0", "1"});
+  CHECK(b.take(worker) == "*2\r\n$7\r\n" + keys.back() + "\r\n$1\r\nx\r\n");
+  b.engine.submit(worker, args);
+  b.submit({"SWAPDB", "0", "1"});
+  CHECK(b.engine.withdraw_wait(worker));
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
 }
 
 TEST_CASE("engine/waiting: without a log it waits and is served all the same") {
