@@ -428,9 +428,12 @@ void Child::flush_dirty() {
   if (sent_ < out_.bytes.size()) write_requests();
 }
 
+/// The sibling is told first: whoever sees that we have hung up on its wait knows that nothing more
+/// is taken for it.
 void Child::close_connection(std::uint32_t number) {
   const auto found = connections_.find(number);
   by_fd_.erase(found->second->fd());
+  const Fd open_until_then = found->second->give_away_socket();
   connections_.erase(found);
   tell_closed(number);
   update_title();

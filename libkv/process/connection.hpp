@@ -29,6 +29,8 @@ class Connection {
 
   int fd() const noexcept { return socket_.get(); }
   std::uint32_t number() const noexcept { return number_; }
+  /// Nothing can be done with the connection afterwards.
+  Fd give_away_socket() noexcept { return std::move(socket_); }
 
   /// Takes bytes received; appends frames to out.
   void take(std::string_view bytes, FrameWriter& out);

@@ -184,6 +184,20 @@ def test_own_child(tap):
     compare(tap, "a child each", "--children", "100")
 
 
+def test_hung_up_on(tap):
+    """Who sees the server hang up on its wait knows that nothing more is taken for it."""
+    for options in (["--children", "1"], ["--children", "100"]):
+        with Server(*options) as server:
+            other = Raw(server.port)
+            for i in range(100):
+                half = Raw(server.port)
+                half.send(request("BLPOP", f"k{i}", "0"))
+                half.socket.shutdown(socket.SHUT_WR)
+                half.closed()
+                other.call("RPUSH", f"k{i}", i)
+            tap.equal(f"what comes after the end of a wait is left {' '.join(options)}", other.call("DBSIZE"), b":100\r\n")
+
+
 def test_workers(tap):
     """Each job is done once, whoever comes and goes."""
     workers, jobs = 100, 20_000
@@ -265,4 +279,4 @@ def test_deaths(tap):
 
 
 if __name__ == "__main__":
-    main(test_default, test_one_child, test_own_child, test_workers, test_what_it_costs_to_wait, test_deaths)
+    main(test_default, test_one_child, test_own_child, test_hung_up_on, test_workers, test_what_it_costs_to_wait, test_deaths)
