@@ -1,7 +1,7 @@
 // The typed commands of a Connection, pipelines, walking the keys and pushed messages.
-#include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdlib>
 #include <utility>
 
 #include "libkv/base/text.hpp"
@@ -60,11 +60,12 @@ Result<std::optional<std::string>> as_popped(std::string_view word, Result<Value
   return as_text(word, std::move(reply->mutable_list()[1]));
 }
 
-/// In seconds, as the server reads it.
+/// In seconds, as the server reads it; it says itself what is wrong with a negative time.
 std::string seconds_of(std::chrono::milliseconds time) {
-  std::string digits = std::to_string(time.count() % 1000);
-  digits.insert(0, 3 - std::min<std::size_t>(3, digits.size()), '0');
-  return std::to_string(time.count() / 1000) + "." + digits;
+  std::string digits = std::to_string(std::abs(time.count() % 1000));
+  digits.insert(0, 3 - digits.size(), '0');
+  const std::string sign = time.count() < 0 ? "-" : "";
+  return sign + std::to_string(std::abs(time.count() / 1000)) + "." + digits;
 }
 
 Result<void> as_done(Result<Value> reply) {

@@ -70,7 +70,8 @@ TEST_CASE("client/waiting: blpop and brpop give the element, in the server's sec
   std::vector<std::string> asked;
   FakeServer server([&](Peer& peer, int) {
     peer.greet();
-    for (const char* answer : {"*2\r\n$1\r\nk\r\n$1\r\nv\r\n", "_\r\n", "*1\r\n$1\r\nk\r\n"}) {
+    for (const char* answer : {"*2\r\n$1\r\nk\r\n$1\r\nv\r\n", "_\r\n", "*1\r\n$1\r\nk\r\n",
+                               "-ERR timeout is negative\r\n"}) {
       asked.push_back(peer.request());
       peer.say(answer);
     }
@@ -83,5 +84,7 @@ TEST_CASE("client/waiting: blpop and brpop give the element, in the server's sec
   REQUIRE(none.ok());
   CHECK_FALSE(none->has_value());
   CHECK(connection.blpop("k", milliseconds(61'007)).error().code == ErrorCode::protocol);
-  CHECK(asked == std::vector<std::string>{"BLPOP k 0.000", "BRPOP k 1.050", "BLPOP k 61.007"});
+  CHECK(connection.blpop("k", milliseconds(-1005)).error().code == ErrorCode::reply);
+  CHECK(asked == std::vector<std::string>{"BLPOP k 0.000", "BRPOP k 1.050", "BLPOP k 61.007",
+                                          "BLPOP k -1.005"});
 }
