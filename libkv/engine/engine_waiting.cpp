@@ -62,7 +62,9 @@ void Engine::serve_waiting() {
   finish();
   const auto is_list = [this](unsigned database, std::string_view key, std::uint64_t hash) {
     Keyspace& keys = services_.database(database);
-    Place place = keys.peek(key, batch_ns() / 1'000'000, hash);
+    // At the time of the line that takes from it: what has expired by then would answer null.
+    const std::int64_t time_ns = log_ != nullptr ? log_->next_time(batch_ns()) : batch_ns();
+    Place place = keys.peek(key, time_ns / 1'000'000, hash);
     return keys.type(place) == Type::list;
   };
   while (const std::unique_ptr<Waiter> waiter = waiting_.take_served(is_list)) serve(*waiter);

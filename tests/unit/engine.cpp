@@ -135,7 +135,7 @@ TEST_CASE("engine: time goes on where the log ends, also before its first line")
   const Turned turned;
   Bench b(Turned::clocks());
   const std::int64_t ahead_ns = Turned::wall_ns + hour_ns;
-  b.log.next_time(ahead_ns);
+  b.log.continue_from(ahead_ns);
   b.engine.set_log(&b.log);
   CHECK(b.engine.now_ns() >= ahead_ns);
 }

@@ -29,11 +29,14 @@ class FakeLog final : public WriteLog {
     Dialect dialect;
     std::vector<std::pair<std::string, Kind>> args;
   };
+  /// As if it continued what ends at that time.
+  void continue_from(std::int64_t time_ns) { last_ns_ = time_ns; }
   std::int64_t next_time(std::int64_t wall_ns) override {
-    return last_ns_ = wall_ns > last_ns_ ? wall_ns : last_ns_ + 1;
+    return wall_ns > last_ns_ ? wall_ns : last_ns_ + 1;
   }
   void add(std::int64_t time_ns, unsigned database, Dialect dialect,
            std::span<const Scalar> args) override {
+    last_ns_ = time_ns;
     Line line{time_ns, database, dialect, {}};
     for (const Scalar& arg : args) line.args.emplace_back(std::string(arg.bytes), arg.kind);
     waiting.push_back(std::move(line));

@@ -153,6 +153,23 @@ TEST_CASE("engine/waiting: what is no list, or no longer one, serves nobody") {
   CHECK(b.take(worker) == "*2\r\n$1\r\nk\r\n$1\r\nv\r\n");
 }
 
+TEST_CASE("engine/waiting: a list that expires before the pop's line serves nobody") {
+  Turned clock;
+  Bench b(Turned::clocks());
+  Session& worker = b.another();
+  b.submit(worker, {"BLPOP", "k", "0"});
+  const std::int64_t end_ms = Turned::wall_ns / 1'000'000 + 1;
+  Turned::wall_ns = end_ms * 1'000'000 - 3;  // where it stays: each line is a nanosecond later
+  b.submit({"RPUSH", "list", "a"});
+  b.submit({"PEXPIREAT", "list", std::to_string(end_ms)});
+  b.submit({"RENAME", "list", "k"});
+  CHECK(b.take() == ":1\r\n:1\r\n+OK\r\n");
+  CHECK(b.take(worker).empty());
+  CHECK(worker.waiting);
+  b.submit({"RPUSH", "k", "b"});
+  CHECK(b.take(worker) == "*2\r\n$1\r\nk\r\n$1\r\nb\r\n");
+}
+
 TEST_CASE("engine/waiting: where the move has no place to go the element stays") {
   Bench b;
   Session &first = b.another(), &second = b.another();
