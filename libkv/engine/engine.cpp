@@ -427,24 +427,25 @@ bool Engine::run(const Request& request, std::int64_t time_ns) {
 void Engine::apply_and_answer(const Request& request, std::int64_t time_ns, bool& applied) {
   Session& session = request.session;
   session.last_command = request.command.name;
-  session.last_subcommand = {};
   std::string& out = sink_.begin_reply(session);
   const std::size_t start = out.size();
   Call call(services_, session, request.command, request.args, time_ns, out, request.key_hash);
-  applied = apply_and_count(call);
+  apply_and_count(call, applied);
   answer(session, call, out, start);
 }
 
-/// As apply(); counts it, and how long it took.
-bool Engine::apply_and_count(Call& call) {
+/// apply(), and how long it took. applied is right even where the counting finds no memory.
+void Engine::apply_and_count(Call& call, bool& applied) {
+  Session& session = call.session;
+  session.last_subcommand = {};
   // The exact time of one command in sixteen stands for all: two looks at the clock cost as much as
   // a GET. What SLOWLOG wants to know, the coarse clock tells for next to nothing.
   const bool timed = (++timing_ & 15) == 0;
   if (looked_us_ == 0) looked_us_ = clocks_.coarse() / 1000;
   const std::int64_t before = timed ? wall_ns() : 0;
-  const bool applied = apply(call);
+  applied = apply(call);
   if (!call.rejected()) {
-    CommandStats& stats = stats_of(call.command, call.session.last_subcommand);
+    CommandStats& stats = stats_of(call.command, session.last_subcommand);
     ++stats.calls;
     if (timed) {
       stats.nanos += static_cast<std::uint64_t>(std::max<std::int64_t>(0, wall_ns() - before));
@@ -456,10 +457,7 @@ bool Engine::apply_and_count(Call& call) {
   const std::int64_t now = clocks_.coarse() / 1000;
   const std::int64_t took = now - std::exchange(looked_us_, now);
   busy_us_ += took;
-  if (slow.is_slow(took)) {
-    slow.note(call.session, call.command, call.args(), call.now_ms(), took);
-  }
-  return applied;
+  if (slow.is_slow(took)) slow.note(session, call.command, call.args(), call.now_ms(), took);
 }
 
 CommandStats& Engine::stats_of(const Command& command, std::string_view subcommand) {

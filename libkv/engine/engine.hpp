@@ -138,9 +138,9 @@ class Engine {
   static bool has_memory_for(std::size_t bytes);
   Status take_back_from(std::span<const Item> items, std::span<const Scalar> arguments);
   bool apply(Call& call);
-  bool apply_and_count(Call& call);
   bool run(const Request& request, std::int64_t time_ns);
   void apply_and_answer(const Request& request, std::int64_t time_ns, bool& applied);
+  void apply_and_count(Call& call, bool& applied);
   void answer(Session& session, Call& call, std::string& out, std::size_t start);
   void settle(Call& call, std::size_t start);
   // engine_waiting.cpp

@@ -215,9 +215,10 @@ bool Engine::run_queued(const Request& request, std::int64_t time_ns, Reply& who
   const std::size_t start = out.size();
   Call call(services_, request.session, request.command, request.args, time_ns, out,
             request.key_hash);
-  request.session.last_subcommand = {};
-  const bool applied = apply_and_count(call);
+  bool applied = false;
+  apply_and_count(call, applied);
   settle(call, start);
+  request.session.last_subcommand = {};
   const std::string_view rest = call.reply.rest();
   try {
     if (!rest.empty()) out.append(rest).append("\r\n");

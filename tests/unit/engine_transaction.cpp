@@ -295,5 +295,31 @@ TEST_CASE("engine/transaction: any of them is logged and stored as if sent one b
   }
 }
 
+TEST_CASE("engine/transaction: each request in it is counted and timed by its own name") {
+  Turned clock;
+  Clocks clocks = Turned::clocks();
+  clocks.coarse = []() noexcept { return Turned::steady_ns += 20'000'000; };
+  Bench b(clocks);
+  b.submit({"MULTI"});
+  b.submit({"CONFIG", "GET", "maxmemory"});
+  b.submit({"SET", "a", "secret"});
+  b.submit({"GET", "a"});
+  (void)b.take();
+  const std::int64_t busy_us = b.engine.busy_us();
+  b.services.counters().slow.clear();
+  b.submit({"EXEC"});
+  const auto& commands = b.services.counters().commands;
+  CHECK(commands.at("config|get").calls == 1);
+  CHECK(commands.at("set").calls == 1);
+  CHECK(commands.at("get").calls == 1);
+  CHECK(b.session.last_command == "exec");
+  CHECK(b.session.last_subcommand.empty());
+  const auto& slow = b.services.counters().slow.entries();
+  REQUIRE(slow.size() == 3);
+  CHECK(slow[0].args == Words{"GET", "a"});
+  CHECK(slow[1].args == Words{"SET", "a", "(redacted)"});
+  CHECK(b.engine.busy_us() - busy_us == 60'000);  // or who sends many would take all the turns
+}
+
 }  // namespace
 }  // namespace kv::test
