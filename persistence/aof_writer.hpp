@@ -86,7 +86,7 @@ class AofWriter final : public WriteLog {
   void refuse(Status why) { refused_ = std::move(why); }
   void resume() { refused_ = {}; }
   /// Refuses writes for good, as after a sync that failed.
-  void give_up(const Status& why);
+  void give_up(const Status& why) override;
 
   void set_policy(Fsync policy) { policy_ = policy; }
   Fsync policy() const { return policy_; }

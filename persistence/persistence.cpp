@@ -26,6 +26,7 @@ class NoLog final : public WriteLog {
   }
   Status write() override { return {}; }
   Status take_back(std::size_t) override { return {}; }
+  void give_up(const Status&) override {}
   void forget() noexcept override {}
   bool pending() const override { return false; }
   std::int64_t last_ns = 0;

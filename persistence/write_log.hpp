@@ -28,6 +28,8 @@ class WriteLog {
   /// Takes the last so many lines of the batch written last out of the file: they could not be
   /// applied. On failure they may be there, and nothing is written any more.
   virtual Status take_back(std::size_t lines) = 0;
+  /// Nothing is written any more, for this reason: what it should say was applied, and cannot be.
+  virtual void give_up(const Status& why) = 0;
   /// The batch that waits shall not be written.
   virtual void forget() noexcept = 0;
   /// Is a batch waiting to be written?

@@ -158,12 +158,26 @@ class Engine {
   std::string why_not(const Transaction& transaction) const;
   void log_and_carry_out(Session& session, const Transaction& transaction, Reply& reply);
   bool would_change(Session& session, const Transaction& transaction, std::int64_t time_ns);
-  Status log_transaction(unsigned database, Dialect dialect, const Transaction& transaction,
-                         std::size_t count, std::int64_t time_ns);
+  struct TransactionLine {
+    std::vector<std::string> numbers;  // that words point to
+    std::vector<Scalar> words;
+    std::vector<std::size_t> ends;  // of words, behind each request
+  };
+  static void compose(const Transaction& transaction, TransactionLine& line);
+  std::string log_transaction(const Session& session, const Transaction& transaction,
+                              std::int64_t time_ns, TransactionLine& line);
+  void log_again(TransactionLine line, std::size_t applied, unsigned database,
+                 std::int64_t time_ns);
+  struct Elements {
+    Reply& whole;
+    std::size_t begin;  // in its out()
+    bool lost = false;  // one found no memory: none can be sent
+  };
   std::size_t carry_out(Session& session, const Transaction& transaction, std::int64_t time_ns,
-                        Reply& whole);
+                        Elements& said);
   static void say_element(Reply& whole, std::string_view error);
-  bool run_queued(const Request& request, std::int64_t time_ns, Reply& whole);
+  bool run_queued(const Request& request, std::int64_t time_ns, Elements& said) noexcept;
+  static void end_element(Call& call, std::size_t start, Elements& said);
   void note_changed(const Command& command, std::span<const Scalar> args);
 
   // engine_replay.cpp

@@ -21,10 +21,14 @@ bool is_logged(const Command& command) noexcept {
   return (command.flags & kWrite) != 0 || command.name == "select";
 }
 
-bool writes(const Transaction& transaction) noexcept {
+/// Does one of its commands have this flag?
+bool has(const Transaction& transaction, std::uint32_t flag) noexcept {
   return std::any_of(transaction.requests.begin(), transaction.requests.end(),
-                     [](const auto& request) { return (request.command->flags & kWrite) != 0; });
+                     [&](const auto& request) { return (request.command->flags & flag) != 0; });
 }
+
+constexpr std::string_view too_many_bytes =
+    "ERR too many bytes of replies in one transaction; ask again";
 
 std::uint64_t first_key_hash(const Command& command, std::span<const Scalar> args) {
   return command.keys.first == 1 && args.size() > 1 ? hash_of(args[1].bytes) : 0;
@@ -87,7 +91,7 @@ void Engine::queue(const Request& request) {
 /// Why EXEC cannot carry it out; empty: it can.
 std::string Engine::why_not(const Transaction& transaction) const {
   if (transaction.refused) return "EXECABORT Transaction discarded because of previous errors.";
-  if (!writes(transaction)) return {};
+  if (!has(transaction, kWrite)) return {};
   if (!refusal_.empty()) return "EXECABORT Transaction discarded because of: " + refusal_;
   const bool room =
       memory::hold_reserve() && has_memory_for(2 * transaction.bytes + 128 * transaction.words);
@@ -129,22 +133,24 @@ void Engine::log_and_carry_out(Session& session, const Transaction& transaction,
   const memory::MayUseReserve whole;
   const std::int64_t time_ns = log_ != nullptr ? log_->next_time(now_ns()) : now_ns();
   const bool logged = log_ != nullptr && would_change(session, transaction, time_ns);
+  const unsigned database = session.database;  // in which its line begins
   const std::size_t count = transaction.requests.size();
+  reply.array(count);
+  TransactionLine line;
   if (logged) {
     last_ns_ = std::max(last_ns_, time_ns);
-    const Status written =
-        log_transaction(session.database, session.dialect, transaction, count, time_ns);
-    if (!written.ok()) {
-      count_refusal(named("exec"), {}, "MISCONF");
-      return reply.error("MISCONF " + written.message());
+    if (const std::string why = log_transaction(session, transaction, time_ns, line);
+        !why.empty()) {
+      count_refusal(named("exec"), {}, why);
+      reply.start_over();
+      return reply.error(why);
     }
   }
-  const unsigned database = session.database;  // in which its line begins
-  const std::size_t applied = carry_out(session, transaction, time_ns, reply);
-  if (!logged || applied == count) return;
-  // Memory has ended on the way: the log must say what was done, not what was meant.
-  if (!log_->take_back(1).ok()) return;
-  (void)log_transaction(database, session.dialect, transaction, applied, time_ns);
+  Elements elements{reply, reply.out().size()};
+  const std::size_t applied = carry_out(session, transaction, time_ns, elements);
+  if (logged && applied < count) log_again(std::move(line), applied, database, time_ns);
+  for (std::size_t i = applied + 1; i < count; ++i) say_element(reply, no_memory);
+  if (elements.lost) throw std::bad_alloc();
 }
 
 /// Whether one of its writes would change anything now. If none would, none ever will: each meets
@@ -163,44 +169,66 @@ bool Engine::would_change(Session& session, const Transaction& transaction, std:
   return changes;
 }
 
-/// The line of its first count requests: for each the number of its words, then these.
-Status Engine::log_transaction(unsigned database, Dialect dialect, const Transaction& transaction,
-                               std::size_t count, std::int64_t time_ns) {
-  std::vector<std::string> numbers;
-  std::vector<Scalar> words{Scalar("EXEC")};
-  numbers.reserve(count);  // they must not move
-  words.reserve(transaction.words + 1);
-  for (const auto& [command, arguments] : std::span(transaction.requests).first(count)) {
-    if (!is_logged(*command)) continue;
-    numbers.push_back(std::to_string(arguments.args().size()));
-    words.emplace_back(numbers.back(), Kind::number);
-    words.insert(words.end(), arguments.args().begin(), arguments.args().end());
+/// For each of its writes the number of its words, then these.
+void Engine::compose(const Transaction& transaction, TransactionLine& line) {
+  line.numbers.reserve(transaction.requests.size());  // they must not move
+  line.ends.reserve(transaction.requests.size());
+  line.words.reserve(transaction.words + 1);
+  line.words.emplace_back("EXEC");
+  for (const auto& [command, arguments] : transaction.requests) {
+    if (is_logged(*command)) {
+      line.numbers.push_back(std::to_string(arguments.args().size()));
+      line.words.emplace_back(line.numbers.back(), Kind::number);
+      line.words.insert(line.words.end(), arguments.args().begin(), arguments.args().end());
+    }
+    line.ends.push_back(line.words.size());
   }
-  if (numbers.empty()) return {};
-  log_->add(time_ns, database, dialect, words);
-  return log_->write();
 }
 
-/// Returns how many were: those behind a write for which memory has ended are answered so.
+/// Why it could not; empty: its line is in the log.
+std::string Engine::log_transaction(const Session& session, const Transaction& transaction,
+                                    std::int64_t time_ns, TransactionLine& line) {
+  try {
+    compose(transaction, line);
+    log_->add(time_ns, session.database, session.dialect, line.words);
+  } catch (const std::bad_alloc&) {
+    return std::string(no_memory);
+  }
+  const Status written = log_->write();
+  return written.ok() ? std::string() : "MISCONF " + written.message();
+}
+
+/// Memory has ended on the way: the log must say what was done, not what was meant. If it cannot it
+/// is closed, or what is written later would be about other data than it has.
+void Engine::log_again(TransactionLine line, std::size_t applied, unsigned database,
+                       std::int64_t time_ns) {
+  if (!log_->take_back(1).ok()) return;
+  const std::size_t words = applied == 0 ? 1 : line.ends[applied - 1];
+  if (words == 1) return;
+  Status written;
+  try {
+    log_->add(time_ns, database, Dialect::resp, std::span(line.words).first(words));
+    written = log_->write();
+  } catch (const std::bad_alloc&) {
+    line = {};  // for the sentence
+    written = {Code::limit, "there is no memory for the line of a transaction"};
+  }
+  if (!written.ok()) log_->give_up(written);
+}
+
+/// Returns how many requests were carried out: all before a write for which memory ended.
 std::size_t Engine::carry_out(Session& session, const Transaction& transaction,
-                              std::int64_t time_ns, Reply& whole) {
+                              std::int64_t time_ns, Elements& said) {
   const std::size_t count = transaction.requests.size();
-  const std::size_t begin = whole.out().size();
-  whole.array(count);
   std::size_t applied = 0;
   for (; applied < count; ++applied) {
     const auto& [command, arguments] = transaction.requests[applied];
     const Request request{session, *command, arguments.args(),
                           first_key_hash(*command, arguments.args())};
     const bool write = (command->flags & kWrite) != 0;
-    if (!write && whole.out().size() - begin > limits::batch_replies_bytes_max) {
-      say_element(whole, "ERR too many bytes of replies in one transaction; ask again");
-      continue;
-    }
-    if (!run_queued(request, time_ns, whole) && write) break;
+    if (!run_queued(request, time_ns, said) && write) break;
     if (write && !waiting_.empty()) note_fed(request);
   }
-  for (std::size_t i = applied + 1; i < count; ++i) say_element(whole, no_memory);
   return applied;
 }
 
@@ -209,25 +237,40 @@ void Engine::say_element(Reply& whole, std::string_view error) {
   Reply(whole.out(), whole.dialect()).error(error);
 }
 
-/// Its reply becomes the next element of whole. False if memory ended.
-bool Engine::run_queued(const Request& request, std::int64_t time_ns, Reply& whole) {
-  std::string& out = whole.out();
-  const std::size_t start = out.size();
-  Call call(services_, request.session, request.command, request.args, time_ns, out,
-            request.key_hash);
+/// Its reply becomes the next element. False if memory ended for what it does. Never throws: what
+/// follows is in the log and must be done, too.
+bool Engine::run_queued(const Request& request, std::int64_t time_ns, Elements& said) noexcept {
+  const bool write = (request.command.flags & kWrite) != 0;
   bool applied = false;
-  apply_and_count(call, applied);
-  settle(call, start);
-  request.session.last_subcommand = {};
+  try {
+    std::string& out = said.whole.out();
+    const std::size_t start = out.size();
+    if (!write && start - said.begin > limits::batch_replies_bytes_max) {
+      return say_element(said.whole, too_many_bytes), true;
+    }
+    Call call(services_, request.session, request.command, request.args, time_ns, out,
+              request.key_hash);
+    apply_and_count(call, applied);
+    settle(call, start);
+    request.session.last_subcommand = {};
+    end_element(call, start, said);
+  } catch (const std::bad_alloc&) {
+    said.lost = true;
+    if (write && applied) watches_.note_all_changed();
+  }
+  return applied;
+}
+
+void Engine::end_element(Call& call, std::size_t start, Elements& said) {
+  std::string& out = said.whole.out();
   const std::string_view rest = call.reply.rest();
   try {
     if (!rest.empty()) out.append(rest).append("\r\n");
+    said.whole.contains(call.reply);
   } catch (const std::bad_alloc&) {
     out.resize(start);
-    say_element(whole, no_memory);
+    say_element(said.whole, no_memory);
   }
-  whole.contains(call.reply);
-  return applied;
 }
 
 }  // namespace kv

@@ -44,9 +44,9 @@ class FakeLog final : public WriteLog {
   Status write() override {
     ++writes;
     std::this_thread::sleep_for(takes);
-    if (!next_status.ok()) {
+    if (const Status status = closed.ok() ? next_status : closed; !status.ok()) {
       waiting.clear();
-      return next_status;
+      return status;
     }
     for (Line& line : waiting) lines.push_back(std::move(line));
     waiting.clear();
@@ -54,8 +54,10 @@ class FakeLog final : public WriteLog {
   }
   Status take_back(std::size_t count) override {
     lines.resize(lines.size() - count);
+    next_status = behind_take_back;
     return {};
   }
+  void give_up(const Status& why) override { closed = why; }
   void forget() noexcept override { waiting.clear(); }
   bool pending() const override { return !waiting.empty(); }
 
@@ -71,7 +73,7 @@ class FakeLog final : public WriteLog {
   }
 
   std::vector<Line> waiting, lines;
-  Status next_status;
+  Status next_status, behind_take_back, closed;
   int writes = 0;
   std::chrono::milliseconds takes{0};
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "libkv/base/limits.hpp"
+#include "tests/unit/allocations.hpp"
 #include "tests/unit/engine_fixture.hpp"
 
 namespace kv::test {
@@ -319,6 +320,47 @@ TEST_CASE("engine/transaction: each request in it is counted and timed by its ow
   CHECK(slow[0].args == Words{"GET", "a"});
   CHECK(slow[1].args == Words{"SET", "a", "(redacted)"});
   CHECK(b.engine.busy_us() - busy_us == 60'000);  // or who sends many would take all the turns
+}
+
+TEST_CASE("engine/transaction: without memory for its line nothing of it is done (E1)") {
+  Bench b;
+  b.submit({"MULTI"});
+  for (int i = 0; i < 5000; ++i) b.submit({"SET", "k" + std::to_string(i), "v"});
+  (void)b.take();
+  {
+    const AllocationLimit limit(65536);
+    b.submit({"EXEC"});
+  }
+  CHECK(b.sink.lost.empty());
+  CHECK(b.take() == "-OOM command not allowed: there is not enough memory for it\r\n");
+  CHECK(b.services.database(0).size() == 0);
+  CHECK(b.log.lines.empty());
+}
+
+TEST_CASE("engine/transaction: where memory ends on the way the log says what was done (E1)") {
+  Bench b;
+  const auto pop_without_memory = [&] {
+    for (int i = 0; i < 100; ++i) b.submit({"RPUSH", "l", std::string(1000, 'x')});
+    b.submit({"MULTI"});
+    b.submit({"SET", "a", "1"});
+    b.submit({"LPOP", "l", "100"});
+    b.submit({"SET", "b", "1"});
+    (void)b.take();
+    const AllocationLimit limit(65536);
+    b.submit({"EXEC"});
+    return b.take();
+  };
+  const std::string oom = "-OOM command not allowed: there is not enough memory for it\r\n";
+  CHECK(pop_without_memory() == "*3\r\n+OK\r\n" + oom + oom);
+  CHECK(b.log.texts().back() == "EXEC 3 SET a 1");
+  CHECK(replayed(b.log) == b.digest());
+  // Nothing may be logged behind what the log could not say.
+  b.submit({"DEL", "a"});
+  b.log.behind_take_back = {Code::io, "no room"};
+  (void)pop_without_memory();
+  b.log.next_status = {};
+  b.submit({"SET", "c", "1"});
+  CHECK(b.take() == "-MISCONF no room\r\n");
 }
 
 }  // namespace
