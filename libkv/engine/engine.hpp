@@ -171,6 +171,7 @@ class Engine {
   struct Elements {
     Reply& whole;
     std::size_t begin;  // in its out()
+    bool full = false;  // they are as many bytes as they may be
     bool lost = false;  // one found no memory: none can be sent
   };
   std::size_t carry_out(Session& session, const Transaction& transaction, std::int64_t time_ns,

@@ -27,8 +27,7 @@ bool has(const Transaction& transaction, std::uint32_t flag) noexcept {
                      [&](const auto& request) { return (request.command->flags & flag) != 0; });
 }
 
-constexpr std::string_view too_many_bytes =
-    "ERR too many bytes of replies in one transaction; ask again";
+constexpr std::string_view too_many_bytes = "ERR too many bytes of replies in one transaction";
 
 std::uint64_t first_key_hash(const Command& command, std::span<const Scalar> args) {
   return command.keys.first == 1 && args.size() > 1 ? hash_of(args[1].bytes) : 0;
@@ -243,11 +242,9 @@ bool Engine::run_queued(const Request& request, std::int64_t time_ns, Elements& 
   const bool write = (request.command.flags & kWrite) != 0;
   bool applied = false;
   try {
+    if (said.full && !write) return say_element(said.whole, too_many_bytes), true;
     std::string& out = said.whole.out();
     const std::size_t start = out.size();
-    if (!write && start - said.begin > limits::batch_replies_bytes_max) {
-      return say_element(said.whole, too_many_bytes), true;
-    }
     Call call(services_, request.session, request.command, request.args, time_ns, out,
               request.key_hash);
     apply_and_count(call, applied);
@@ -261,9 +258,17 @@ bool Engine::run_queued(const Request& request, std::int64_t time_ns, Elements& 
   return applied;
 }
 
+/// The elements of a reply may have as many bytes as the replies to a batch. A write is done even
+/// if what it says does not fit, or not all of the transaction would be.
 void Engine::end_element(Call& call, std::size_t start, Elements& said) {
   std::string& out = said.whole.out();
   const std::string_view rest = call.reply.rest();
+  if (out.size() - said.begin + rest.size() > limits::batch_replies_bytes_max) {
+    said.full = true;
+    out.resize(start);
+    std::string why(too_many_bytes);
+    return say_element(said.whole, call.committed() ? why + "; the change was made" : why);
+  }
   try {
     if (!rest.empty()) out.append(rest).append("\r\n");
     said.whole.contains(call.reply);

@@ -277,6 +277,26 @@ def test_replies_are_bounded(tap):
         tap.equal("N5: by the same sibling", sibling_of(server), sibling)
 
 
+def test_replies_of_a_transaction_are_bounded(tap):
+    """All of it is done, also where what it answers is more than one client may get at once."""
+    big = b"x" * (240 * MIB)
+    with Server("--persist", "3600", "--fsync", "no") as server:
+        raw = Raw(server.port, timeout=100)
+        for i in range(9):
+            raw.call("SET", f"big{i}", big)
+        raw.send(request("MULTI") + b"".join(request("GETDEL", f"big{i}") for i in range(9)) + request("PING") + request("SET", "k", "v"))
+        raw.send(request("EXEC"))
+        for _ in range(12):
+            raw.reply()
+        raw.line()
+        kinds = [raw.reply()[:80] for _ in range(11)]
+        tap.equal("N5: in a transaction the first replies that fit are given", [kind[:1] for kind in kinds[:4]], [b"$"] * 4)
+        said = b"-ERR too many bytes of replies in one transaction"
+        tap.equal("N5: what does not fit is told, and was done", kinds[4:9], [said + b"; the change was made\r\n"] * 5)
+        tap.equal("N5: a read behind that is refused, a write done", kinds[9:], [said + b"\r\n", b"+OK\r\n"])
+        tap.equal("N5: all of it was done", raw.call("DBSIZE"), b":1\r\n")
+
+
 def test_memory_ends(tap):
     """Address space for so much and no more, for every process of the server."""
     with Wrapped("ulimit -v 500000", "--persist", "3600", "--children", "1") as server:
@@ -571,7 +591,8 @@ def test_transaction_without_memory(tap):
 
 if __name__ == "__main__":
     tests = [test_no_shared_memory, test_waiting_is_free, test_child_that_does_not_read, test_pid_used_again,
-             test_room_of_pipes, test_sleep_ends_with_the_parent, test_replies_are_bounded]
+             test_room_of_pipes, test_sleep_ends_with_the_parent, test_replies_are_bounded,
+             test_replies_of_a_transaction_are_bounded]
     # AddressSanitizer reserves 15 TiB of addresses for itself, so under a limit no program of its
     # starts. There the ends of memory are those of the unit tests, which make allocations fail.
     if "address" not in os.environ.get("SAN", ""):
