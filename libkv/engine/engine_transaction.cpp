@@ -92,6 +92,7 @@ std::string Engine::why_not(const Transaction& transaction) const {
   if (transaction.refused) return "EXECABORT Transaction discarded because of previous errors.";
   if (!has(transaction, kWrite)) return {};
   if (!refusal_.empty()) return "EXECABORT Transaction discarded because of: " + refusal_;
+  if (!has(transaction, kDenyOom)) return {};  // it may make room
   const bool room =
       memory::hold_reserve() && has_memory_for(2 * transaction.bytes + 128 * transaction.words);
   return room ? std::string() : std::string(no_memory);

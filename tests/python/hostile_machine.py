@@ -589,6 +589,27 @@ def test_transaction_without_memory(tap):
         tap.equal("and the log says the same", Raw(server.port, timeout=60).call("DEBUG", "DIGEST"), digest)
 
 
+def test_transaction_that_makes_room(tap):
+    """python3-redis puts a transaction around every pipeline: what deletes must work when memory is short."""
+    with Server() as server:
+        raw, sibling = Raw(server.port, timeout=60), sibling_of(server)
+        with open(f"/proc/{sibling}/statm") as f:
+            have = int(f.read().split()[0]) * resource.getpagesize()
+        resource.prlimit(sibling, resource.RLIMIT_AS, (have + 100 * MIB, resource.RLIM_INFINITY))
+        noise = [os.urandom(30_000) for _ in range(100)]
+        count = 0
+        while count < 100 and raw.call("RPUSH", f"l{count}", *noise) == b":100\r\n":
+            count += 1
+        tap.ok(count < 100, "memory is short", count)
+        while raw.call("SET", "k", "v") == b"+OK\r\n" and raw.call("APPEND", "k2", noise[0])[:1] == b":":
+            pass
+        tap.ok(b"OOM" in raw.call("SET", "k", "v"), "even a small write is refused")
+        for words in (("MULTI",), ("DEL", "l0", "l1"), ("DEL", "l2")):
+            raw.call(*words)
+        tap.equal("a transaction that only deletes is not", raw.call("EXEC"), b"*2\r\n:2\r\n:1\r\n")
+        tap.equal("it is done", raw.call("EXISTS", "l0", "l1", "l2"), b":0\r\n")
+
+
 if __name__ == "__main__":
     tests = [test_no_shared_memory, test_waiting_is_free, test_child_that_does_not_read, test_pid_used_again,
              test_room_of_pipes, test_sleep_ends_with_the_parent, test_replies_are_bounded,
@@ -599,5 +620,6 @@ if __name__ == "__main__":
         tests += [test_memory_ends, test_large_replies_when_memory_is_short,
                   test_many_replies_when_memory_is_short, test_binary_save_without_memory, test_slots_of_lost_connections_come_back,
                   test_save_with_little_memory, test_reload_without_memory, test_restore_without_memory,
-                  test_copy_without_memory, test_pop_without_memory, test_transaction_without_memory]
+                  test_copy_without_memory, test_pop_without_memory, test_transaction_without_memory,
+                  test_transaction_that_makes_room]
     main(*tests)
