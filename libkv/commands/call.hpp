@@ -78,6 +78,10 @@ class Call {
   /// The same where nothing has been run: INFO counts it as rejected, not as a call.
   void reject(std::string_view text) { fail(text), rejected_ = reply.failed(); }
   bool rejected() const noexcept { return rejected_; }
+  /// It names a database that only a server with more of them has: there it may do something.
+  void note_missing_database(std::int64_t number) noexcept { missing_database_ = number; }
+  /// -1: it does not.
+  std::int64_t missing_database() const noexcept { return missing_database_; }
 
   Services& server;
   Session& session;
@@ -90,6 +94,7 @@ class Call {
   bool trial_ = false;
   bool committed_ = false;
   bool rejected_ = false;
+  std::int64_t missing_database_ = -1;
   std::optional<Wait> wait_;
 };
 

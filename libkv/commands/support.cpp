@@ -87,6 +87,7 @@ bool database_integer(Call& call, std::size_t i, std::int64_t& n, std::string_vi
 
 bool database_exists(Call& call, std::int64_t n, unsigned& number) {
   if (n < 0 || n >= static_cast<std::int64_t>(call.server.databases())) {
+    if (n >= 0) call.note_missing_database(n);
     call.fail("ERR DB index is out of range");
     return false;
   }

@@ -163,8 +163,10 @@ class Engine {
     std::vector<Scalar> words;
     std::vector<std::size_t> ends;  // of words, behind each request
   };
-  static void compose(const Transaction& transaction, TransactionLine& line);
-  std::string log_transaction(const Session& session, const Transaction& transaction,
+  bool is_logged(Session& session, const Transaction::Request& queued, std::int64_t time_ns);
+  void compose(Session& session, const Transaction& transaction, std::int64_t time_ns,
+               TransactionLine& line);
+  std::string log_transaction(Session& session, const Transaction& transaction,
                               std::int64_t time_ns, TransactionLine& line);
   void log_again(TransactionLine line, std::size_t applied, unsigned database,
                  std::int64_t time_ns);

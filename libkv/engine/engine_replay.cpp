@@ -6,15 +6,19 @@
 #include "libkv/engine/engine.hpp"
 
 namespace kv {
+namespace {
+
+Status missing(std::int64_t database) {
+  return {Code::limit, "this line is for database " + std::to_string(database) +
+                           ": start with --databases " + std::to_string(database + 1) + " or more"};
+}
+
+}  // namespace
 
 Status Engine::replay(std::int64_t time_ns, unsigned database, Dialect dialect,
                       std::span<const Scalar> args) {
   if (args.empty()) return {Code::corrupt, "a line without a command"};
-  if (database >= services_.databases()) {
-    return {Code::limit, "this line is for database " + std::to_string(database) +
-                             ": start with --databases " + std::to_string(database + 1) +
-                             " or more"};
-  }
+  if (database >= services_.databases()) return missing(database);
   last_ns_ = std::max(last_ns_, time_ns);
   Session session;
   session.authenticated = true;
@@ -41,6 +45,8 @@ Status Engine::replay_one(Session& session, std::int64_t time_ns, std::span<cons
   trial_out_.clear();
   Call call(services_, session, *command, args, time_ns, trial_out_);
   command->run(call);
+  // There was that database when it was logged, or it would not have been.
+  if (call.missing_database() >= 0) return missing(call.missing_database());
   if (!call.reply.failed() || call.committed()) return {};
   const std::size_t end = trial_out_.find('\r');
   return {Code::reply, std::string(command->name) + ": " + trial_out_.substr(1, end - 1)};

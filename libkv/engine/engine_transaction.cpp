@@ -16,9 +16,9 @@
 namespace kv {
 namespace {
 
-/// What the line of a transaction says of it: writes, and where they go.
-bool is_logged(const Command& command) noexcept {
-  return (command.flags & kWrite) != 0 || command.name == "select";
+bool names_databases(const Command& command) noexcept {
+  return command.name == "select" || command.name == "move" || command.name == "copy" ||
+         command.name == "swapdb";
 }
 
 /// Does one of its commands have this flag?
@@ -159,37 +159,53 @@ bool Engine::would_change(Session& session, const Transaction& transaction, std:
   const unsigned database = session.database;
   bool changes = false;
   for (const auto& [command, arguments] : transaction.requests) {
-    if (!is_logged(*command)) continue;
+    const bool write = (command->flags & kWrite) != 0;
+    if (!write && command->name != "select") continue;
     const Request request{session, *command, arguments.args(), 0};
-    if (command->name == "select") (void)try_out(request, time_ns);
-    else changes = try_out(request, time_ns);
+    changes = try_out(request, time_ns);  // of a SELECT: where the next ones are tried
     if (changes) break;
   }
   session.database = database;
   return changes;
 }
 
+/// What the line of a transaction says of it: writes, and where they go. One that names a database
+/// that is not there fails here, but not where the line is replayed by a server with more of them.
+bool Engine::is_logged(Session& session, const Transaction::Request& queued, std::int64_t time_ns) {
+  const Command& command = *queued.command;
+  if (!names_databases(command)) return (command.flags & kWrite) != 0;
+  const unsigned database = session.database;
+  trial_out_.clear();
+  Call call(services_, session, command, queued.arguments.args(), time_ns, trial_out_);
+  call.set_trial();
+  command.run(call);
+  session.database = database;
+  return call.missing_database() < 0;
+}
+
 /// For each of its writes the number of its words, then these.
-void Engine::compose(const Transaction& transaction, TransactionLine& line) {
+void Engine::compose(Session& session, const Transaction& transaction, std::int64_t time_ns,
+                     TransactionLine& line) {
   line.numbers.reserve(transaction.requests.size());  // they must not move
   line.ends.reserve(transaction.requests.size());
   line.words.reserve(transaction.words + 1);
   line.words.emplace_back("EXEC");
-  for (const auto& [command, arguments] : transaction.requests) {
-    if (is_logged(*command)) {
-      line.numbers.push_back(std::to_string(arguments.args().size()));
+  for (const Transaction::Request& queued : transaction.requests) {
+    if (is_logged(session, queued, time_ns)) {
+      const std::span<const Scalar> arguments = queued.arguments.args();
+      line.numbers.push_back(std::to_string(arguments.size()));
       line.words.emplace_back(line.numbers.back(), Kind::number);
-      line.words.insert(line.words.end(), arguments.args().begin(), arguments.args().end());
+      line.words.insert(line.words.end(), arguments.begin(), arguments.end());
     }
     line.ends.push_back(line.words.size());
   }
 }
 
 /// Why it could not; empty: its line is in the log.
-std::string Engine::log_transaction(const Session& session, const Transaction& transaction,
+std::string Engine::log_transaction(Session& session, const Transaction& transaction,
                                     std::int64_t time_ns, TransactionLine& line) {
   try {
-    compose(transaction, line);
+    compose(session, transaction, time_ns, line);
     log_->add(time_ns, session.database, session.dialect, line.words);
   } catch (const std::bad_alloc&) {
     return std::string(no_memory);

@@ -65,6 +65,42 @@ TEST_CASE("engine/transaction: what changes nothing leaves no line, nor do its r
   CHECK(replayed(b.log) == b.digest());
 }
 
+TEST_CASE("engine/transaction: its line means the same however many databases there are") {
+  Bench b;
+  b.submit({"MULTI"});
+  b.submit({"SELECT", "99"});
+  b.submit({"SET", "k", "1"});
+  b.submit({"MOVE", "k", "99"});
+  b.submit({"COPY", "k", "k", "DB", "99"});
+  b.submit({"SWAPDB", "0", "99"});
+  b.submit({"SELECT", "-1"});
+  b.submit({"SELECT", "2"});
+  b.submit({"SELECT", "x"});
+  b.submit({"SET", "k", "2"});
+  b.submit({"EXEC"});
+  CHECK(b.session.database == 2);
+  CHECK(b.log.texts() == Words{"EXEC 3 SET k 1 2 SELECT -1 2 SELECT 2 2 SELECT x 3 SET k 2"});
+  CHECK(replayed(b.log) == b.digest());
+}
+
+TEST_CASE("engine/transaction: a line for a database that is not there is not carried out") {
+  Bench b;
+  b.submit({"SET", "k", "1"});
+  (void)b.take();
+  const auto replay = [&](const std::vector<Scalar>& args) {
+    const Status done = b.engine.replay(1, 0, Dialect::resp, args);
+    CHECK(done.code() == Code::limit);
+    return done.message();
+  };
+  const std::string why = "this line is for database 20: start with --databases 21 or more";
+  const Scalar two("2", Kind::number), three("3", Kind::number);
+  CHECK(replay({{"EXEC"}, two, {"SELECT"}, {"20"}, three, {"SET"}, {"a"}, {"1"}}) == why);
+  CHECK(replay({{"EXEC"}, three, {"MOVE"}, {"k"}, {"20"}}) == why);
+  CHECK(replay({{"MOVE"}, {"k"}, {"20"}}) == why);
+  CHECK(replay({{"COPY"}, {"k"}, {"k"}, {"DB"}, {"20"}}) == why);
+  CHECK(replay({{"SWAPDB"}, {"0"}, {"20"}}) == why);
+}
+
 TEST_CASE("engine/transaction: one that fails does so by itself, then and when replayed") {
   Bench b;
   b.submit({"SET", "s", "v"});
