@@ -165,6 +165,7 @@ void Connection::Impl::drop() noexcept {
   link.close();
   handshake_replies = 0;
   in_multi = watching = subscribed = session_over = false;
+  queued_changes.clear();
 }
 
 void Connection::Impl::keep_push(Value&& message) {
@@ -261,18 +262,33 @@ Result<Value> Connection::Impl::exchange(Arguments arguments) {
   }
 }
 
+/// The session is what it was until EXEC has carried it out.
+void Connection::Impl::note_queued(Arguments arguments) {
+  const bool changes = is_word(arguments[0], "select") || is_word(arguments[0], "client") ||
+                       is_word(arguments[0], "auth") || is_word(arguments[0], "hello");
+  if (changes) queued_changes.push_back({queued, {arguments.begin(), arguments.end()}});
+  ++queued;
+}
+
 void Connection::Impl::note_state(Arguments arguments, const Value& reply) {
   const std::string_view word = arguments[0];
   // A transaction that EXEC refuses (EXECABORT) has ended, too.
-  if (is_word(word, "exec")) in_multi = watching = false;
+  if (is_word(word, "exec")) {
+    in_multi = watching = false;
+    for (const Queued& change : std::exchange(queued_changes, {})) {
+      if (change.index >= reply.list().size()) break;  // nothing was carried out
+      const std::vector<std::string_view> views(change.arguments.begin(), change.arguments.end());
+      note_state(views, reply.list()[change.index]);
+    }
+  }
   if (reply.is_error()) return;
-  if (is_word(word, "multi")) in_multi = true;
+  if (is_word(word, "multi")) in_multi = true, queued = 0, queued_changes.clear();
   if (is_word(word, "watch")) watching = true;
   if (is_word(word, "discard")) in_multi = watching = false;
   if (is_word(word, "unwatch")) watching = false;
   if (answers_by_push(word)) subscribed = true;
   if (is_word(word, "quit") || is_word(word, "reset")) session_over = true;
-  if (reply.form() == Form::status && reply.text() == "QUEUED") return;
+  if (reply.form() == Form::status && reply.text() == "QUEUED") return note_queued(arguments);
   if (is_word(word, "reset")) {  // but who to log in as: without that it would be of no use
     options.database = 0;
     options.name.clear();

@@ -10,7 +10,9 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "libkv/client/kv/client.hpp"
 #include "libkv/client/link.hpp"
@@ -50,6 +52,7 @@ struct Connection::Impl {
   Status stream(Flow& flow);
   /// Remembers what a command did to the session, from its reply.
   void note_state(Arguments arguments, const Value& reply);
+  void note_queued(Arguments arguments);
   void note_login(std::string_view user, std::string_view password);
   void note_hello(Arguments arguments);
 
@@ -58,8 +61,14 @@ struct Connection::Impl {
   unsigned handshake_replies = 0;  // still to come
   // What the session holds that a new one would not have.
   bool in_multi = false, watching = false, subscribed = false;
-  bool changed_session = false;  // it differs from what the options said at first
-  bool session_over = false;     // QUIT or RESET: to be closed when its replies are in
+  struct Queued {
+    std::size_t index;  // among what MULTI has queued
+    std::vector<std::string> arguments;
+  };
+  std::vector<Queued> queued_changes;  // of the session, if EXEC carries them out
+  std::size_t queued = 0;              // of all since MULTI
+  bool changed_session = false;        // it differs from what the options said at first
+  bool session_over = false;           // QUIT or RESET: to be closed when its replies are in
   std::uint64_t reconnects = 0;
   bool was_connected = false;
   std::deque<Value> pushes;
