@@ -6,16 +6,10 @@
 namespace kv {
 
 void Watches::add(Session& session, std::string_view key, std::uint64_t hash, bool there) {
-  std::vector<Key>& keys = sessions_[&session];
-  const bool known = std::any_of(keys.begin(), keys.end(), [&](const Key& watched) {
-    return watched.hash == hash && watched.database == session.database && watched.name == key;
-  });
-  if (known) return;
   try {
-    std::vector<Session*>& watchers = watchers_[hash];
-    watchers.reserve(watchers.size() + 1);
-    keys.push_back({std::string(key), hash, session.database, there});
-    watchers.push_back(&session);
+    Keys& keys = sessions_[&session];
+    if (!keys.insert({std::string(key), hash, session.database, there}).second) return;
+    watchers_[hash].push_back(&session);
   } catch (...) {
     forget(session);
     session.watched_changed = true;  // what is not watched must not pass for unchanged

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "libkv/commands/session.hpp"
@@ -36,8 +37,15 @@ class Watches {
     std::uint64_t hash;
     unsigned database;
     bool there;
+    friend bool operator==(const Key& a, const Key& b) noexcept {
+      return a.database == b.database && a.name == b.name;
+    }
   };
-  std::unordered_map<Session*, std::vector<Key>> sessions_;
+  struct HashOfKey {
+    std::size_t operator()(const Key& key) const noexcept { return key.hash; }
+  };
+  using Keys = std::unordered_set<Key, HashOfKey>;
+  std::unordered_map<Session*, Keys> sessions_;
   std::unordered_map<std::uint64_t, std::vector<Session*>> watchers_;  // by the hash of a key
 };
 

@@ -179,6 +179,17 @@ TEST_CASE("engine/transaction: EXEC does nothing if a watched key has changed") 
   CHECK(b.take() == "+OK\r\n*0\r\n");
 }
 
+TEST_CASE("engine/transaction: to watch many keys takes no time that others would wait for") {
+  Bench b;
+  Words watch{"WATCH"};
+  for (int i = 0; i < 200'000; ++i) watch.push_back("k" + std::to_string(i));
+  const auto start = std::chrono::steady_clock::now();
+  b.submit(watch);
+  b.submit({"UNWATCH"});
+  CHECK(b.take() == "+OK\r\n+OK\r\n");
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
+}
+
 TEST_CASE("engine/transaction: the end of a watched key's time is a change, UNWATCH forgets it") {
   Turned clock;
   Bench b(Turned::clocks());
