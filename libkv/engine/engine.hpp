@@ -185,6 +185,8 @@ class Engine {
 
   // engine_replay.cpp
   Status replay_one(Session& session, std::int64_t time_ns, std::span<const Scalar> args);
+  static Status next_request(const Session& session, std::span<const Scalar>& args,
+                             std::span<const Scalar>& request);
   Status replay_transaction(Session& session, std::int64_t time_ns, std::span<const Scalar> args);
 
   bool expire_until(std::int64_t end_ns);

@@ -52,23 +52,40 @@ Status Engine::replay_one(Session& session, std::int64_t time_ns, std::span<cons
   return {Code::reply, std::string(command->name) + ": " + trial_out_.substr(1, end - 1)};
 }
 
-/// args: for each request the number of its words, then these (log_transaction). One that fails now
-/// failed then: the others were carried out all the same.
+/// What the line of a transaction, behind EXEC, says first: a request. args: shortened by it.
+Status Engine::next_request(const Session& session, std::span<const Scalar>& args,
+                            std::span<const Scalar>& request) {
+  std::int64_t words = 0;
+  if (!parse_integer(args[0].bytes, words) || words < 1 ||
+      static_cast<std::uint64_t>(words) >= args.size()) {
+    return {Code::corrupt, "EXEC: no number of words, or not so many words"};
+  }
+  request = args.subspan(1, static_cast<std::size_t>(words));
+  args = args.subspan(1 + request.size());
+  const Command* const command = find_command(request[0].bytes);
+  if (command == nullptr) {
+    return {Code::unsupported, "EXEC: unknown command " + quoted(request[0].bytes.substr(0, 64))};
+  }
+  const std::string name(command->name);
+  if ((command->flags & kWrite) == 0 && name != "select") {
+    return {Code::reply, "EXEC: " + name + " is not a write"};
+  }
+  if (arity_is_fine(session, *command, request.size())) return {};
+  return {Code::reply, "EXEC: wrong number of arguments for " + name};
+}
+
+/// args: for each request the number of its words, then these. A line that was never logged so is
+/// not half carried out; a request that fails now failed then, and the others did not.
 Status Engine::replay_transaction(Session& session, std::int64_t time_ns,
                                   std::span<const Scalar> args) {
-  const Status corrupt{Code::corrupt, "EXEC: no number of words, or not so many words"};
+  std::span<const Scalar> request;
+  for (std::span<const Scalar> rest = args; !rest.empty();) {
+    if (Status read = next_request(session, rest, request); !read.ok()) return read;
+  }
   while (!args.empty()) {
-    std::int64_t words = 0;
-    if (!parse_integer(args[0].bytes, words) || words < 1) return corrupt;
-    if (static_cast<std::uint64_t>(words) >= args.size()) return corrupt;
-    const auto count = static_cast<std::size_t>(words);
-    const Command* const command = find_command(args[1].bytes);
-    const bool fits =
-        command == nullptr || (command->flags & kWrite) != 0 || command->name == "select";
-    if (!fits) return {Code::reply, "EXEC: " + std::string(command->name) + " is not a write"};
-    const Status done = replay_one(session, time_ns, args.subspan(1, count));
+    (void)next_request(session, args, request);
+    const Status done = replay_one(session, time_ns, request);
     if (!done.ok() && done.code() != Code::reply) return done;
-    args = args.subspan(1 + count);
   }
   return {};
 }

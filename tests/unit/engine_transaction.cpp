@@ -305,6 +305,17 @@ TEST_CASE("engine/transaction: a line that counts its words wrong is damage, not
   CHECK(replay({{"EXEC"}, {"2", Kind::number}, {"GET"}, {"a"}}) == Code::reply);
   CHECK(replay({{"EXEC"}, {"2", Kind::number}, {"NEW"}, {"a"}}) == Code::unsupported);
   CHECK(replay({{"EXEC"}}) == Code::ok);
+  // Whatever is wrong with its end, and however that counts.
+  const Scalar two("2", Kind::number), three("3", Kind::number);
+  const auto behind_a_write = [&](std::vector<Scalar> end) {
+    end.insert(end.begin(), {{"EXEC"}, three, {"SET"}, {"a"}, {"1"}});
+    return replay(end);
+  };
+  CHECK(behind_a_write({three, {"SET"}, {"b"}}) == Code::corrupt);
+  CHECK(behind_a_write({two, {"NEW"}, {"b"}}) == Code::unsupported);
+  CHECK(behind_a_write({two, {"GET"}, {"b"}}) == Code::reply);
+  CHECK(behind_a_write({two, {"SET"}, {"b"}}) == Code::reply);
+  CHECK(b.services.database(0).size() == 0);
 }
 
 TEST_CASE("engine/transaction: any of them is logged and stored as if sent one by one") {
