@@ -152,11 +152,17 @@ Status load_json(std::string_view bytes, const Replay& replay, std::uint64_t& ke
   return {};
 }
 
+bool is_only(std::span<const Scalar> args, std::string_view word) {
+  return args.size() == 1 && equals_ignoring_case(args[0].bytes, word);
+}
+
+/// What is between MULTI and EXEC, as in a log of Redis, is loaded like the rest.
 Status load_resp(std::string_view bytes, std::int64_t time_ns, const Replay& replay,
                  LoadReport& report) {
   RespRequestParser parser;
   std::uint64_t database = 0, number = 0;
   std::size_t at = 0;
+  std::string begun;  // where a MULTI is whose EXEC has not come
   while (at < bytes.size()) {
     const ParseState state = parser.next(bytes.substr(at));
     const std::string where = "byte " + std::to_string(at) + ": ";
@@ -171,6 +177,10 @@ Status load_resp(std::string_view bytes, std::int64_t time_ns, const Replay& rep
         if (!parse_unsigned(args[1].bytes, database) || database > UINT32_MAX) {
           return {Code::protocol, where + "not the number of a database"};
         }
+      } else if (begun.empty() && is_only(args, "MULTI")) {
+        begun = where;
+      } else if (!begun.empty() && is_only(args, "EXEC")) {
+        begun.clear();
       } else {
         Status s = replay.apply(time_ns, static_cast<unsigned>(database), Dialect::resp, args);
         if (!s && s.code() != Code::reply) return {s.code(), where + s.message()};
@@ -182,7 +192,7 @@ Status load_resp(std::string_view bytes, std::int64_t time_ns, const Replay& rep
     }
     at += parser.consumed();
   }
-  return {};
+  return begun.empty() ? Status{} : Status{Code::protocol, begun + "this MULTI has no EXEC"};
 }
 
 /// A text dump, also one without header and trailer: lines written by hand.

@@ -402,6 +402,23 @@ TEST_CASE("persistence/tool: a bad line of a load is named, and nothing is chang
   CHECK(run_tool(env, {.verb = Verb::load, .file = "rdb"}).err.find("RDB") != std::string::npos);
 }
 
+TEST_CASE("persistence/tool: a load takes the transactions of a Redis log") {
+  FaultEnv env;
+  make_folder(env);
+  const auto before = env.copy();
+  env.put("half", "SET half 1\r\nMULTI\r\nINCR half\r\n");
+  const Output refused = run_tool(env, {.verb = Verb::load, .file = "half"});
+  CHECK(refused.exit_code == 1);
+  CHECK(refused.err.find("byte 12: this MULTI has no EXEC") != std::string::npos);
+  CHECK(env.contents("data/kv.db") == before->contents("data/kv.db"));
+  env.put("whole",
+          "*1\r\n$5\r\nMULTI\r\nSET t 1\r\nSELECT 2\r\nSET u 2\r\n*1\r\n$4\r\nEXEC\r\nSET v 3\r\n");
+  const Output loaded = run_tool(env, {.verb = Verb::load, .file = "whole"});
+  CHECK(loaded.err.empty());
+  CHECK(loaded.exit_code == 0);
+  CHECK(loaded.out.find("loaded 3 entries") != std::string::npos);
+}
+
 TEST_CASE("persistence/tool: --until gives the state of every moment, across saves") {
   FaultEnv env;
   PersistenceSettings settings = with(Fsync::no);
