@@ -59,10 +59,14 @@ std::string resp_line(const Session& session, std::int64_t now_ms) {
   line += " sub=0 psub=0 ssub=0";
   const auto* const transaction = session.transaction.get();
   const auto queued = transaction != nullptr ? transaction->requests.size() : 0;
+  const std::size_t queued_bytes =
+      transaction != nullptr ? transaction->bytes + transaction->words * sizeof(Scalar) : 0;
   field(line, "multi", transaction != nullptr ? static_cast<std::int64_t>(queued) : -1);
-  line += " qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0";
-  line += " obl=0 oll=0 omem=0";
-  field(line, "tot-mem", static_cast<std::int64_t>(sizeof(Session) + session.name.capacity()));
+  line += " qbuf=0 qbuf-free=0 argv-mem=0";
+  field(line, "multi-mem", static_cast<std::int64_t>(queued_bytes));
+  line += " rbs=0 rbp=0 obl=0 oll=0 omem=0";
+  field(line, "tot-mem",
+        static_cast<std::int64_t>(sizeof(Session) + session.name.capacity() + queued_bytes));
   field(line, "events", "r");
   field(line, "cmd", last_command(session));
   field(line, "user", "default");

@@ -190,6 +190,20 @@ TEST_CASE("engine/transaction: to watch many keys takes no time that others woul
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
 }
 
+TEST_CASE(
+    "engine/transaction: CLIENT LIST tells what a client has queued, and the memory it takes") {
+  Bench b;
+  Session& other = b.another();
+  b.services.sessions_[1] = &b.session;
+  b.submit({"MULTI"});
+  b.submit({"SET", "k", std::string(1'000'000, 'x')});
+  b.submit(other, {"CLIENT", "LIST"});
+  const std::string list = b.take(other);
+  CHECK(list.find(" multi=1 ") != list.npos);
+  CHECK(list.find(" multi-mem=1000") != list.npos);
+  CHECK(list.find(" tot-mem=100") != list.npos);
+}
+
 TEST_CASE("engine/transaction: the end of a watched key's time is a change, UNWATCH forgets it") {
   Turned clock;
   Bench b(Turned::clocks());
