@@ -12,8 +12,8 @@ import struct
 import subprocess
 import time
 
-from hostile_machine import FakeChild, Wrapped, is_quiet
-from lib_kv import Raw, SERVER, Server, main, pids, sibling_of, until
+from hostile_machine import FakeChild, is_quiet
+from lib_kv import Raw, SERVER, Server, Wrapped, main, pids, sibling_of, until
 
 
 def clients(raw):

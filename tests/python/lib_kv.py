@@ -77,6 +77,8 @@ class Tap:
 class Server:
     """A kv server on a free port in a scratch folder."""
 
+    program = SERVER
+
     def __init__(self, *options, env=None):
         self.options, self.env = options, env
 
@@ -88,7 +90,7 @@ class Server:
     def start(self):
         self.log = open(os.path.join(self.folder, "server.log"), "w+")
         self.process = subprocess.Popen(
-            [SERVER, "--pass", PASSWORD, "--port", "0", "--dir", self.folder, *self.options],
+            [self.program, "--pass", PASSWORD, "--port", "0", "--dir", self.folder, *self.options],
             stdout=self.log, stderr=self.log, env=self.env)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
@@ -118,6 +120,26 @@ class Server:
         self.stop()
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Wrapped(Server):
+    """A server started by a shell line that ends in: exec "$@"."""
+
+    def __init__(self, shell, *options):
+        super().__init__(*options)
+        self.shell = shell
+
+    def start(self):
+        program = os.path.join(self.folder, "start")
+        with open(program, "w") as f:
+            f.write(f'#!/bin/sh\n{self.shell}\nexec "{SERVER}" "$@"\n')
+        os.chmod(program, 0o700)
+        self.program = program
+        super().start()
+
+
+def everybody(server):
+    return [server.process.pid] + pids(server, "kv ")
 
 
 class Raw:
