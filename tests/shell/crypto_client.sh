@@ -223,4 +223,10 @@ exits "a value that cannot be read is a failure" 5 \
   "$KV_CLIENT" --port "$redis_port" --recipient alice@kv.test --reencrypt locked/
 like "which is counted" "$(cat "$SCRATCH/out")" ' 1 failed$'
 like "and explained" "$(cat "$SCRATCH/err")" 'locked/a: NOPERM'
+redis-cli -p "$redis_port" ACL SETUSER default +get >"$SCRATCH/out"
+"$KV_CLIENT" --port "$redis_port" --encrypt --recipient alice@kv.test SET locked/b v >"$SCRATCH/out"
+redis-cli -p "$redis_port" ACL SETUSER default -set >"$SCRATCH/out"
+exits "values that may not be written are failures" 5 \
+  "$KV_CLIENT" --port "$redis_port" --recipient bob@kv.test --reencrypt locked/
+like "each of them, with WATCH and MULTI as well" "$(cat "$SCRATCH/out")" ' 2 failed$'
 done_testing
