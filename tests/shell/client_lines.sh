@@ -68,6 +68,16 @@ wait "$client"
 is "a lost connection: status 3" "$?" 3
 like "the lines in doubt are named" "$(cat "$SCRATCH/err")" 'lines 1001 to 1002 had been sent.*1000 answered'
 
+# --- a transaction, of which one command fails by itself ---
+start_server || done_testing
+printf 'DEL tx\nMULTI\nSET tx v\nLPUSH tx x\nEXEC\nGET tx\n' >"$SCRATCH/lines"
+exits "an error in the answer to EXEC: 1" 1 "$KV_CLIENT" --pass "$PASS" --port "$PORT" --lines <"$SCRATCH/lines"
+like "named with its line" "$(cat "$SCRATCH/err")" '^line 5: WRONGTYPE '
+is "the lines behind it go on" "$(tail -n 1 "$SCRATCH/out")" v
+exits "with --quiet, too: 1" 1 "$KV_CLIENT" --pass "$PASS" --port "$PORT" --quiet <"$SCRATCH/lines"
+like "which says it all the same" "$(cat "$SCRATCH/err")" '^line 5: WRONGTYPE '
+stop_server
+
 # --- SHUTDOWN, whose answer is that the connection ends ---
 shut_down() {  # shut_down NAME COMMAND...: on a server of its own
   DIR=$SCRATCH/$RANDOM start_server || return

@@ -190,6 +190,12 @@ void Batch::show(const UnderWay& item, Value&& reply) {
     if (!status) return fail(item.line, status.message(), exit_code_of(status));
   }
   output_.reply(reply);
+  // In the answer to EXEC an error looks like a text, and with --quiet like nothing.
+  for (const Value& element : reply.list()) {
+    if (!element.is_error()) continue;
+    const client::Error error = client::error_of_reply(element.text());
+    fail(item.line, error.message, client::exit_code_of(error.code));
+  }
 }
 
 /// The server has ended, or hung up, as it was asked to.
