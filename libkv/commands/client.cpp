@@ -279,8 +279,8 @@ void unblock(Call& call) {
   }
   if (!call.integer(2, number)) return;
   const auto found = call.server.sessions().find(static_cast<std::uint64_t>(number));
-  const bool waited = found != call.server.sessions().end() && found->second->waiting &&
-                      call.server.unblock(*found->second, with_error);
+  const bool waited =
+      found != call.server.sessions().end() && call.server.unblock(*found->second, with_error);
   call.reply.integer(waited ? 1 : 0);
 }
 

@@ -192,9 +192,7 @@ void Engine::take(Session& session, std::span<const Scalar> args, std::uint64_t 
     if (session.transaction != nullptr) session.transaction->refused = true;
     return refuse_inadmissible(session, command, args);
   }
-  const bool keyed = command->keys.first == 1 && args.size() > 1;
-  if (keyed && key_hash == 0) key_hash = hash_of(args[1].bytes);
-  const Request request{session, *command, args, keyed ? key_hash : 0};
+  const Request request{session, *command, args, first_key_hash(*command, args, key_hash)};
   if (session.transaction != nullptr && goes_into_transaction(request)) return;
   if ((command->flags & kBlocking) != 0 && begins_to_wait(request)) return;
   if ((command->flags & kWrite) != 0) return submit_write(request);
@@ -250,15 +248,13 @@ Outcome Engine::foresee(const Request& request) {
   return state != nullptr ? forecast(request.command, request.args, *state) : Outcome::unknown;
 }
 
-/// wait: set if it is not null and the request wants to.
-bool Engine::try_out(const Request& request, std::int64_t time_ns, std::optional<Wait>* wait) {
+Engine::Trial Engine::try_out(const Request& request, std::int64_t time_ns) {
   trial_out_.clear();
   Call call(services_, request.session, request.command, request.args, time_ns, trial_out_,
             request.key_hash);
   call.set_trial();
   request.command.run(call);
-  if (wait != nullptr) *wait = call.waits();
-  return call.committed();
+  return {call.committed(), call.waits(), call.missing_database()};
 }
 
 /// Before it is logged: what a write may need at least. A command of many elements must not end
@@ -294,7 +290,7 @@ void Engine::submit_write(const Request& request) {
   }
   // It has no line, but changes nothing only if those before it are written.
   if (outcome == Outcome::nothing) return enqueue(request, time_ns, true);
-  if (!try_out(request, time_ns)) {
+  if (!try_out(request, time_ns).commits) {
     // It changes nothing: like a read.
     if (items_.empty()) return static_cast<void>(run(request, time_ns));
     return enqueue(request, time_ns, false);

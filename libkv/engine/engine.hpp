@@ -125,8 +125,13 @@ class Engine {
   void touch(const Request& request);
   Outcome foresee(const Request& request);
   KeyForecast* forecast_of(const Request& request);
-  using Wait = Call::Wait;
-  bool try_out(const Request& request, std::int64_t time_ns, std::optional<Wait>* wait = nullptr);
+  /// What a request would do.
+  struct Trial {
+    bool commits;
+    std::optional<Call::Wait> wait;
+    std::int64_t missing_database;  // Call::missing_database()
+  };
+  Trial try_out(const Request& request, std::int64_t time_ns);
   void submit_write(const Request& request);
   void add_line(const Request& request, std::int64_t time_ns);
   Request request_of(const Item& item, std::span<const Scalar> arguments) const noexcept;
@@ -163,6 +168,7 @@ class Engine {
     std::vector<Scalar> words;
     std::vector<std::size_t> ends;  // of words, behind each request
   };
+  static bool has_place_in_line(const Command& command) noexcept;
   bool is_logged(Session& session, const Transaction::Request& queued, std::int64_t time_ns);
   void compose(Session& session, const Transaction& transaction, std::int64_t time_ns,
                TransactionLine& line);

@@ -67,7 +67,7 @@ Status Engine::next_request(const Session& session, std::span<const Scalar>& arg
     return {Code::unsupported, "EXEC: unknown command " + quoted(request[0].bytes.substr(0, 64))};
   }
   const std::string name(command->name);
-  if ((command->flags & kWrite) == 0 && name != "select") {
+  if (!has_place_in_line(*command)) {
     return {Code::reply, "EXEC: " + name + " is not a write"};
   }
   if (arity_is_fine(session, *command, request.size())) return {};

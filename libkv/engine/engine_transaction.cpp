@@ -29,10 +29,6 @@ bool has(const Transaction& transaction, std::uint32_t flag) noexcept {
 
 constexpr std::string_view too_many_bytes = "ERR too many bytes of replies in one transaction";
 
-std::uint64_t first_key_hash(const Command& command, std::span<const Scalar> args) {
-  return command.keys.first == 1 && args.size() > 1 ? hash_of(args[1].bytes) : 0;
-}
-
 }  // namespace
 
 void Engine::watch(Session& session, std::string_view key, bool there) {
@@ -42,11 +38,10 @@ void Engine::watch(Session& session, std::string_view key, bool there) {
 /// A command has changed what it touches.
 void Engine::note_changed(const Command& command, std::span<const Scalar> args) {
   if (may_touch_anything(command)) return watches_.note_all_changed();
-  ArgSpan keys = keys_of(command, args);
-  if (command.name == "copy") ++keys.first;  // which it only reads
-  for (int i = keys.first; i <= keys.last && i > 0; i += keys.step) {
-    watches_.note_changed(hash_of(args[static_cast<std::size_t>(i)].bytes));
-  }
+  bool only_read = command.name == "copy";  // its first key
+  for_each_key(command, args, 0, [&](std::uint64_t hash) {
+    if (!std::exchange(only_read, false)) watches_.note_changed(hash);
+  });
 }
 
 /// Of a session behind MULTI. False: it is to be carried out now, like any other.
@@ -159,28 +154,28 @@ bool Engine::would_change(Session& session, const Transaction& transaction, std:
   const unsigned database = session.database;
   bool changes = false;
   for (const auto& [command, arguments] : transaction.requests) {
-    const bool write = (command->flags & kWrite) != 0;
-    if (!write && command->name != "select") continue;
+    if (!has_place_in_line(*command)) continue;
     const Request request{session, *command, arguments.args(), 0};
-    changes = try_out(request, time_ns);  // of a SELECT: where the next ones are tried
+    changes = try_out(request, time_ns).commits;  // of a SELECT: where the next ones are tried
     if (changes) break;
   }
   session.database = database;
   return changes;
 }
 
-/// What the line of a transaction says of it: writes, and where they go. One that names a database
-/// that is not there fails here, but not where the line is replayed by a server with more of them.
+/// What the line of a transaction says of it: writes, and where they go.
+bool Engine::has_place_in_line(const Command& command) noexcept {
+  return (command.flags & kWrite) != 0 || command.name == "select";
+}
+
+/// One that names a database that is not there fails here, but not where the line is replayed by a
+/// server with more of them.
 bool Engine::is_logged(Session& session, const Transaction::Request& queued, std::int64_t time_ns) {
-  const Command& command = *queued.command;
-  if (!names_databases(command)) return (command.flags & kWrite) != 0;
+  if (!names_databases(*queued.command)) return has_place_in_line(*queued.command);
   const unsigned database = session.database;
-  trial_out_.clear();
-  Call call(services_, session, command, queued.arguments.args(), time_ns, trial_out_);
-  call.set_trial();
-  command.run(call);
+  const Trial trial = try_out({session, *queued.command, queued.arguments.args(), 0}, time_ns);
   session.database = database;
-  return call.missing_database() < 0;
+  return trial.missing_database < 0;
 }
 
 /// For each of its writes the number of its words, then these.

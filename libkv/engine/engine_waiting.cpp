@@ -7,7 +7,6 @@
 #include "libkv/base/memory.hpp"
 #include "libkv/engine/engine.hpp"
 #include "libkv/engine/request_keys.hpp"
-#include "libkv/keyspace/siphash.hpp"
 
 namespace kv {
 namespace {
@@ -26,12 +25,12 @@ std::int64_t deadline(std::int64_t now_ns, std::int64_t timeout_ms) noexcept {
 /// it is answered before.
 bool Engine::begins_to_wait(const Request& request) {
   if (!items_.empty() && conflicts(request)) finish();
-  std::optional<Wait> wait;
-  if (try_out(request, batch_ns(), &wait) || !wait) return false;
+  const Trial trial = try_out(request, batch_ns());
+  if (trial.commits || !trial.wait) return false;
   finish();
   Session& session = request.session;
-  auto waiter = std::make_unique<Waiter>(session, request.args, wait->first, wait->last,
-                                         deadline(clocks_.steady(), wait->timeout_ms));
+  auto waiter = std::make_unique<Waiter>(session, request.args, trial.wait->first, trial.wait->last,
+                                         deadline(clocks_.steady(), trial.wait->timeout_ms));
   sink_.begin_wait(session);
   waiting_.add(std::move(waiter));
   session.last_command = request.command.name;
@@ -78,9 +77,7 @@ void Engine::serve(Waiter& waiter) {
   try {
     sink_.end_wait(session);
     const Command* const command = named(waiter.args()[0].bytes);
-    const bool keyed = command->keys.first == 1;
-    const std::span<const Scalar> args = waiter.args();
-    submit_write({session, *command, args, keyed ? hash_of(args[1].bytes) : 0});
+    submit_write({session, *command, waiter.args(), first_key_hash(*command, waiter.args())});
     finish();
   } catch (const std::bad_alloc&) {
     finish();

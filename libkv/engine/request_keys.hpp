@@ -34,15 +34,30 @@ inline ArgSpan keys_of(const Command& command, std::span<const Scalar> args) noe
   return keys;
 }
 
-/// Calls visit with the hash of each key the row says this request holds: a command, args, and the
-/// key_hash of args[1], if that is the first of them.
-template <class Request, class Visit>
-void for_each_key(const Request& request, Visit visit) {
-  const ArgSpan keys = keys_of(request.command, request.args);
+/// Of args[1], if the row says that it is the first key; else 0. known: hash_of(args[1]) if that is
+/// known, else 0.
+inline std::uint64_t first_key_hash(const Command& command, std::span<const Scalar> args,
+                                    std::uint64_t known = 0) {
+  if (command.keys.first != 1 || args.size() < 2) return 0;
+  return known != 0 ? known : hash_of(args[1].bytes);
+}
+
+/// Calls visit with the hash of each key the row says a request with these args holds. key_hash: as
+/// first_key_hash() has it, or 0.
+template <class Visit>
+void for_each_key(const Command& command, std::span<const Scalar> args, std::uint64_t key_hash,
+                  Visit visit) {
+  const ArgSpan keys = keys_of(command, args);
   if (keys.first <= 0) return;
   for (int i = keys.first; i <= keys.last; i += keys.step) {
-    visit(i == 1 ? request.key_hash : hash_of(request.args[static_cast<std::size_t>(i)].bytes));
+    const bool known = i == 1 && key_hash != 0;
+    visit(known ? key_hash : hash_of(args[static_cast<std::size_t>(i)].bytes));
   }
+}
+
+template <class Request, class Visit>
+void for_each_key(const Request& request, Visit visit) {
+  for_each_key(request.command, request.args, request.key_hash, visit);
 }
 
 }  // namespace kv

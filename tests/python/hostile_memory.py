@@ -282,21 +282,42 @@ def test_binary_save_without_memory(tap):
         tap.equal("and it is still the same sibling", sibling_of(server), sibling)
 
 
-def call_with_room(raw, pid, mib, *command):
-    """The reply to a command while a process may take so many MiB of addresses more than it has."""
+def leave_room(pid, mib):
+    """From now on a process may take so many MiB of addresses more than it has."""
     with open(f"/proc/{pid}/statm") as f:
         have = int(f.read().split()[0]) * resource.getpagesize()
     resource.prlimit(pid, resource.RLIMIT_AS, (have + mib * MIB, resource.RLIM_INFINITY))
+
+
+def call_with_room(raw, pid, mib, *command):
+    """The reply to a command while a process may take so many MiB of addresses more than it has."""
+    leave_room(pid, mib)
     try:
         return raw.call(*command)
     finally:
         resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
+NOISE = os.urandom(4 * MIB)  # which cannot be packed
+
+
+def push_long_list(raw):
+    """120 MB in l."""
+    for _ in range(30):
+        raw.call("RPUSH", "l", *(NOISE[i:i + 200] for i in range(0, len(NOISE), 200)))
+
+
+def same_after_kill(tap, name, server, raw):
+    """What the log says is what the server had."""
+    digest, sibling = raw.call("DEBUG", "DIGEST"), sibling_of(server)
+    server.stop(signal.SIGKILL)
+    until(20, lambda: not os.path.exists(f"/proc/{sibling}"))
+    server.start()
+    tap.equal(name, Raw(server.port, timeout=60).call("DEBUG", "DIGEST"), digest)
+
+
 def whole_or_not_at_all(tap, *commands):
     """Commands on a long list l and a short t. What finds no memory on its way has done nothing, here and in the log."""
-    noise = os.urandom(4 * MIB)
-    elements = [noise[i:i + 200] for i in range(0, len(noise), 200)]
 
     def state(raw):
         return [raw.call("LLEN", "l"), raw.call("TYPE", "t"), raw.call("STRLEN", "t")]
@@ -306,8 +327,7 @@ def whole_or_not_at_all(tap, *commands):
         for command in commands:
             raw.call("DEL", "l")
             raw.call("SET", "t", "as it was")
-            for _ in range(30):
-                raw.call("RPUSH", "l", *elements)
+            push_long_list(raw)
             before = got = state(raw)
             told, reply = 0, b"-OOM"
             while reply.startswith(b"-OOM") and got == before and told < 40:
@@ -315,11 +335,7 @@ def whole_or_not_at_all(tap, *commands):
                 told += reply.startswith(b"-OOM")
             tap.ok(told > 0 and reply[:1] in b":*", f"{command[0]} is refused for memory until there is enough",
                    f"refused {told} times", before, got, repr(reply[:80]))
-        digest = raw.call("DEBUG", "DIGEST")
-        server.stop(signal.SIGKILL)
-        until(20, lambda: not os.path.exists(f"/proc/{sibling}"))
-        server.start()
-        tap.equal("what was refused is not in the log, what was done is", Raw(server.port, timeout=60).call("DEBUG", "DIGEST"), digest)
+        same_after_kill(tap, "what was refused is not in the log, what was done is", server, raw)
 
 
 def test_copy_without_memory(tap):
@@ -334,12 +350,9 @@ def test_pop_without_memory(tap):
 
 def test_transaction_without_memory(tap):
     """Where memory ends on its way, the log says what was done and not what was meant."""
-    noise = os.urandom(4 * MIB)
-    elements = [noise[i:i + 200] for i in range(0, len(noise), 200)]
     with Server("--persist", "3600", "--fsync", "no") as server:
         raw, sibling = Raw(server.port, timeout=60), sibling_of(server)
-        for _ in range(30):
-            raw.call("RPUSH", "l", *elements)
+        push_long_list(raw)
         partly = 0
         for room in range(0, 400, 50):
             for words in (("MULTI",), ("SET", "first", room), ("COPY", "l", "copy", "REPLACE"), ("SET", "last", room), ("LLEN", "l")):
@@ -352,20 +365,14 @@ def test_transaction_without_memory(tap):
             raw.call("DEL", "copy")
         tap.ok(partly > 0, "memory ended inside of some")
         tap.ok(reply.startswith(b"*4\r\n+OK\r\n:1\r\n+OK\r\n:"), "and not of the last one", repr(reply[:100]))
-        digest = raw.call("DEBUG", "DIGEST")
-        server.stop(signal.SIGKILL)
-        until(20, lambda: not os.path.exists(f"/proc/{sibling}"))
-        server.start()
-        tap.equal("and the log says the same", Raw(server.port, timeout=60).call("DEBUG", "DIGEST"), digest)
+        same_after_kill(tap, "and the log says the same", server, raw)
 
 
 def test_transaction_that_makes_room(tap):
     """python3-redis puts a transaction around every pipeline: what deletes must work when memory is short."""
     with Server() as server:
         raw, sibling = Raw(server.port, timeout=60), sibling_of(server)
-        with open(f"/proc/{sibling}/statm") as f:
-            have = int(f.read().split()[0]) * resource.getpagesize()
-        resource.prlimit(sibling, resource.RLIMIT_AS, (have + 100 * MIB, resource.RLIM_INFINITY))
+        leave_room(sibling, 100)
         noise = [os.urandom(30_000) for _ in range(100)]
         count = 0
         while count < 100 and raw.call("RPUSH", f"l{count}", *noise) == b":100\r\n":

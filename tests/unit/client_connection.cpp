@@ -13,13 +13,8 @@ using kv::client::ErrorCode;
 using kv::client::Options;
 using kv::client::Value;
 using kv_test::FakeServer;
+using kv_test::opened;
 using kv_test::Peer;
-
-Connection opened(const Options& options) {
-  auto connection = Connection::open(options);
-  if (!connection) FAIL(connection.error().message);
-  return *std::move(connection);
-}
 
 }  // namespace
 

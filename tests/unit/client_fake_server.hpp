@@ -11,10 +11,12 @@
 
 #include <array>
 #include <atomic>
+#include <catch2/catch.hpp>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "libkv/client/kv/client.hpp"
 #include "libkv/wire/resp.hpp"
@@ -123,5 +125,12 @@ class FakeServer {
   std::atomic<int> connections_{0};
   std::thread thread_;
 };
+
+/// A connection, or the test has failed.
+inline kv::client::Connection opened(const kv::client::Options& options) {
+  auto connection = kv::client::Connection::open(options);
+  if (!connection) FAIL(connection.error().message);
+  return *std::move(connection);
+}
 
 }  // namespace kv_test

@@ -15,14 +15,9 @@ using kv::client::Connection;
 using kv::client::ErrorCode;
 using kv::client::Options;
 using kv_test::FakeServer;
+using kv_test::opened;
 using kv_test::Peer;
 using std::chrono::milliseconds;
-
-Connection opened(const Options& options) {
-  auto connection = Connection::open(options);
-  if (!connection) FAIL(connection.error().message);
-  return *std::move(connection);
-}
 
 }  // namespace
 

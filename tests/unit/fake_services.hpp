@@ -44,8 +44,8 @@ class FakeServices : public Services {
   }
   void close_session(Session& session) override { closed.push_back(session.id); }
   bool unblock(Session& session, bool with_error) override {
-    unblocked.emplace_back(session.id, with_error);
-    return true;
+    if (session.waiting) unblocked.emplace_back(session.id, with_error);
+    return session.waiting;
   }
   void watch_key(Session&, std::string_view key, bool there) override {
     watched.emplace_back(std::string(key), there);
