@@ -179,6 +179,8 @@ VALUES = ["a", "b", "c", "aa", "12", "-7", "0", "", "3.5", "a\r\nb", "\x00\xff",
 SHORT = ["a", "b", "12", "-7", "", "3.5", "\x00\xff", "x" * 60]
 FIELDS = ["f1", "f2", "f3", "12", "", "g" * 60]
 DECIMALS = ["1", "0.5", "-2.25", "1e3", "abc", "inf", "0", "3.14159"]
+BITS = ["0", "1", "7", "8", "13", "31", "40", "63", "#0", "#1", "#3", "600", "-1", "x"]
+ENCODINGS = ["u1", "u5", "u8", "u13", "u63", "i1", "i4", "i8", "i16", "i33", "i64", "u64", "i65", "u0", "x"]
 TIMES = ["100", "1000", "5000", "-1", "0", "abc", "9223372036854775807", "33177117420"]
 
 # %k key, %v value, %w short value, %i integer, %s small count, %f field, %d decimal, %t time;
@@ -188,6 +190,11 @@ GET %k; STRLEN %k; GETRANGE %k %i %i; SUBSTR %k %s %s; MGET (%k)+; GETSET %k %v;
 GETEX %k; GETEX %k [PERSIST|EX 1000|PX 1000000|EX %t]; APPEND %k %v; SETRANGE %k %s %v
 SET %k %v (NX)? (GET)?; SET %k %v (XX)? (KEEPTTL)?; SET %k %v [EX 1000|PX 1000000|EX %t|KEEPTTL]
 SETNX %k %v; SETEX %k %t %v; MSET (%k %v)+; MSETNX (%k %v)+; MSET %k %v %k
+GETBIT %k %b; SETBIT %k %b [0|1]; SETBIT %k %i %s; BITCOUNT %k; BITCOUNT %k %i %i ([BYTE|BIT])?
+BITPOS %k [0|1]; BITPOS %k %s %s; BITPOS %k [0|1] %i %i ([BYTE|BIT])?; BITPOS %k [0|1] %s
+BITOP [AND|OR|XOR] %k (%k)+; BITOP NOT %k %k (%k)?; BITOP AND %k %k %k; BITFIELD_RO %k GET %e %b
+BITFIELD %k (OVERFLOW [WRAP|SAT|FAIL])? SET %e %b %i INCRBY %e %b %i GET %e %b; BITFIELD %k (GET %e %b)+
+BITFIELD %k (OVERFLOW [WRAP|SAT|FAIL])? (INCRBY %e %b %i)+; BITFIELD_RO %k SET u2 0 1
 INCR %k; DECR %k; INCRBY %k %i; DECRBY %k %i; INCRBYFLOAT %k %d; LCS %k %k ([LEN|IDX])?
 LPUSH %k (%v)+; RPUSH %k (%v)+; LPUSHX %k (%v)+; RPUSHX %k (%v)+; LPOP %k (%s)?; RPOP %k (%s)?
 LPUSH %k (%v)+; RPUSH %k (%v)+; LLEN %k; LRANGE %k %i %i; LRANGE %k 0 -1; LINDEX %k %i
@@ -205,7 +212,7 @@ EXPIRE %k %t ([NX|XX|GT|LT])?; PEXPIRE %k 1000000; EXPIREAT %k 33177117420 ([NX|
 PEXPIREAT %k [33177117420123|1|%t]; PERSIST %k; EXPIRETIME [s1|l1]; =TTL %k; =PTTL %k; ~KEYS *
 """
 POOLS = {"%k": KEYS, "%v": VALUES, "%w": SHORT, "%i": INTEGERS, "%f": FIELDS, "%d": DECIMALS,
-         "%t": TIMES, "%s": ["0", "1", "2", "3", "-1", "x"]}
+         "%t": TIMES, "%b": BITS, "%e": ENCODINGS, "%s": ["0", "1", "2", "3", "-1", "x"]}
 
 
 def random_requests(count, seed):

@@ -19,7 +19,8 @@ using kv::test::FakeServices;
 
 // %k a key, %v a value never used before, %e an element used lately, %w a string used lately, %n a
 // small number, %t a time never used before (seconds). Shapes that store use %v, so that a stored
-// value is always another one.
+// value is always another one. The fields of a BITFIELD lie apart: what its operations undo is
+// still a write.
 // "!" in front: PLIO alone. "?" in front: rarely, because it empties everything.
 // clang-format off
 constexpr std::string_view shapes[] = {
@@ -31,6 +32,10 @@ constexpr std::string_view shapes[] = {
     "MSET %stats%/x %v", "MSETNX %k %v %k %v", "APPEND %k %v", "APPEND %k ''",
     "SETRANGE %k %n %v", "SETRANGE %k %n ''", "INCR %k", "INCRBY %k %n", "DECR %k",
     "DECRBY %k %n", "INCRBYFLOAT %k 0.5", "INCRBYFLOAT %k 0",
+    "SETBIT %k %n 1", "SETBIT %k %n 0", "SETBIT %k 9%n 1", "BITOP AND %k %k %k",
+    "BITOP XOR %k %k %k", "BITOP NOT %k %k", "BITFIELD %k SET u5 %n %n INCRBY i9 40 %n",
+    "BITFIELD %k GET u8 0", "BITFIELD %k OVERFLOW FAIL INCRBY u2 %n 3 GET u4 1",
+    "BITFIELD %k OVERFLOW SAT SET i4 %n 99 INCRBY u3 #30 -9",
     "LPUSH %k %v %v %v", "RPUSH %k %v %v %v", "LPUSH %k %v", "RPUSH %k %v", "LPUSHX %k %v",
     "RPUSHX %k %v", "LPOP %k", "RPOP %k", "LPOP %k %n", "RPOP %k %n", "LSET %k %n %v",
     "LSET %k -1 %v", "LREM %k 0 %e", "LREM %k %n %e", "LTRIM %k %n %n", "LTRIM %k 0 -1",
