@@ -179,7 +179,7 @@ if [[ $service == kv-server ]]; then
     '*--repair[write mended files in --dir and keep the old ones]' \
     '*--reseal[compute the checksums again after an edit by hand]' \
     '*--dump[write the data to standard output\: text, json or resp]:FORMAT:(text json resp)' \
-    '*--load[take the data from FILE (text, json or resp) into --dir]:FILE:_files' \
+    '*--load[take the data from FILE (text, json, resp, or Redis'\''s RDB or AOF) into --dir]:FILE:_files' \
     '*--until[restore the state of --dir as of TIME into the new folder --into]:TIME: ' \
     '*--into[with --until\: where to; must not exist or be empty]:FOLDER:_files -/' \
     '*--json[with --check\: print the findings as JSON]' \
