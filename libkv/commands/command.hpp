@@ -96,6 +96,7 @@ std::span<const Command> hash_more_commands() noexcept;     // hashes_more.cpp: 
 std::span<const Command> bit_commands() noexcept;           // bits.cpp: single bits of strings
 std::span<const Command> bitfield_commands() noexcept;      // bitfields.cpp: numbers of any width
 std::span<const Command> generic_commands() noexcept;       // generic.cpp: keys of any type
+std::span<const Command> serialised_commands() noexcept;    // serialised.cpp: DUMP, RESTORE
 std::span<const Command> keyspace_commands() noexcept;      // keyspaces.cpp: whole databases
 std::span<const Command> expiry_commands() noexcept;        // expiry.cpp
 std::span<const Command> connection_commands() noexcept;

@@ -56,9 +56,9 @@ class CommandTable {
     for (const auto family :
          {string_commands(), string_range_commands(), number_commands(), list_commands(),
           list_edit_commands(), list_move_commands(), hash_commands(), hash_more_commands(),
-          bit_commands(), bitfield_commands(), generic_commands(), keyspace_commands(),
-          expiry_commands(), connection_commands(), transaction_commands(), server_commands(),
-          introspection_commands()}) {
+          bit_commands(), bitfield_commands(), generic_commands(), serialised_commands(),
+          keyspace_commands(), expiry_commands(), connection_commands(), transaction_commands(),
+          server_commands(), introspection_commands()}) {
       for (const Command& row : family) rows_.push_back(&row);
     }
     std::sort(rows_.begin(), rows_.end(),

@@ -131,6 +131,27 @@ def test_left_out(t, r, rdb):
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def test_dump(t, r):
+    """Every value goes there and back by DUMP and RESTORE."""
+    r.flushall()
+    fill(r, random.Random(6))
+    with Server() as server:
+        kv = redis.Redis(port=server.port, password=PASSWORD)
+        digest = r.execute_command("DEBUG", "DIGEST")
+        for key in r.keys():
+            kv.restore(key, max(r.pexpiretime(key), 0), r.dump(key), absttl=True)
+        r.move("in another database", 9)
+        kv.execute_command("SELECT", 9)
+        kv.set("in another database", 1)
+        kv.execute_command("SELECT", 0)
+        t.equal("kv restores what redis-server has dumped", kv.execute_command("DEBUG", "DIGEST"), digest)
+        keys = kv.keys()
+        r.execute_command("FLUSHDB")
+        for key in keys:
+            r.restore(key, max(kv.pexpiretime(key), 0), kv.dump(key), absttl=True)
+        t.equal("and redis-server what kv has", r.execute_command("DEBUG", "DIGEST"), digest)
+
+
 def test_damage(t, r, rdb):
     """A byte changed or a file cut short is refused, and the folder stays as it was."""
     r.flushall()
@@ -166,6 +187,7 @@ def run(t):
         test_log(t, r, server.folder)
         r.config_set("appendonly", "no")
         test_left_out(t, r, rdb)
+        test_dump(t, r)
         test_damage(t, r, rdb)
 
 

@@ -10,6 +10,8 @@
 
 namespace {
 
+using namespace std::string_view_literals;
+
 using kv::Command;
 using kv::Dialect;
 using kv::Keyspace;
@@ -52,7 +54,10 @@ constexpr std::string_view shapes[] = {
     "MOVE %k 1", "?SWAPDB 0 1", "SWAPDB 0 0", "?FLUSHDB", "?FLUSHALL", "FLUSHDB x", "FLUSHALL x",
     "EXPIRE %k %t", "EXPIRE %k %t GT", "EXPIRE %k %t XX", "EXPIRE %k -1", "PEXPIRE %k 1 LT",
     "PEXPIRE %k %t000", "EXPIREAT %k 1", "EXPIREAT %k 1800000%t", "PEXPIREAT %k 1800000%t000",
-    "PEXPIREAT %k 5", "PERSIST %k", "INCR %stats%/x",
+    "PEXPIREAT %k 5", "PERSIST %k", "INCR %stats%/x", "RESTORE %k 0 %v REPLACE",
+    "RESTORE %k %t \0\5hello\b\0\xda_3\xc9\xcc-\xaa" "2 REPLACE"sv,
+    "RESTORE %k %t \0\5hello\b\0\xda_3\xc9\xcc-\xaa" "2"sv,
+    "RESTORE %k 1 \0\5hello\b\0\xda_3\xc9\xcc-\xaa" "2 ABSTTL REPLACE"sv,
 };
 // clang-format on
 
@@ -113,7 +118,8 @@ class Requests {
     if (other || rare) return next(dialect);
     if (shape[0] == '!' || shape[0] == '?') shape.remove_prefix(1);
     std::string line;
-    const bool of_list = shape[0] == 'L' || shape[0] == 'B' || shape.starts_with("RP");
+    const bool of_list = shape[0] == 'L' || shape.starts_with("BL") || shape.starts_with("BR") ||
+                         shape.starts_with("RP");
     family_ = of_list ? 'l' : shape[0] == 'H' ? 'h' : 's';
     while (!shape.empty()) {
       const bool mark = shape.size() > 1 && shape[0] == '%' &&
@@ -204,7 +210,7 @@ TEST_CASE("commands/writes: commit if and only if something changes; the log rep
   Requests requests(seed);
   std::vector<Logged> log;
   std::map<std::string_view, std::pair<int, int>> seen;  // committed, not committed
-  for (int i = 0; i < 10'000; ++i) {
+  for (int i = 0; i < 20'000; ++i) {
     FakeClient& client = requests.roll(2) == 0 ? resp : plio;
     resp.now_ns = plio.now_ns += static_cast<std::int64_t>(requests.roll(400'000'000));
     const std::string line = requests.next(client.session.dialect);

@@ -4,8 +4,8 @@
 #include <random>
 
 #include "libkv/keyspace/digest.hpp"
+#include "libkv/rdb/packed.hpp"
 #include "persistence/rdb.hpp"
-#include "persistence/rdb_packed.hpp"
 #include "persistence/scratch.hpp"
 
 namespace {
@@ -183,7 +183,7 @@ TEST_CASE("rdb: what is wrong is said, and where (S5)") {
   CHECK(why("\xfe\x80\xff\xff\xff\xff"s + key(0, "s", sized("v"))).find("--databases") ==
         std::string::npos);
   CHECK(Loaded("REDISx").status.message() == "an RDB file without a version");
-  CHECK(Loaded("REDIS0004").status.message() == "byte 9: the file ends too early (RDB version 4)");
+  CHECK(Loaded("REDIS0004").status.message() == "byte 9: it ends too early (RDB version 4)");
 }
 
 TEST_CASE("rdb: bytes changed at random are read or refused, and nothing else (S5)") {

@@ -1,5 +1,5 @@
-// See rdb_packed.hpp.
-#include "persistence/rdb_packed.hpp"
+// See packed.hpp.
+#include "libkv/rdb/packed.hpp"
 
 #include "libkv/base/digits.hpp"
 
