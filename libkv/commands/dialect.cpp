@@ -54,6 +54,14 @@ void reply_hash(Call& call, Hash hash) {
   });
 }
 
+void reply_set(Call& call, Set set) {
+  call.reply.array(set.size());
+  set.visit([&](const Scalar& member) {
+    call.reply.scalar(member);
+    return true;
+  });
+}
+
 /// The pairs of a list whose elements are all pairs; empty if some are not.
 std::vector<std::pair<PlioItem, PlioItem>> pairs_of(const PlioList& list) {
   std::vector<std::pair<PlioItem, PlioItem>> pairs(list.items.size());
@@ -125,6 +133,7 @@ void reply_value(Call& call, Place& place) {
     case Type::string: return call.reply.scalar(keys.string(place));
     case Type::list: return reply_list(call, keys.list(place));
     case Type::hash: return reply_hash(call, keys.hash(place));
+    case Type::set: return reply_set(call, keys.set(place));
   }
 }
 
