@@ -13,7 +13,16 @@ namespace kv {
 
 class Call;
 
-enum class Group : std::uint8_t { string, list, hash, generic, connection, server, transaction };
+enum class Group : std::uint8_t {
+  string,
+  list,
+  hash,
+  set,
+  generic,
+  connection,
+  server,
+  transaction
+};
 
 // Flags of a row. The first ones are Redis's, with Redis's names in COMMAND INFO.
 enum : std::uint32_t {
@@ -84,6 +93,8 @@ std::span<const Command> list_edit_commands() noexcept;     // lists_edit.cpp: i
 std::span<const Command> list_move_commands() noexcept;     // lists_move.cpp: between lists
 std::span<const Command> hash_commands() noexcept;          // hashes.cpp: fields
 std::span<const Command> hash_more_commands() noexcept;     // hashes_more.cpp: numbers, walks
+std::span<const Command> set_commands() noexcept;           // sets.cpp: members
+std::span<const Command> set_combine_commands() noexcept;   // sets_combine.cpp: several sets
 std::span<const Command> generic_commands() noexcept;       // generic.cpp: keys of any type
 std::span<const Command> keyspace_commands() noexcept;      // keyspaces.cpp: whole databases
 std::span<const Command> expiry_commands() noexcept;        // expiry.cpp

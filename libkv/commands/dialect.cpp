@@ -126,6 +126,17 @@ std::string_view packed(const Scalar& s, std::string& buffer) {
   return buffer;
 }
 
+std::size_t element_count(Keyspace& keys, Place& place) {
+  switch (keys.type(place)) {
+    case Type::none:
+    case Type::string: return 0;
+    case Type::list: return keys.list(place).size();
+    case Type::hash: return keys.hash(place).size();
+    case Type::set: return keys.set(place).size();
+  }
+  return 0;
+}
+
 void reply_value(Call& call, Place& place) {
   Keyspace& keys = call.keys();
   switch (keys.type(place)) {

@@ -117,6 +117,8 @@ class Set {
  public:
   std::size_t size() const;
   bool contains(std::string_view member) const;
+  /// The member with its kind, valid until the next change.
+  std::optional<Scalar> find(std::string_view member) const;
   /// True if the member is new. One that is there keeps the kind it was first given.
   bool add(const Scalar& member);
   bool erase(std::string_view member);

@@ -12,6 +12,11 @@ bool Set::contains(std::string_view member) const {
   return Keyspace::Impl::Fields<false>(*owner_->impl_, *place_).find(member).has_value();
 }
 
+std::optional<Scalar> Set::find(std::string_view member) const {
+  const auto found = Keyspace::Impl::Fields<false>(*owner_->impl_, *place_).find(member);
+  return found ? std::optional(found->field) : std::nullopt;
+}
+
 bool Set::add(const Scalar& member) {
   std::int64_t n = 0;
   const bool number = parse_integer(member.bytes, n);  // before its bytes may move
