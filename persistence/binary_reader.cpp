@@ -141,6 +141,7 @@ class ItemReader {
   bool load_value(Keyspace& keys, Place& place, Type type, bool more);
   bool load_list(Keyspace& keys, Place& place, bool more);
   bool load_hash(Keyspace& keys, Place& place, bool more);
+  bool load_set(Keyspace& keys, Place& place, bool more);
   bool fail(const char* why) {
     error_ = why;
     return false;
@@ -204,6 +205,19 @@ bool ItemReader::load_hash(Keyspace& keys, Place& place, bool more) {
   return true;
 }
 
+bool ItemReader::load_set(Keyspace& keys, Place& place, bool more) {
+  std::uint32_t count = 0;
+  if (!get(count)) return false;
+  if (count == 0) return fail("a set is empty");
+  Set set = more ? keys.set(place) : keys.make_set(place);
+  Scalar member;
+  for (; count > 0; --count) {
+    if (!get_scalar(member)) return false;
+    if (!set.add(member)) return fail("a member is there twice");
+  }
+  return true;
+}
+
 bool ItemReader::load_value(Keyspace& keys, Place& place, Type type, bool more) {
   switch (type) {
     case Type::string: {
@@ -215,9 +229,10 @@ bool ItemReader::load_value(Keyspace& keys, Place& place, Type type, bool more) 
     }
     case Type::list: return load_list(keys, place, more);
     case Type::hash: return load_hash(keys, place, more);
+    case Type::set: return load_set(keys, place, more);
     case Type::none: break;
   }
-  return fail("an item has no type");
+  return fail("an item has no type that is known");
 }
 
 bool ItemReader::load(std::uint64_t& keys) {
@@ -237,7 +252,7 @@ bool ItemReader::load(std::uint64_t& keys) {
     database_needed_ = number;
     return fail("a database does not exist");
   }
-  const auto type = static_cast<Type>(flags & type_mask);
+  const Type type = type_of(flags);
   const bool more = (flags & continues) != 0;
   Place place = database->peek(key, 0);
   place.seen_ms = loaded_ms_;

@@ -55,8 +55,7 @@ void put_scalar(Output& out, const Scalar& value) {
 }
 
 void put_item_head(Output& out, const Keyspace::Item& item, unsigned database, bool more) {
-  const auto type = static_cast<unsigned>(item.type);
-  out(static_cast<std::uint8_t>(type | (database != 0 ? has_database : 0u) |
+  out(static_cast<std::uint8_t>(flags_of(item.type) | (database != 0 ? has_database : 0u) |
                                 (item.expiry_ms ? has_expiry : 0u) | (more ? continues : 0u)));
   if (database != 0) out(static_cast<std::uint32_t>(database));
   if (item.expiry_ms) out(*item.expiry_ms);
@@ -160,7 +159,7 @@ class BlockWriter {
   std::future<Status> job_;  // last: its destructor waits before the rest goes
 };
 
-/// A list or hash: elements one by one, in an item of the same key every so many of them.
+/// A list, hash or set: elements one by one, in an item of the same key every so many of them.
 class ItemWriter {
  public:
   ItemWriter(BlockWriter& blocks, Output& out, const Keyspace::Item& item, unsigned database)
@@ -212,6 +211,12 @@ Status put_key(BlockWriter& blocks, Output& out, Keyspace& keys, const Keyspace:
     list.visit(0, list.size(), [&](const Scalar& element) {
       status = writer.next();
       if (status) put_scalar(out, element);
+      return status.ok();
+    });
+  } else if (item.type == Type::set) {
+    keys.set(place).visit([&](const Scalar& member) {
+      status = writer.next();
+      if (status) put_scalar(out, member);
       return status.ok();
     });
   } else {

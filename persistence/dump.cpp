@@ -11,7 +11,7 @@ namespace kv {
 namespace {
 
 constexpr std::size_t write_bytes = 256 * 1024;
-constexpr std::size_t elements_at_a_time = 512;  // of one RPUSH or HSET
+constexpr std::size_t elements_at_a_time = 512;  // of one RPUSH, HSET or SADD
 
 /// A stdio stream as a File, for the text snapshot's writer.
 class StreamFile final : public File {
@@ -49,6 +49,15 @@ void write_scalar(JsonWriter& json, const Scalar& value) {
     case Kind::nil: json.null(); return;
     case Kind::list: wrapped("lisp", lisp_text(value.bytes)); return;
   }
+}
+
+/// Of a list or a set.
+void visit_elements(Keyspace& keys, const Keyspace::Item& item,
+                    FunctionRef<bool(const Scalar&)> visit) {
+  Place place = item.place;
+  if (item.type == Type::set) return keys.set(place).visit(visit);
+  const List list = keys.list(place);
+  list.visit(0, list.size(), visit);
 }
 
 bool has_plain_fields(const Hash& hash) {
@@ -91,9 +100,8 @@ void append_json(std::string& out, Keyspace& keys, const Keyspace::Item& item, u
   } else if (item.type == Type::hash) {
     write_hash(json, keys.hash(place));
   } else {
-    const List list = keys.list(place);
     json.begin_array();
-    list.visit(0, list.size(), [&](const Scalar& element) {
+    visit_elements(keys, item, [&](const Scalar& element) {
       write_scalar(json, element);
       return true;
     });
@@ -146,10 +154,12 @@ void append_resp(std::string& out, Keyspace& keys, const Keyspace::Item& item) {
     append_command(out, std::vector<std::string_view>{"SET", item.key, value});
   } else {
     append_command(out, std::vector<std::string_view>{"DEL", item.key});
-    Pieces pieces(out, item.type == Type::list ? "RPUSH" : "HSET", item.key);
-    if (item.type == Type::list) {
-      const List list = keys.list(place);
-      list.visit(0, list.size(), [&](const Scalar& element) {
+    const std::string_view command = item.type == Type::list  ? "RPUSH"
+                                     : item.type == Type::set ? "SADD"
+                                                              : "HSET";
+    Pieces pieces(out, command, item.key);
+    if (item.type != Type::hash) {
+      visit_elements(keys, item, [&](const Scalar& element) {
         pieces.add(bytes_of(element));
         pieces.flush_if(elements_at_a_time);
         return true;

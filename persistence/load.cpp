@@ -63,6 +63,7 @@ class JsonLine {
  private:
   const char* load_list(Keyspace& keys, Place& place, const Json& value);
   const char* load_hash(Keyspace& keys, Place& place, const Json& value);
+  const char* load_set(Keyspace& keys, Place& place, const Json& value);
   const Replay& replay_;
 };
 
@@ -98,6 +99,17 @@ const char* JsonLine::load_hash(Keyspace& keys, Place& place, const Json& value)
   return nullptr;
 }
 
+const char* JsonLine::load_set(Keyspace& keys, Place& place, const Json& value) {
+  if (value.type != Json::Type::array || value.elements.empty()) return "a set needs members";
+  Set set = keys.make_set(place);
+  Owned member;
+  for (const Json& one : value.elements) {
+    if (!to_scalar(one, member)) return "a member of the set is of no kind kv has";
+    if (!set.add(member.scalar())) return "a member of the set is there twice";
+  }
+  return nullptr;
+}
+
 const char* JsonLine::load(const Json& line) {
   const Json* const key = line.find("key");
   const Json* const value = line.find("value");
@@ -121,6 +133,8 @@ const char* JsonLine::load(const Json& line) {
     wrong = load_list(*keys, place, *value);
   } else if (type->text == "hash") {
     wrong = load_hash(*keys, place, *value);
+  } else if (type->text == "set") {
+    wrong = load_set(*keys, place, *value);
   } else {
     return "this type does not exist in kv";
   }

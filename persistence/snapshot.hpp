@@ -99,7 +99,7 @@ class KeyLineReader {
     Scalar field, value;
   };
   bool read_as(Type type);
-  bool read_value(bool as_list);
+  bool read_value(Type as);
   bool read_list_element();
   bool read_pair();
   bool read_items();
@@ -130,6 +130,7 @@ class KeyLineReader {
   std::vector<Pair> pairs_;
   std::optional<List> to_list_;  // while elements are stored
   std::optional<Hash> to_hash_;
+  std::optional<Set> to_set_;
 };
 
 }  // namespace kv

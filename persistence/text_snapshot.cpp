@@ -3,8 +3,9 @@
 //   # kv snapshot 1, as of 1596099036.281142829, chain 2768625435, log follows: 0123456789
 //   ("name" "value")
 //   ("jobs" ("a" "b"))
+//   ("tags" ("a" "b") (type set))
 //   ("user:1" (("name" . "Ann") ("age" . 7)) (expires 1795167368731) (db 3))
-//   # kv end, 3 keys: 0123456789
+//   # kv end, 4 keys: 0123456789
 //
 // Both checksums are of every byte before them, the checksums left out (record.hpp's chain).
 #include <algorithm>
@@ -98,6 +99,18 @@ void append_pair(std::string& out, const Hash::Pair& pair, Pause pause) {
   out.push_back(')');
 }
 
+void append_set(std::string& out, Keyspace& keys, const Keyspace::Item& item, Pause pause) {
+  Place place = item.place;
+  char before = '(';
+  keys.set(place).visit([&](const Scalar& member) {
+    out.push_back(before);
+    append_in_pieces(out, member, pause);
+    before = ' ';
+    return pause();
+  });
+  out.push_back(')');
+}
+
 void append_hash(std::string& out, Keyspace& keys, const Keyspace::Item& item, Pause pause) {
   Place place = item.place;
   char before = '(';
@@ -153,6 +166,9 @@ void append_line(std::string& out, Keyspace& keys, const Keyspace::Item& item, u
     bool ambiguous = false;
     append_list(out, keys, item, ambiguous, pause);
     if (ambiguous) stated_type = "list";
+  } else if (item.type == Type::set) {
+    append_set(out, keys, item, pause);
+    stated_type = "set";
   } else {
     append_hash(out, keys, item, pause);
   }
@@ -236,11 +252,13 @@ bool KeyLineReader::read_list_element() {
   Scalar element;
   if (!in_.element(element)) return fail(in_.error());
   if (to_list_) to_list_->push_back(element);
+  else if (to_set_ && !to_set_->add(element)) return fail("a member is there twice");
   else if (!long_) elements_.push_back(element);
   return true;
 }
 
-bool KeyLineReader::read_value(bool as_list) {
+/// As a string, a list or a hash as it looks, unless it is to be a list or a set.
+bool KeyLineReader::read_value(Type as) {
   elements_.clear();
   pairs_.clear();
   if (!in_.peek('(')) {
@@ -248,7 +266,8 @@ bool KeyLineReader::read_value(bool as_list) {
     return in_.element(scalar_) || fail(in_.error());
   }
   in_.take('(');
-  type_ = in_.peek('(') && !as_list ? Type::hash : Type::list;
+  type_ = as == Type::set ? Type::set : Type::list;
+  if (as == Type::hash && in_.peek('(')) type_ = Type::hash;
   do {
     if (!(type_ == Type::hash ? read_pair() : read_list_element())) return false;
     if (long_) in_.forget();
@@ -268,6 +287,8 @@ bool KeyLineReader::read_items() {
       stated_type_ = Type::list;
     } else if (in_.take("type hash")) {
       stated_type_ = Type::hash;
+    } else if (in_.take("type set")) {
+      stated_type_ = Type::set;
     } else if (in_.take("expires ")) {
       const bool before_1970 = in_.take('-');
       if (!in_.number(n) || n > INT64_MAX) return fail("the expiry is not a number");
@@ -283,14 +304,17 @@ bool KeyLineReader::read_items() {
   return in_.take(")\n") && in_.done() ? true : fail("the line does not end");
 }
 
-/// Of a list or hash: as they were kept or, from a long line, as they are read again.
+/// Of a list, hash or set: as they were kept or, from a long line, as they are read again.
 bool KeyLineReader::store_elements() {
-  for (const Scalar& element : elements_) to_list_->push_back(element);
+  for (const Scalar& element : elements_) {
+    if (to_list_) to_list_->push_back(element);
+    else if (!to_set_->add(element)) return fail("a member is there twice");
+  }
   for (const Pair& pair : pairs_) to_hash_->set(pair.field, pair.value);
   if (!long_) return true;
   in_.clear(line_);
   in_.skip(value_at_);
-  return read_value(type_ == Type::list);
+  return read_value(type_);
 }
 
 bool KeyLineReader::store() {
@@ -307,11 +331,13 @@ bool KeyLineReader::store() {
   } else {
     if (place.found()) return fail("the key is there twice");
     if (type_ == Type::list) to_list_ = keys->make_list(place);
+    else if (type_ == Type::set) to_set_ = keys->make_set(place);
     else to_hash_ = keys->make_hash(place);
     const bool good = store_elements();
     to_list_.reset();
     to_hash_.reset();
-    if (!good) return false;
+    to_set_.reset();
+    if (!good) return keys->erase(place), false;
   }
   if (expiry_ms_) keys->set_expiry(place, expiry_ms_);
   return true;
@@ -322,7 +348,7 @@ bool KeyLineReader::read_as(Type type) {
   in_.clear(line_);
   in_.skip(value_at_);
   stated_type_ = Type::none;
-  if (type != Type::string) return read_value(type == Type::list) && read_items();
+  if (type != Type::string) return read_value(type) && read_items();
   type_ = Type::string;
   return (in_.element(scalar_) || fail(in_.error())) && read_items();
 }
@@ -335,7 +361,7 @@ bool KeyLineReader::read(std::string_view line) {
   long_ = line.size() > limits::kept_line_bytes;
   key_ = kept_key_.assign(key_);
   // As it looks first, which is nearly always right; then as the line itself says. A list with a
-  // dot is none for a list key: it is one element.
+  // dot is none for a list key: it is one element. A set looks like a list.
   bool good = read_as(Type::hash);
   if (!good) {
     const std::string why = error_;
@@ -344,6 +370,7 @@ bool KeyLineReader::read(std::string_view line) {
     }
     if (!good) return fail(why);
   }
+  if (stated_type_ == Type::set && type_ == Type::list) type_ = Type::set;
   if (stated_type_ != Type::none && stated_type_ != type_) {
     good = read_as(stated_type_) && stated_type_ == type_;
     if (!good) return fail("the value is not of the type the line states");

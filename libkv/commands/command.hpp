@@ -17,6 +17,7 @@ enum class Group : std::uint8_t {
   string,
   list,
   hash,
+  set,
   bitmap,
   generic,
   connection,  // those from here on are about the connection or the server itself
@@ -93,6 +94,8 @@ std::span<const Command> list_edit_commands() noexcept;     // lists_edit.cpp: i
 std::span<const Command> list_move_commands() noexcept;     // lists_move.cpp: between lists
 std::span<const Command> hash_commands() noexcept;          // hashes.cpp: fields
 std::span<const Command> hash_more_commands() noexcept;     // hashes_more.cpp: numbers, walks
+std::span<const Command> set_commands() noexcept;           // sets.cpp: members
+std::span<const Command> set_combine_commands() noexcept;   // sets_combine.cpp: several sets
 std::span<const Command> bit_commands() noexcept;           // bits.cpp: single bits of strings
 std::span<const Command> bitfield_commands() noexcept;      // bitfields.cpp: numbers of any width
 std::span<const Command> generic_commands() noexcept;       // generic.cpp: keys of any type

@@ -92,6 +92,7 @@ std::string_view group_category(Group group) {
     case Group::string: return "string";
     case Group::list: return "list";
     case Group::hash: return "hash";
+    case Group::set: return "set";
     case Group::bitmap: return "bitmap";
     case Group::generic: return "keyspace";
     case Group::connection: return "connection";

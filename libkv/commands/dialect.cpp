@@ -54,6 +54,14 @@ void reply_hash(Call& call, Hash hash) {
   });
 }
 
+void reply_set(Call& call, Set set) {
+  call.reply.array(set.size());
+  set.visit([&](const Scalar& member) {
+    call.reply.scalar(member);
+    return true;
+  });
+}
+
 /// The pairs of a list whose elements are all pairs; empty if some are not.
 std::vector<std::pair<PlioItem, PlioItem>> pairs_of(const PlioList& list) {
   std::vector<std::pair<PlioItem, PlioItem>> pairs(list.items.size());
@@ -118,6 +126,17 @@ std::string_view packed(const Scalar& s, std::string& buffer) {
   return buffer;
 }
 
+std::size_t element_count(Keyspace& keys, Place& place) {
+  switch (keys.type(place)) {
+    case Type::none:
+    case Type::string: return 0;
+    case Type::list: return keys.list(place).size();
+    case Type::hash: return keys.hash(place).size();
+    case Type::set: return keys.set(place).size();
+  }
+  return 0;
+}
+
 void reply_value(Call& call, Place& place) {
   Keyspace& keys = call.keys();
   switch (keys.type(place)) {
@@ -125,6 +144,7 @@ void reply_value(Call& call, Place& place) {
     case Type::string: return call.reply.scalar(keys.string(place));
     case Type::list: return reply_list(call, keys.list(place));
     case Type::hash: return reply_hash(call, keys.hash(place));
+    case Type::set: return reply_set(call, keys.set(place));
   }
 }
 

@@ -36,7 +36,11 @@ std::int64_t length_of(const Call& call, const Scalar& s);
 /// s or buffer.
 std::string_view packed(const Scalar& s, std::string& buffer);
 
-/// Answers whatever is stored at place (NIL if nothing): a string, a list, a hash as pairs.
+/// How many elements, pairs or members a list, hash or set has; 0 for what is none.
+std::size_t element_count(Keyspace& keys, Place& place);
+
+/// Answers whatever is stored at place (NIL if nothing): a string, a list, a hash as pairs,
+/// a set as a list.
 void reply_value(Call& call, Place& place);
 
 /// Stores a value as SET does: a list becomes a list key, or a hash if all its elements are pairs.

@@ -115,6 +115,7 @@ void copy_value(Keyspace& keys, Place& from, Keyspace& other, Place& to) {
         return true;
       });
     }
+    case Type::set: return other.make_set(to).assign(keys.set(from));
   }
 }
 
@@ -179,7 +180,7 @@ constexpr Command rows[] = {
      "O(N) where N is the number of keys", "1.0"},
     {"type", 2, kReadonly | kFast, {1, 1, 1}, {}, Group::generic, type,
      "key",
-     "The type of a key's value: string, list, hash or none",
+     "The type of a key's value: string, list, hash, set or none",
      "O(1)", "1.0"},
     {"rename", 3, kWrite, {1, 2, 1}, {}, Group::generic, rename_any,
      "key newkey",

@@ -76,7 +76,7 @@ void length(Call& call) {
   if (keys.type(place) == Type::string) {
     return call.reply.integer(length_of(call, keys.string(place)));
   }
-  call.reply.integer(static_cast<std::int64_t>(keys.hash(place).size()));
+  call.reply.integer(static_cast<std::int64_t>(element_count(keys, place)));
 }
 
 /// The two numbers of LRANGE and LTRIM.

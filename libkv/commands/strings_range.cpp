@@ -58,8 +58,7 @@ void string_length(Call& call) {
   if (type == Type::none) return call.reply.integer(0);
   if (type == Type::string) return call.reply.integer(length_of(call, keys.string(place)));
   if (!call.plio()) return call.wrong_type();
-  const std::size_t size = type == Type::list ? keys.list(place).size() : keys.hash(place).size();
-  call.reply.integer(static_cast<std::int64_t>(size));
+  call.reply.integer(static_cast<std::int64_t>(element_count(keys, place)));
 }
 
 void get_range(Call& call) {

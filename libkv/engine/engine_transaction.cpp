@@ -38,9 +38,12 @@ void Engine::watch(Session& session, std::string_view key, bool there) {
 /// A command has changed what it touches.
 void Engine::note_changed(const Command& command, std::span<const Scalar> args) {
   if (may_touch_anything(command)) return watches_.note_all_changed();
-  bool only_read = command.name == "copy";  // its first key
+  // COPY changes all its keys but the first, SINTERSTORE and its kin the first alone.
+  const bool stores = command.group == Group::set && command.name.ends_with("store");
+  bool changed = command.name != "copy";
   for_each_key(command, args, 0, [&](std::uint64_t hash) {
-    if (!std::exchange(only_read, false)) watches_.note_changed(hash);
+    if (changed) watches_.note_changed(hash);
+    changed = !stores;
   });
 }
 

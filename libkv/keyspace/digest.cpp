@@ -61,6 +61,7 @@ class Sum {
 /// The numbers Redis gives its types.
 std::uint32_t type_number(Type type) noexcept {
   if (type == Type::list) return 1;
+  if (type == Type::set) return 2;
   return type == Type::hash ? 4 : 0;
 }
 
@@ -72,6 +73,11 @@ void mix_value(Sum& sum, Keyspace& keys, Place& place) {
   } else if (type == Type::list) {
     keys.list(place).visit(0, SIZE_MAX, [&sum](const Scalar& element) {
       sum.mix(element.bytes);
+      return true;
+    });
+  } else if (type == Type::set) {
+    keys.set(place).visit([&sum](const Scalar& member) {
+      sum.combine(member.bytes);
       return true;
     });
   } else {

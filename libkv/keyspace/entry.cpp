@@ -9,8 +9,9 @@ namespace kv {
 
 unsigned char* Entry::write_head(unsigned char* p, const Head& head,
                                  std::string_view key) noexcept {
-  p[0] = static_cast<unsigned char>(static_cast<unsigned>(head.form) | (head.expiry ? 8u : 0u) |
-                                    (head.field ? 16u : 0u) | (head.appended ? 32u : 0u));
+  p[0] = static_cast<unsigned char>(
+      static_cast<unsigned>(head.form) | (head.expiry ? expiry_bit_ : 0u) |
+      (head.field ? field_bit_ : 0u) | (head.appended ? appended_bit_ : 0u));
   p[1] = static_cast<unsigned char>(static_cast<unsigned>(head.kind) |
                                     (static_cast<unsigned>(head.key_kind) << 3));
   p += 2;
@@ -44,7 +45,8 @@ void destroy_entry(Pool& pool, Entry* entry) noexcept {
       break;
     }
     case Form::list_large: ListDeque::destroy(load<ListDeque*>(entry->payload()), pool); break;
-    case Form::hash_large: LargeHash::destroy(load<LargeHash*>(entry->payload()), pool); break;
+    case Form::hash_large:
+    case Form::set_large: LargeHash::destroy(load<LargeHash*>(entry->payload()), pool); break;
     default: break;
   }
   free_entry(pool, entry);
@@ -94,6 +96,7 @@ void hand_over_payload(const Entry& entry, Pool& from, Pool& to) noexcept {
       load<ListDeque*>(entry.payload())->pool().set_parent(&to);
       break;
     case Form::hash_large:
+    case Form::set_large:
       from.hand_over(sizeof(LargeHash), to);
       load<LargeHash*>(entry.payload())->pool.set_parent(&to);
       break;
@@ -130,7 +133,8 @@ std::size_t total_bytes(const Entry& entry) noexcept {
     case Form::string_large:
       return own + Arena::rounded(load<LargeString>(entry.payload()).capacity);
     case Form::list_large: return own + load<ListDeque*>(entry.payload())->bytes();
-    case Form::hash_large: return own + load<LargeHash*>(entry.payload())->bytes();
+    case Form::hash_large:
+    case Form::set_large: return own + load<LargeHash*>(entry.payload())->bytes();
     default: return own;
   }
 }

@@ -1,6 +1,7 @@
-// The layout of one entry: a key and its value in one allocation, or a field of a large hash.
+// The layout of one entry: a key and its value in one allocation, or a field of a large hash, or a
+// member of a large set.
 //
-//   byte 0    form (3 bits), has expiry, is a field, was appended to, is padded
+//   byte 0    form (4 bits), has expiry, is a field, was appended to, is padded
 //   byte 1    kind of the value (3 bits), kind of the field (3 bits)
 //   4 bytes   last access: seconds (24 bits), logarithmic frequency (8 bits); not in fields
 //   8 bytes   expiry, milliseconds since 1970; only if there is one
@@ -10,6 +11,8 @@
 //     string_large    LargeString
 //     list_packed     PackedHead, elements            hash_packed   PackedHead, field, value, ...
 //     list_large      ListDeque*                      hash_large    LargeHash*
+//     set_packed      PackedHead, members             set_large     LargeHash* of members
+//     member          4 bytes: its number in a large set (member_order.hpp)
 //
 // A 16-byte key with a 32-byte value takes 2 + 4 + 1 + 16 + 1 + 32 = 56 bytes, a size class of the
 // arena; with the table and everything else a million of them take 67.7 resident bytes each
@@ -38,6 +41,9 @@ enum class Form : std::uint8_t {
   list_large,
   hash_packed,
   hash_large,
+  set_packed,
+  set_large,
+  member,
 };
 
 /// A value too big for its entry: an allocation of its own, with room to append.
@@ -47,7 +53,7 @@ struct LargeString {
   std::uint64_t capacity;  // bytes of the allocation
 };
 
-/// What a packed list or hash begins with. 16 bits are enough: see packed_bytes_max.
+/// What a packed list, hash or set begins with. 16 bits are enough: see packed_bytes_max.
 struct PackedHead {
   std::uint16_t count;  // elements; of a hash: pairs
   std::uint16_t bytes;  // of all elements, this head excluded
@@ -59,7 +65,7 @@ struct LargeHash;
 /// Strings up to this many bytes lie inside the entry. Beyond it a copy of the whole entry for each
 /// change costs more than a second allocation.
 inline constexpr std::size_t inline_value_max = 4000;
-/// Lists and hashes whose key is longer than this are never packed, for the same reason.
+/// Lists, hashes and sets whose key is longer than this are never packed, for the same reason.
 inline constexpr std::size_t packed_key_max = 4096;
 
 /// Reads an unaligned T.
@@ -91,22 +97,22 @@ class Entry {
   struct Head {
     Form form = Form::string_inline;
     bool field = false;
-    bool appended = false;
+    bool appended = false;         // of a set: is more than what Redis keeps as an intset
     Kind kind = Kind::string;      // of a string value
     Kind key_kind = Kind::string;  // of a field's name
     std::uint32_t access = 0;
     std::optional<std::int64_t> expiry;
   };
 
-  Form form() const noexcept { return static_cast<Form>(at()[0] & 7u); }
-  bool has_expiry() const noexcept { return (at()[0] & 8u) != 0; }
-  bool is_field() const noexcept { return (at()[0] & 16u) != 0; }
-  bool appended() const noexcept { return (at()[0] & 32u) != 0; }
-  bool padded() const noexcept { return (at()[0] & 64u) != 0; }
+  Form form() const noexcept { return static_cast<Form>(at()[0] & 15u); }
+  bool has_expiry() const noexcept { return (at()[0] & expiry_bit_) != 0; }
+  bool is_field() const noexcept { return (at()[0] & field_bit_) != 0; }
+  bool appended() const noexcept { return (at()[0] & appended_bit_) != 0; }
+  bool padded() const noexcept { return (at()[0] & padded_bit_) != 0; }
   Kind kind() const noexcept { return static_cast<Kind>(at()[1] & 7u); }
   Kind key_kind() const noexcept { return static_cast<Kind>((at()[1] >> 3) & 7u); }
   void set_appended(bool on) noexcept {
-    at()[0] = static_cast<unsigned char>(on ? at()[0] | 32u : at()[0] & ~32u);
+    at()[0] = static_cast<unsigned char>(on ? at()[0] | appended_bit_ : at()[0] & ~appended_bit_);
   }
   void set_kind(Kind kind) noexcept {
     at()[1] = static_cast<unsigned char>((at()[1] & ~7u) | static_cast<unsigned>(kind));
@@ -137,9 +143,12 @@ class Entry {
       }
       case Form::string_large: return sizeof(LargeString);
       case Form::list_packed:
-      case Form::hash_packed: return sizeof(PackedHead) + load<PackedHead>(p).bytes;
+      case Form::hash_packed:
+      case Form::set_packed: return sizeof(PackedHead) + load<PackedHead>(p).bytes;
       case Form::list_large:
-      case Form::hash_large: return sizeof(void*);
+      case Form::hash_large:
+      case Form::set_large: return sizeof(void*);
+      case Form::member: return sizeof(std::uint32_t);
     }
     return 0;
   }
@@ -154,10 +163,10 @@ class Entry {
   }
   /// After the content has shrunk in place to less than the allocation's class.
   void pad(std::size_t allocation) noexcept {
-    at()[0] |= 64u;
+    at()[0] |= padded_bit_;
     store(at() + bytes(), std::uint64_t{allocation});
   }
-  void unpad() noexcept { at()[0] &= static_cast<unsigned char>(~64u); }
+  void unpad() noexcept { at()[0] &= static_cast<unsigned char>(~padded_bit_); }
   bool contains(const char* p) const noexcept {
     const auto* byte = reinterpret_cast<const unsigned char*>(p);
     return byte >= at() && byte < at() + bytes();
@@ -194,6 +203,9 @@ class Entry {
                                    std::string_view key) noexcept;
 
  private:
+  static constexpr unsigned expiry_bit_ = 16, field_bit_ = 32, appended_bit_ = 64,
+                            padded_bit_ = 128;
+
   unsigned char* at() noexcept { return reinterpret_cast<unsigned char*>(this); }
   const unsigned char* at() const noexcept { return reinterpret_cast<const unsigned char*>(this); }
   std::size_t prefix_bytes() const noexcept { return is_field() ? 2u : (has_expiry() ? 14u : 6u); }

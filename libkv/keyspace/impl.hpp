@@ -13,8 +13,9 @@
 
 namespace kv {
 
-// Where a packed value becomes a large one. Hashes: looking through 128 fields takes about as long
-// as one miss of the cache in a table. Lists: beyond 1 KiB moving the whole entry costs more.
+// Where a packed value becomes a large one. Hashes and sets: looking through 128 fields takes about
+// as long as one miss of the cache in a table. Lists: beyond 1 KiB moving the whole entry costs
+// more.
 inline constexpr std::size_t hash_packed_pairs_max = 128;
 inline constexpr std::size_t hash_packed_value_max = 64;
 inline constexpr std::size_t list_packed_bytes_max = 1024;
@@ -104,14 +105,14 @@ struct Keyspace::Impl {
   /// there, which is freed without what it points to.
   void put_large(Place& place, Form form, void* object);
 
-  // --- lists and hashes ---
+  // --- lists, hashes and sets ---
   void create_list(Place& place, const Scalar& element);
   void unpack_list(Place& place);
   void repack_list(Place& place) noexcept;
   bool insert_packed(Place& place, std::size_t index, const Scalar& element);
-  void create_hash(Place& place, const Scalar& field, const Scalar& value);
-  void unpack_hash(Place& place);
-  bool set_packed(Place& place, const Scalar& field, const Scalar& value, bool& is_new);
+  /// What hashes and sets have in common (fields.hpp).
+  template <bool with_values>
+  class Fields;
   static ListDeque& deque(const Place& place) noexcept {
     return *load<ListDeque*>(entry(place).payload());
   }

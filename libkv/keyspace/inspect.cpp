@@ -23,6 +23,7 @@ std::string_view type_name(Type type) noexcept {
     case Type::string: return "string";
     case Type::list: return "list";
     case Type::hash: return "hash";
+    case Type::set: return "set";
   }
   return "none";
 }
@@ -56,6 +57,8 @@ std::string_view Keyspace::encoding(const Place& place) const {
     case Form::hash_packed: return "listpack";
     case Form::hash_large:
       return Impl::large_hash(place).beyond_listpack ? "hashtable" : "listpack";
+    case Form::set_packed:
+    case Form::set_large: return e.appended() ? "hashtable" : "intset";
     default: break;
   }
   constexpr std::size_t int_digits_max = 20, embstr_max = 44;  // Redis's object.c

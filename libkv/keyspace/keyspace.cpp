@@ -1,5 +1,5 @@
-// Keys, strings and expiry of one database. Lists are in list.cpp, hashes in hash.cpp, what only
-// looks in inspect.cpp.
+// Keys, strings and expiry of one database. Lists are in list.cpp, hashes in hash.cpp, sets in
+// set.cpp, what only looks in inspect.cpp.
 #include "libkv/keyspace/keyspace.hpp"
 
 #include <algorithm>
@@ -221,7 +221,10 @@ packed::Run Keyspace::Impl::run(Entry& e) noexcept {
 
 void Keyspace::Impl::put_large(Place& place, Form form, void* object) {
   Entry::Head head = head_for(place, form, Kind::string);
-  if (place.found() && entry(place).has_expiry()) head.expiry = entry(place).expiry();
+  if (place.found()) {
+    head.appended = entry(place).appended();
+    if (entry(place).has_expiry()) head.expiry = entry(place).expiry();
+  }
   Entry* created = Entry::create(pool, head, place.key, sizeof object);
   store(created->payload(), object);
   if (!place.found()) {
@@ -294,6 +297,9 @@ Type Keyspace::type(const Place& place) const noexcept {
     case Form::list_large: return Type::list;
     case Form::hash_packed:
     case Form::hash_large: return Type::hash;
+    case Form::set_packed:
+    case Form::set_large: return Type::set;
+    case Form::member: break;  // never a key
   }
   return Type::none;
 }

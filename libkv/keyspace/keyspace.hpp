@@ -3,8 +3,8 @@
 // Must never know a protocol, a session, a file or the wall clock: time comes in as an argument, so
 // that replaying the log gives the same state. Single-threaded; owned by the sibling.
 //
-// A key's value is a string, a list or a hash. A command works in three steps: locate() the key,
-// look at what is there, change it through the same Place. Small values live inside the entry
+// A key's value is a string, a list, a hash or a set. A command works in three steps: locate() the
+// key, look at what is there, change it through the same Place. Small values live inside the entry
 // itself (one allocation a key); large ones move out by themselves.
 //
 // When memory ends, a function that needs some throws std::bad_alloc and has changed nothing;
@@ -28,9 +28,13 @@ namespace kv {
 inline constexpr std::size_t listpack_pairs_max = 512;
 inline constexpr std::size_t listpack_value_max = 64;
 
-enum class Type : std::uint8_t { none, string, list, hash };
+/// Up to here it says intset of a set of integers (set-max-intset-entries).
+inline constexpr std::size_t intset_members_max = 512;
 
-/// Redis's word for a type, as TYPE answers: "none", "string", "list", "hash".
+/// As numbers they stand in kv.bin.
+enum class Type : std::uint8_t { none, string, list, hash, set };
+
+/// Redis's word for a type, as TYPE answers: "none", "string", "list", "hash", "set".
 std::string_view type_name(Type type) noexcept;
 
 class Keyspace;
@@ -105,6 +109,35 @@ class Hash {
   Place* place_;
 };
 
+/// The set stored at a Place; the first add() creates it. Members are told apart by their bytes
+/// alone; the kind is what PLIO is answered. They have numbers from 0 on, which follow from what
+/// was done to the set and nothing else, so that drawing by number comes out the same when the log
+/// is replayed: a new member comes last, and the last one takes the place of one that goes.
+class Set {
+ public:
+  std::size_t size() const;
+  bool contains(std::string_view member) const;
+  /// The member with its kind, valid until the next change.
+  std::optional<Scalar> find(std::string_view member) const;
+  /// True if the member is new. One that is there keeps the kind it was first given.
+  bool add(const Scalar& member);
+  bool erase(std::string_view member);
+  /// Adds all members of another set to this one, which must be absent, and keeps its encoding().
+  void assign(const Set& other);
+  void visit(FunctionRef<bool(const Scalar&)> visit) const;  ///< in the order of the numbers
+  /// O(1); the index must be below size(). Valid until the next change.
+  Scalar at(std::size_t index) const;
+  /// As Keyspace::scan, over members.
+  std::uint64_t scan(std::uint64_t cursor, std::size_t count,
+                     FunctionRef<void(const Scalar&)> visit) const;
+
+ private:
+  friend class Keyspace;
+  Set(Keyspace& owner, Place& place) : owner_(&owner), place_(&place) {}
+  Keyspace* owner_;
+  Place* place_;
+};
+
 class Keyspace {
  public:
   Keyspace();
@@ -149,12 +182,14 @@ class Keyspace {
   /// Zero bytes fill what lies between its end and the offset. Absent: creates. Returns the length.
   std::size_t overwrite(Place& place, std::size_t offset, std::string_view bytes);
 
-  // --- lists and hashes: place must hold one, or be absent for make_ ---
+  // --- lists, hashes and sets: place must hold one, or be absent for make_ ---
   List list(Place& place) { return {*this, place}; }
   List make_list(Place& place) { return {*this, place}; }
   Hash hash(Place& place) { return {*this, place}; }
   Hash make_hash(Place& place) { return {*this, place}; }
-  /// Removes the key if its list or hash has become empty.
+  Set set(Place& place) { return {*this, place}; }
+  Set make_set(Place& place) { return {*this, place}; }
+  /// Removes the key if its list, hash or set has become empty.
   void drop_if_empty(Place& place);
 
   // --- expiry: milliseconds since 1970; none is absent ---
@@ -168,7 +203,7 @@ class Keyspace {
     std::string_view key;
     Type type;
     std::optional<std::int64_t> expiry_ms;
-    Place place;  // key and slot of this entry, for string(), list(), hash()
+    Place place;  // key and slot of this entry, for string(), list(), hash(), set()
   };
   /// Visits about count keys from cursor on (0 starts) and returns the next cursor (0: done). A key
   /// that is there from start to end of a whole scan is visited at least once, whatever changes.
@@ -190,6 +225,7 @@ class Keyspace {
  private:
   friend class List;
   friend class Hash;
+  friend class Set;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -1,16 +1,19 @@
-// A hash too big to be packed: a Table of field entries, with its own count of bytes.
+// A hash or set too big to be packed: a Table of entries, one a field or member, with its own count
+// of bytes.
 #pragma once
 
+#include "libkv/keyspace/member_order.hpp"
 #include "libkv/keyspace/table.hpp"
 
 namespace kv {
 
 struct LargeHash {
-  explicit LargeHash(Pool& owner) noexcept : pool(&owner), table(pool) {}
+  explicit LargeHash(Pool& owner) noexcept : pool(&owner), table(pool), members(pool) {}
 
-  Pool pool;  // field entries and table; counts into the owner's as well
+  Pool pool;  // entries and table; counts into the owner's as well
   Table table;
-  bool beyond_listpack = false;  // was ever larger than what Redis keeps as a listpack
+  MemberOrder members;           // of a set; a hash has none
+  bool beyond_listpack = false;  // a hash that was ever larger than what Redis keeps as a listpack
 
   /// Throws std::bad_alloc. The object itself is the owner's allocation.
   static LargeHash* create(Pool& owner);

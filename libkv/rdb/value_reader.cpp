@@ -17,18 +17,15 @@ constexpr std::uint64_t lzf_most_bytes_for_one = 264;
 class RdbValueReader::Filler {
  public:
   Filler(Keyspace& keys, Place& place) : keys_(keys), place_(place) {}
-  void push(std::string_view element) {
-    if (place_.found()) keys_.list(place_).push_back(Scalar(element));
-    else keys_.make_list(place_).push_back(Scalar(element));
-  }
+  void push(std::string_view element) { keys_.list(place_).push_back(Scalar(element)); }
+  void add_to_set(std::string_view member) { keys_.set(place_).add(Scalar(member)); }
   /// A field, then its value, and so on.
   void add_to_hash(std::string_view element) {
     if (!first_) {
       first_ = std::string(element);
       return;
     }
-    if (place_.found()) keys_.hash(place_).set(Scalar(*first_), Scalar(element));
-    else keys_.make_hash(place_).set(Scalar(*first_), Scalar(element));
+    keys_.hash(place_).set(Scalar(*first_), Scalar(element));
     first_.reset();
   }
   bool half_a_pair() const noexcept { return first_.has_value(); }
@@ -121,8 +118,12 @@ bool RdbValueReader::quicklist(bool with_containers, ElementVisitor visit) {
 
 bool RdbValueReader::collection(std::uint8_t type, Filler& filler) {
   const auto to_list = [&filler](std::string_view element) { filler.push(element); };
+  const auto to_set = [&filler](std::string_view member) { filler.add_to_set(member); };
   const auto to_hash = [&filler](std::string_view element) { filler.add_to_hash(element); };
   switch (type) {
+    case rdb_set: return plain_elements(length(), to_set);
+    case rdb_set_intset: return packed(visit_intset, to_set);
+    case rdb_set_listpack: return packed(visit_listpack, to_set);
     case rdb_list: return plain_elements(length(), to_list);
     case rdb_list_ziplist: return packed(visit_ziplist, to_list);
     case rdb_list_quicklist: return quicklist(false, to_list);
@@ -218,9 +219,6 @@ std::string_view RdbValueReader::unknown_to_kv(std::uint8_t type) {
     case rdb_sorted_set_2: return skip_sorted_set(type == rdb_sorted_set), "a sorted set";
     case rdb_sorted_set_ziplist:
     case rdb_sorted_set_listpack: return skip_string(), "a sorted set";
-    case rdb_set: return plain_elements(length(), [](std::string_view) {}), "a set";
-    case rdb_set_intset:
-    case rdb_set_listpack: return skip_string(), "a set";
     default: return {};
   }
 }

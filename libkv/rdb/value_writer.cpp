@@ -61,6 +61,15 @@ void write_hash(Writer& out, const Hash& hash) {
   });
 }
 
+void write_set(Writer& out, const Set& set) {
+  out.type(rdb_set);
+  out.length(set.size());
+  set.visit([&out](const Scalar& member) {
+    out.string(member.bytes);
+    return out.fits();
+  });
+}
+
 }  // namespace
 
 bool serialise(Keyspace& keys, Place& place, std::size_t most_bytes, std::string& out) {
@@ -70,6 +79,7 @@ bool serialise(Keyspace& keys, Place& place, std::size_t most_bytes, std::string
     case Type::string: writer.type(rdb_string), writer.string(keys.string(place).bytes); break;
     case Type::list: write_list(writer, keys.list(place)); break;
     case Type::hash: write_hash(writer, keys.hash(place)); break;
+    case Type::set: write_set(writer, keys.set(place)); break;
   }
   if (!writer.fits()) return false;
   append_u16(out, version_written);

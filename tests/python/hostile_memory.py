@@ -28,6 +28,14 @@ def test_replies_are_bounded(tap):
         got = raw.call("LPOP", "list", "9")
         tap.ok(got.startswith(b"-ERR the elements are too many bytes"), "N5: what no reply could hold is not popped", repr(got[:100]))
         tap.equal("N5: it is all there", raw.call("LLEN", "list"), b":9\r\n")
+        raw.call("DEL", "list")
+        for i in range(9):
+            raw.call("SADD", "set", big + b"%d" % i)
+        tap.equal("N5: SMEMBERS as well", raw.call("SMEMBERS", "set"), too_large)
+        for count in "9", "100":
+            got = raw.call("SPOP", "set", count)
+            tap.ok(got.startswith(b"-ERR the elements are too many bytes"), "N5: nor are members", repr(got[:100]))
+        tap.equal("N5: they are all there", raw.call("SCARD", "set"), b":9\r\n")
         tap.equal("N5: it is still the same sibling", sibling_of(server), sibling)
     with Server("--persist", "3600") as server:
         raw = Raw(server.port, timeout=60)

@@ -170,7 +170,8 @@ STATE = [["DEBUG", "DIGEST"], ["DBSIZE"], ["SELECT", "1"], ["DBSIZE"], ["SELECT"
 
 # --- random requests ---
 
-KEYS = ["s1", "s2", "s3", "l1", "l2", "l3", "h1", "h2", "h3", "x1", "x2"]
+KEYS = ["s1", "s2", "s3", "l1", "l2", "l3", "h1", "h2", "h3", "t1", "t2", "t3", "x1",
+        "x2"]
 INTEGERS = ["0", "1", "2", "3", "5", "10", "-1", "-2", "-3", "-100", "100", "", "abc", "1.5", " 1",
             "01", "+1", "-0", str(2**63 - 1), str(-(2**63)), str(2**63)]
 VALUES = ["a", "b", "c", "aa", "12", "-7", "0", "", "3.5", "a\r\nb", "\x00\xff", "x" * 70,
@@ -178,12 +179,14 @@ VALUES = ["a", "b", "c", "aa", "12", "-7", "0", "", "3.5", "a\r\nb", "\x00\xff",
 # Short enough that Redis keeps a hash in the order of its making, as kv does.
 SHORT = ["a", "b", "12", "-7", "", "3.5", "\x00\xff", "x" * 60]
 FIELDS = ["f1", "f2", "f3", "12", "", "g" * 60]
+MEMBERS = ["a", "b", "c", "1", "2", "-7", "", "\x00\xff", "m" * 100]
 DECIMALS = ["1", "0.5", "-2.25", "1e3", "abc", "inf", "0", "3.14159"]
 BITS = ["0", "1", "7", "8", "13", "31", "40", "63", "#0", "#1", "#3", "600", "-1", "x"]
 ENCODINGS = ["u1", "u5", "u8", "u13", "u63", "i1", "i4", "i8", "i16", "i33", "i64", "u64", "i65", "u0", "x"]
 TIMES = ["100", "1000", "5000", "-1", "0", "abc", "9223372036854775807", "33177117420"]
 
-# %k key, %v value, %w short value, %i integer, %s small count, %f field, %d decimal, %t time;
+# %k key, %v value, %w short value, %i integer, %s small count, %f field, %m member, %d decimal, %t
+# time;
 # (a)+ stands for one to three of a, (a)? for one or none, [a|b] for either.
 SHAPES = """
 GET %k; STRLEN %k; GETRANGE %k %i %i; SUBSTR %k %s %s; MGET (%k)+; GETSET %k %v; GETDEL %k
@@ -209,9 +212,14 @@ HVALS %k; HINCRBY %k %f %i; HINCRBYFLOAT %k %f %d; HSCAN %k 0; HSCAN %k 0 MATCH 
 HRANDFIELD %k 0; DEL (%k)+; UNLINK %k; EXISTS (%k)+; TOUCH (%k)+; TYPE %k; RENAME %k %k
 RENAMENX %k %k; COPY %k %k (REPLACE)?; COPY %k %k DB %s; MOVE %k %s; DBSIZE; SWAPDB %s %s
 EXPIRE %k %t ([NX|XX|GT|LT])?; PEXPIRE %k 1000000; EXPIREAT %k 33177117420 ([NX|GT|LT])?
+SADD %k (%m)+; SADD %k (%m)+; SADD %k (%m)+; SREM %k (%m)+; SISMEMBER %k %m; SMISMEMBER %k (%m)+
+~SMEMBERS %k; SCARD %k; SMOVE %k %k %m; SPOP %k 0; ~SPOP %k 100; SRANDMEMBER %k 0
+~SRANDMEMBER %k 100; ?SRANDMEMBER %k -3; ~SINTER (%k)+; ~SUNION (%k)+; ~SDIFF %k (%k)+
+SINTERSTORE %k (%k)+; SUNIONSTORE %k (%k)+; SDIFFSTORE %k (%k)+; SINTERCARD %s %k %k (LIMIT %s)?
+SINTERCARD 2 %k %k (LIMIT %s)?
 PEXPIREAT %k [33177117420123|1|%t]; PERSIST %k; EXPIRETIME [s1|l1]; =TTL %k; =PTTL %k; ~KEYS *
 """
-POOLS = {"%k": KEYS, "%v": VALUES, "%w": SHORT, "%i": INTEGERS, "%f": FIELDS, "%d": DECIMALS,
+POOLS = {"%k": KEYS, "%v": VALUES, "%w": SHORT, "%i": INTEGERS, "%f": FIELDS, "%m": MEMBERS, "%d": DECIMALS,
          "%t": TIMES, "%b": BITS, "%e": ENCODINGS, "%s": ["0", "1", "2", "3", "-1", "x"]}
 
 

@@ -39,6 +39,12 @@ SET v 1 | WATCH w | b: RENAME v w | MULTI | EXEC
 SET w 1 | WATCH w | b: SWAPDB 0 1 | MULTI | EXEC
 SET w 1 | WATCH w | b: COPY w v | MULTI | EXEC
 SET v 1 | WATCH w | b: COPY v w | MULTI | EXEC
+SADD v 1 2 | SADD u 2 3 | WATCH v u | b: SINTERSTORE w v u | MULTI | SMEMBERS w | EXEC
+SADD v 1 2 | SADD w 3 | WATCH w | b: SUNIONSTORE w v | MULTI | EXEC
+SADD v 1 2 | SADD w 3 | WATCH w | b: SMOVE v w 1 | MULTI | EXEC
+SADD v 1 | WATCH v | b: SPOP v | MULTI | EXEC
+SADD v 1 | WATCH v | b: SADD v 1 | b: SREM v 2 | b: SINTER v v | MULTI | SPOP v | SPOP v 2 | EXEC
+MULTI | SADD s a | SPOP s 2 | SADD s b | SDIFFSTORE t s none | SMEMBERS t | SCARD s | EXEC
 SET w 1 | WATCH w | b: GET w | MULTI | EXEC
 SET w 1 | WATCH w | b: LPUSH w x | MULTI | EXEC
 SET w 1 | WATCH w v | b: LMPOP 2 none v LEFT | MULTI | EXEC

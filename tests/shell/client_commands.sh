@@ -61,6 +61,9 @@ forms_of_output() {
   is "$1: a list is joined with commas" "$(kv LRANGE l 0 -1)" "a,b c,"
   is "$1: and so is a map, keys and values" "$(kv HGETALL h)" "one,11,two,2"
   is "$1: and what lists hold lists of" "$(kv SCAN 0 MATCH 'l?' COUNT 1000),$(kv HSCAN h 0)" "0,0,one,11,two,2"
+  is "$1: SADD tells how many are new" "$(kv DEL t),$(kv SADD t a a),$(kv SADD t a)" "0,1,0"
+  is "$1: a set is written as a list is" "$(kv SMEMBERS t) $(kv SINTER t l2)" "a "
+  is "$1: its JSON is a list" "$(kv --json SMEMBERS t) $(kv --json SUNION nothing)" '["a"] []'
   is "$1: nil is an empty line" "$(kv GET nothing | od -An -c | tr -d ' ')" '\n'
   is "$1: nil among elements is empty" "$(kv MGET nothing nothing)" ","
   is "$1: JSON of a list" "$(kv --json LRANGE l 0 -1)" '["a","b c",""]'

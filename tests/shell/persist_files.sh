@@ -9,6 +9,9 @@ start_server --persist 3600
 redis set name 'he said "hi"' >/dev/null
 redis rpush list a b c >/dev/null
 redis hset hash f v g w >/dev/null
+redis sadd set a b c >/dev/null
+redis sadd numbers 3 1 2 >/dev/null
+redis sadd large $(seq -f 'member:%g' 1000) >/dev/null
 redis set n 5 >/dev/null
 redis -n 3 set elsewhere x >/dev/null
 redis bgsave >/dev/null
@@ -24,6 +27,7 @@ lines=$(cd "$DIR" && picolisp "$SCRATCH/read.l" -bye 2>&1)
 like "PicoLisp's read takes a string of kv.db" "$lines" '\("name" "he said \\"hi\\""\)'
 like "PicoLisp's read takes a list of kv.db" "$lines" '\("list" \("a" "b" "c"\)\)'
 like "PicoLisp's read takes a hash of kv.db" "$lines" '\("hash" \(\("f" \. "v"\) \("g" \. "w"\)\)\)'
+like "PicoLisp's read takes a set of kv.db" "$lines" '\("set" \("a" "b" "c"\) \(type set\)\)'
 sed 's/kv.db/kv.aof/' "$SCRATCH/read.l" >"$SCRATCH/read_log.l"
 redis set after 'a save' >/dev/null
 lines=$(cd "$DIR" && picolisp "$SCRATCH/read_log.l" -bye 2>&1)
@@ -61,14 +65,14 @@ stop_server
 
 # --- a lost line (D7), repair ---
 start_server --persist 3600
-for i in 1 2 3 4 5; do redis rpush numbers "$i" >/dev/null; done
+for i in 1 2 3 4 5; do redis rpush counted "$i" >/dev/null; done
 kill_server
-sed -i '/"numbers" "3"/d' "$DIR/kv.aof"
+sed -i '/"counted" "3"/d' "$DIR/kv.aof"
 exits "D7 a lost line is noticed" 1 "$KV_SERVER" --check --json --dir "$DIR"
 like "D7 and named in JSON" "$(cat "$SCRATCH/out")" '"verdict":"corrupt_middle"'
 exits "repair" 0 "$KV_SERVER" --repair --dir "$DIR"
 start_server --persist 3600
-like "repair keeps the other lines" "$(redis lrange numbers 0 -1 | tr '\n' ' ')" '^1 2 .*5 $'
+like "repair keeps the other lines" "$(redis lrange counted 0 -1 | tr '\n' ' ')" '^1 2 .*5 $'
 stop_server
 
 # --- a full disk (D11): the log may not grow over a limit ---

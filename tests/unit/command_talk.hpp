@@ -1,8 +1,8 @@
 // What the command tests share: two clients of one server, one per dialect, and replies as text.
 // Not a test.
 //
-// A reply reads: 'bulk' 12 OK nil nil[] [array of] {map of} (ERR an error); of what only PLIO gets:
-// #12 a number, `symbol`, and a list as PicoLisp prints it.
+// A reply reads: 'bulk' 12 OK nil nil[] [array of] {map of} ~[set of] (ERR an error); of what only
+// PLIO gets: #12 a number, `symbol`, and a list as PicoLisp prints it.
 #pragma once
 
 #include <catch2/catch.hpp>
@@ -42,12 +42,14 @@ inline std::string readable(std::string_view& bytes) {
       return form == "pli:" ? lisp_text(body) : "`" + std::string(body) + "`";
     }
     case '*':
+    case '~':
     case '%': {
       if (count < 0) return "nil[]";
       std::string text;
       for (std::size_t i = 0; i < size * (kind == '%' ? 2 : 1); ++i) {
         text += (i > 0 ? " " : "") + readable(bytes);
       }
+      if (kind == '~') return "~[" + text + "]";
       return kind == '%' ? "{" + text + "}" : "[" + text + "]";
     }
     default: return std::string(line);

@@ -44,8 +44,9 @@ TEST_CASE("commands/dump: what it answers comes back the same, long lengths incl
            {"SET empty ''", "OK"},
            {"RPUSH list a '' 12", "3"},
            {"HSET hash f v g ''", "2"},
+           {"SADD set a '' 12", "3"},
            {"DUMP nokey", "nil"}});
-  for (const char* key : {"text", "middling", "empty", "list", "hash"}) {
+  for (const char* key : {"text", "middling", "empty", "list", "hash", "set"}) {
     CAPTURE(key);
     const std::string bytes = dumped(t, key);
     CHECK(restore(t, "copy", "0", bytes, {"REPLACE"}) == "OK");

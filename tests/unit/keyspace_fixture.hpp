@@ -32,6 +32,10 @@ inline void hset(Keyspace& db, std::string_view key, std::string_view field,
   Place p = db.locate(key, t0);
   db.make_hash(p).set(Scalar(field), Scalar(value));
 }
+inline void sadd(Keyspace& db, std::string_view key, const std::vector<std::string>& members) {
+  Place p = db.locate(key, t0);
+  for (const std::string& member : members) db.make_set(p).add(Scalar(member));
+}
 inline std::vector<std::string> elements(Keyspace& db, std::string_view key) {
   Place p = db.locate(key, t0);
   std::vector<std::string> all;

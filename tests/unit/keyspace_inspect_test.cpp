@@ -56,6 +56,32 @@ TEST_CASE("keyspace/encoding: Redis 7.0's words, as redis-server 7.0.15 gives th
   CHECK(encoding(db, "long value") == "hashtable");
 }
 
+TEST_CASE("keyspace/encoding: a set is an intset until it was more, as in redis-server 7.0.15") {
+  Keyspace db;
+  for (int i = 0; i < 512; ++i) sadd(db, "s", {std::to_string(i)});
+  CHECK(encoding(db, "s") == "intset");
+  sadd(db, "s", {"0"});
+  CHECK(encoding(db, "s") == "intset");
+  sadd(db, "s", {"512"});
+  CHECK(encoding(db, "s") == "hashtable");
+  for (const char* member : {"01", "-0", "", "9223372036854775808", "1.5"}) {
+    Place p = db.peek("t", t0);
+    db.erase(p);
+    sadd(db, "t", {"1", "-9223372036854775808"});
+    CHECK(encoding(db, "t") == "intset");
+    sadd(db, "t", {member});
+    CHECK(encoding(db, "t") == "hashtable");
+    p = db.peek("t", t0);
+    db.set(p).erase(member);
+    db.set_expiry(p, t0 + 9);
+    CHECK(encoding(db, "t") == "hashtable");  // it never goes back
+    Place copy = db.peek("copy", t0);
+    db.make_set(copy).assign(db.set(p));
+    CHECK(encoding(db, "copy") == "hashtable");
+    db.erase(copy);
+  }
+}
+
 TEST_CASE("keyspace/object: idle time counts from the last locate, peek does not count") {
   Keyspace db;
   set(db, "k", "v");
@@ -181,6 +207,13 @@ TEST_CASE("keyspace/digest: what redis-server 7.0.15 answers for the same data")
   CHECK(value_digest(d0, p) == "047cc60ea73a34cde6d08a2721a4a26d19ee6570");
   p = d0.peek("nokey", t0);
   CHECK(value_digest(d0, p) == "0000000000000000000000000000000000000000");
+  const std::string without_sets = dataset_digest(all);
+  sadd(d0, "s", {"a", "b", "", "17"});
+  p = d0.peek("s", t0);
+  CHECK(value_digest(d0, p) == "00b6480eb0935be9708a14af0c833ec8efa83093");
+  CHECK(dataset_digest(all) == "edf9b42c48dde17179cf75e188ff42a1381b665b");
+  d0.erase(p);
+  CHECK(dataset_digest(all) == without_sets);
   set(d3, "other", "1");
   for (int i = 0; i < 200; ++i) hset(d3, "big", "f" + std::to_string(i), "v" + std::to_string(i));
   for (int i = 0; i < 1000; ++i) rpush(d3, "long", {"element-" + std::to_string(i)});

@@ -41,6 +41,12 @@ std::map<std::string, std::string> dump(Keyspace& db) {
         return true;
       });
     }
+    if (item.type == Type::set) {  // in the order of their numbers
+      db.set(place).visit([&add](const Scalar& s) {
+        add(s);
+        return true;
+      });
+    }
     for (const auto& [field, value] : fields) text += field + "=" + value + "|";
     REQUIRE(all.emplace(item.key, text).second);
     return true;
@@ -146,6 +152,18 @@ Step on_hash(const std::function<void(Hash)>& change) {
     change(db.make_hash(p));
   };
 }
+Step set_of_size(std::size_t count) {
+  return [count](Keyspace& db) {
+    Place p = at(db, "k");
+    for (std::size_t i = 0; i < count; ++i) db.make_set(p).add(Scalar("m" + std::to_string(i)));
+  };
+}
+Step on_set(const std::function<void(Set)>& change) {
+  return [change](Keyspace& db) {
+    Place p = at(db, "k");
+    change(db.make_set(p));
+  };
+}
 Step expiring_at(std::optional<std::int64_t> when) {
   return [when](Keyspace& db) {
     Place p = at(db, "k");
@@ -237,9 +255,19 @@ TEST_CASE("keyspace/memory: E1 adding to hashes") {
   }
 }
 
+TEST_CASE("keyspace/memory: E1 adding to sets") {
+  for (const std::size_t count : {0u, 5u, 127u, 128u, 511u, 512u, 1024u, 3000u}) {
+    for (const std::string& member : {small, medium, large}) {
+      const Step full = count == 0 ? Step(nothing) : set_of_size(count);
+      check("new member", full, on_set([&](Set s) { s.add(Scalar(member)); }));
+      check("old member", full, on_set([&](Set s) { s.add("m1"); }));
+    }
+  }
+}
+
 TEST_CASE("keyspace/memory: E1 expiry and moving") {
   for (const Step& value : {setting(small), setting(large), list_of(5, 5), list_of(500, 20),
-                            hash_of_size(3), hash_of_size(300)}) {
+                            hash_of_size(3), hash_of_size(300), set_of_size(3), set_of_size(300)}) {
     check("set an expiry", value, expiring_at(t0 + 100));
     check("change it", then(value, expiring_at(t0 + 100)), expiring_at(t0 + 50));
     check("end it", then(value, expiring_at(t0 + 100)), expiring_at(std::nullopt));
@@ -344,6 +372,26 @@ TEST_CASE("keyspace/memory: E1 removing needs no memory, and what stays is right
   CHECK(db.size() == 5000);
   db.clear();
   CHECK(db.memory_bytes() == empty);
+}
+
+TEST_CASE("keyspace/memory: E1 removing members needs no memory") {
+  const Faults faults;
+  for (const std::size_t count : {3u, 100u, 3000u}) {
+    Keyspace db;
+    const std::size_t empty = db.memory_bytes();
+    set_of_size(count)(db);
+    Place p = at(db, "k");
+    arena().fail_at(1, true);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::string member = "m" + std::to_string(i * 7 % count);
+      REQUIRE(db.set(p).contains(member));
+      REQUIRE(db.set(p).erase(member));
+      REQUIRE(db.set(p).size() == count - 1 - i);
+    }
+    db.drop_if_empty(p);
+    CHECK(db.memory_bytes() == empty);
+    arena().fail_at(0);
+  }
 }
 
 TEST_CASE("keyspace/memory: an entry that could not shrink is used, changed and freed as usual") {

@@ -22,6 +22,7 @@ using kv::Kind;
 using kv::List;
 using kv::Place;
 using kv::Scalar;
+using kv::Set;
 using kv::Type;
 
 struct Owned {
@@ -34,8 +35,28 @@ bool same(const Scalar& a, const Owned& b) { return a.bytes == b.bytes && a.kind
 
 using ModelList = std::deque<Owned>;
 using ModelHash = std::map<std::string, std::pair<Kind, Owned>>;
+/// In the order of the members' numbers; and where each one is.
+struct ModelSet {
+  std::vector<Owned> members;
+  std::map<std::string, std::size_t> at;
+  bool add(const Owned& member) {
+    if (!at.emplace(member.bytes, members.size()).second) return false;
+    members.push_back(member);
+    return true;
+  }
+  bool erase(const std::string& member) {
+    const auto it = at.find(member);
+    if (it == at.end()) return false;
+    const std::size_t i = it->second;
+    at.erase(it);
+    if (i + 1 != members.size()) at[members.back().bytes] = i;
+    members[i] = members.back();
+    members.pop_back();
+    return true;
+  }
+};
 struct ModelValue {
-  std::variant<Owned, ModelList, ModelHash> value;
+  std::variant<Owned, ModelList, ModelHash, ModelSet> value;
   std::optional<std::int64_t> expiry;
 };
 using Model = std::unordered_map<std::string, ModelValue>;
@@ -73,11 +94,14 @@ class Pair {
       }
     }
     if (is(key, 0)) return below(2) == 0 ? append(place, key) : erase(place, key);
-    const bool list = place.found() ? is(key, 1) : dull_ || below(2) == 0;
-    // A burst: so lists and hashes cross their thresholds in both directions.
+    const std::size_t fresh = dull_ ? 1 : 1 + below(3);
+    const std::size_t type = place.found() ? model_[key].value.index() : fresh;
+    // A burst: so lists, hashes and sets cross their thresholds in both directions.
     const bool grow = place.found() ? below(20) < (dull_ ? 15u : 11u) : true;
     for (std::size_t n = 1 + below(30); n != 0; --n) {
-      list ? list_step(place, key, grow) : hash_step(place, key, grow);
+      if (type == 1) list_step(place, key, grow);
+      else if (type == 2) hash_step(place, key, grow);
+      else set_step(place, key, grow);
     }
   }
 
@@ -111,6 +135,7 @@ class Pair {
   }
   std::size_t longest_list() const { return longest_list_; }
   std::size_t largest_hash() const { return largest_hash_; }
+  std::size_t largest_set() const { return largest_set_; }
 
  private:
   std::size_t below(std::size_t n) { return random_() % n; }
@@ -347,6 +372,30 @@ class Pair {
     else if (below(8) == 0) compare(place, model_[key]);
   }
 
+  void set_step(Place& place, const std::string& key, bool grow) {
+    if (!place.found()) model_[key] = {ModelSet{}, std::nullopt};
+    ModelSet& model = std::get<ModelSet>(model_[key].value);
+    Set set = keys_.make_set(place);
+    const Owned member{some_field(), below(4) == 0 ? Kind::number : Kind::string};
+    if (below(10) >= (grow ? 2u : 8u)) {
+      REQUIRE(set.add(member.view()) == model.add(member));
+    } else if (below(2) == 0 && !model.members.empty()) {  // one of its own
+      const std::size_t i = below(model.members.size());
+      REQUIRE(set.erase(set.at(i).bytes));
+      model.erase(std::string(model.members[i].bytes));
+    } else {
+      REQUIRE(set.erase(member.bytes) == model.erase(member.bytes));
+    }
+    const std::string probe = some_field();
+    REQUIRE(set.contains(probe) == model.at.contains(probe));
+    REQUIRE(set.size() == model.members.size());
+    largest_set_ = std::max(largest_set_, model.members.size());
+    keys_.drop_if_empty(place);
+    REQUIRE(place.found() == !model.members.empty());
+    if (model.members.empty()) model_.erase(key);
+    else if (below(8) == 0) compare(place, model_[key]);
+  }
+
   void compare(Place& place, const ModelValue& value) {
     REQUIRE(place.found());
     REQUIRE(keys_.expiry(place) == value.expiry);
@@ -356,6 +405,9 @@ class Pair {
     } else if (const ModelList* list = std::get_if<ModelList>(&value.value)) {
       REQUIRE(keys_.type(place) == Type::list);
       compare_list(place, *list);
+    } else if (const ModelSet* set = std::get_if<ModelSet>(&value.value)) {
+      REQUIRE(keys_.type(place) == Type::set);
+      compare_set(place, *set);
     } else {
       REQUIRE(keys_.type(place) == Type::hash);
       compare_hash(place, std::get<ModelHash>(value.value));
@@ -397,17 +449,38 @@ class Pair {
     REQUIRE(seen == model.size());
   }
 
+  void compare_set(Place& place, const ModelSet& model) {
+    const Set set = keys_.set(place);
+    REQUIRE(set.size() == model.members.size());
+    std::size_t i = 0;
+    bool equal = true;
+    set.visit([&](const Scalar& s) {
+      equal = equal && same(s, model.members[i]) && same(set.at(i), model.members[i]);
+      ++i;
+      return equal;
+    });
+    REQUIRE(equal);
+    REQUIRE(i == model.members.size());
+    std::map<std::string, std::size_t> seen;
+    std::uint64_t cursor = 0;
+    do {
+      cursor = set.scan(cursor, 10, [&seen](const Scalar& s) { ++seen[std::string(s.bytes)]; });
+    } while (cursor != 0);
+    REQUIRE(seen.size() == model.members.size());
+    for (const auto& [member, times] : seen) REQUIRE((times == 1 && model.at.contains(member)));
+  }
+
   std::mt19937 random_;
   std::size_t key_count_, calm_;
   bool dull_;
-  std::size_t longest_list_ = 0, largest_hash_ = 0;
+  std::size_t longest_list_ = 0, largest_hash_ = 0, largest_set_ = 0;
   std::int64_t now_ = 1'700'000'000'000;
   Keyspace keys_;
   Model model_;
 };
 
 struct Reached {
-  std::size_t longest_list, largest_hash;
+  std::size_t longest_list, largest_hash, largest_set;
   std::size_t least_percent;  // memory of long dull lists, of their bytes
 };
 
@@ -431,15 +504,16 @@ Reached run(std::size_t key_count, std::size_t calm, std::size_t steps, bool dul
   pair.keys().clear();
   REQUIRE(pair.keys().memory_bytes() == empty);
   REQUIRE(pair.keys().size() == 0);
-  return {pair.longest_list(), pair.largest_hash(), least_percent};
+  return {pair.longest_list(), pair.largest_hash(), pair.largest_set(), least_percent};
 }
 
 }  // namespace
 
-TEST_CASE("keyspace/model: a few keys whose lists and hashes grow large and shrink again") {
-  const Reached reached = run(8, 400, 12'000);
+TEST_CASE("keyspace/model: a few keys whose lists, hashes and sets grow large and shrink again") {
+  const Reached reached = run(12, 400, 18'000);
   CHECK(reached.longest_list > 300);  // several chunks
   CHECK(reached.largest_hash > 150);  // a table
+  CHECK(reached.largest_set > 150);
 }
 
 TEST_CASE("keyspace/model: long lists whose inside is deflated") {

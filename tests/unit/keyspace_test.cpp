@@ -365,6 +365,73 @@ TEST_CASE("keyspace/hash: a value of the hash itself may be set under another fi
   }
 }
 
+TEST_CASE("keyspace/set: members of any bytes and size, the first kind kept") {
+  Keyspace db;
+  Place p = db.locate("s", t0);
+  Set members = db.make_set(p);
+  CHECK(members.size() == 0);
+  CHECK(!members.contains("a"));
+  CHECK(!members.erase("a"));
+  CHECK(members.add({"7", Kind::number}));
+  CHECK(db.type(p) == Type::set);
+  CHECK(!members.add({"7", Kind::string}));
+  CHECK(members.at(0) == Scalar("7", Kind::number));
+  CHECK(members.add(""));
+  CHECK(members.add({"", Kind::nil}) == false);
+  CHECK(members.add(Scalar(big(70'000))));
+  CHECK(members.contains("7"));
+  CHECK(members.contains(""));
+  CHECK(members.contains(big(70'000)));
+  CHECK(members.at(0) == Scalar("7", Kind::number));  // also after it has become large
+  CHECK(!members.add(members.at(2)));
+  CHECK(members.size() == 3);
+  CHECK(members.erase("7"));
+  CHECK(members.at(0).bytes == big(70'000));  // the last one has taken its place
+  CHECK(members.erase(members.at(0).bytes));
+  CHECK(members.erase(""));
+  CHECK(members.size() == 0);
+  db.drop_if_empty(p);
+  CHECK(db.size() == 0);
+}
+
+TEST_CASE("keyspace/set: the numbers of the members are those of the same set in the other form") {
+  for (const int size : {3, 60, 128}) {
+    Keyspace db;
+    Place small = db.peek("small", t0), large = db.peek("large", t0);
+    large = db.peek("large", t0);
+    db.make_set(large).add(Scalar(big(1000)));  // makes it a table
+    db.make_set(large).erase(big(1000));
+    for (int i = 0; i < size; ++i) {
+      const std::string member = std::to_string(i * i) + big(static_cast<std::size_t>(i % 50));
+      db.make_set(small).add(Scalar(member));
+      db.make_set(large).add(Scalar(member));
+    }
+    for (std::size_t seed = 1; db.set(small).size() > 0; ++seed) {
+      REQUIRE(db.set(small).size() == db.set(large).size());
+      for (std::size_t i = 0; i < db.set(small).size(); ++i) {
+        REQUIRE(db.set(small).at(i) == db.set(large).at(i));
+      }
+      const std::string gone(db.set(small).at(seed * 7 % db.set(small).size()).bytes);
+      REQUIRE(db.set(small).erase(gone));
+      REQUIRE(db.set(large).erase(gone));
+    }
+  }
+}
+
+TEST_CASE("keyspace/set: a large one gives its memory back, and takes little for a member") {
+  Keyspace db;
+  const std::size_t empty = db.memory_bytes();
+  Place p = db.peek("s", t0);
+  for (int i = 0; i < 100'000; ++i) db.make_set(p).add(Scalar(std::to_string(1'000'000 + i)));
+  CHECK(db.memory_usage(p) < 100'000 * 36);
+  for (int i = 0; i < 99'990; ++i) db.set(p).erase(std::to_string(1'000'000 + i));
+  CHECK(db.memory_usage(p) < 12'000);
+  CHECK(db.set(p).size() == 10);
+  for (int i = 99'990; i < 100'000; ++i) db.set(p).erase(std::to_string(1'000'000 + i));
+  db.drop_if_empty(p);
+  CHECK(db.memory_bytes() == empty);
+}
+
 TEST_CASE("keyspace/expiry: a key ends at its time, by looking or by expire_some") {
   Keyspace db;
   set(db, "k", "v");

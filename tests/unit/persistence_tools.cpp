@@ -342,9 +342,10 @@ TEST_CASE("persistence/tool: a file that cannot be read ends the repair, and not
 }
 
 TEST_CASE("persistence/tool: reseal names a line of kv.db it cannot read, and changes nothing") {
-  const std::string edit = GENERATE("(\"a\" \"b\n", "(\"a\" \"b\"\n", "(\"a\" `(x))\n", "(a)\n",
-                                    "x\n", "(\"a\" \"b\") c\n", "(\"text\" \"again\")\n",
-                                    "(\"list\" (\"again\"))\n", "(\"a\" \"b\") (\"c\" \"d\")\n");
+  const std::string edit = GENERATE(
+      "(\"a\" \"b\n", "(\"a\" \"b\"\n", "(\"a\" `(x))\n", "(a)\n", "x\n", "(\"a\" \"b\") c\n",
+      "(\"text\" \"again\")\n", "(\"list\" (\"again\"))\n", "(\"a\" \"b\") (\"c\" \"d\")\n",
+      "(\"set\" (\"a\" \"b\" \"a\") (type set))\n", "(\"set\" \"a\" (type set))\n");
   FaultEnv env;
   make_folder(env);
   std::string& snapshot = env.contents("data/kv.db");
@@ -388,6 +389,8 @@ TEST_CASE("persistence/tool: a bad line of a load is named, and nothing is chang
   make_folder(env);
   for (const char* bad :
        {"{\"key\":\"a\",\"value\":\"b\"}\n{\"key\":\n", "(\"a\" \"b\")\n(\"c\" `(x))\n",
+        "(\"a\" \"b\")\n(\"c\" (1 1) (type set))\n",
+        "{\"key\":\"a\",\"value\":\"b\"}\n{\"key\":\"c\",\"type\":\"set\",\"value\":[1,1]}\n",
         "{\"key\":\"a\",\"value\":\"b\"}\n{\"key\":\"c\",\"type\":\"set\",\"value\":[]}\n"}) {
     env.put("bad", bad);
     const auto before = env.copy();
