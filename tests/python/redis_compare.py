@@ -217,7 +217,7 @@ SADD %k (%m)+; SADD %k (%m)+; SADD %k (%m)+; SREM %k (%m)+; SISMEMBER %k %m; SMI
 ~SRANDMEMBER %k 100; ?SRANDMEMBER %k -3; ~SINTER (%k)+; ~SUNION (%k)+; ~SDIFF %k (%k)+
 SINTERSTORE %k (%k)+; SUNIONSTORE %k (%k)+; SDIFFSTORE %k (%k)+; SINTERCARD %s %k %k (LIMIT %s)?
 SINTERCARD 2 %k %k (LIMIT %s)?
-PEXPIREAT %k [33177117420123|1|%t]; PERSIST %k; EXPIRETIME [s1|l1]; =TTL %k; =PTTL %k; ~KEYS *
+PEXPIREAT %k [33177117420123|1|%t]; PERSIST %k; =EXPIRETIME [s1|l1]; =TTL %k; =PTTL %k; ~KEYS *
 """
 POOLS = {"%k": KEYS, "%v": VALUES, "%w": SHORT, "%i": INTEGERS, "%f": FIELDS, "%m": MEMBERS, "%d": DECIMALS,
          "%t": TIMES, "%b": BITS, "%e": ENCODINGS, "%s": ["0", "1", "2", "3", "-1", "x"]}
