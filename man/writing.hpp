@@ -24,9 +24,9 @@ inline std::string troff(std::string_view text) {
   return safe;
 }
 
-inline constexpr Group kGroups[] = {Group::string,  Group::list,        Group::hash,
-                                    Group::generic, Group::transaction, Group::connection,
-                                    Group::server};
+inline constexpr Group kGroups[] = {Group::string,     Group::list,        Group::hash,
+                                    Group::generic,    Group::transaction, Group::pubsub,
+                                    Group::connection, Group::server};
 
 inline std::string_view group_title(Group group) {
   switch (group) {
@@ -35,6 +35,7 @@ inline std::string_view group_title(Group group) {
     case Group::hash: return "Hashes";
     case Group::generic: return "Keys of any type";
     case Group::transaction: return "Transactions";
+    case Group::pubsub: return "Publish and subscribe";
     case Group::connection: return "The connection";
     case Group::server: return "The server";
   }

@@ -57,7 +57,7 @@ class CommandTable {
          {string_commands(), string_range_commands(), number_commands(), list_commands(),
           list_edit_commands(), list_move_commands(), hash_commands(), hash_more_commands(),
           generic_commands(), keyspace_commands(), expiry_commands(), connection_commands(),
-          transaction_commands(), server_commands(), introspection_commands()}) {
+          transaction_commands(), pubsub_commands(), server_commands(), introspection_commands()}) {
       for (const Command& row : family) rows_.push_back(&row);
     }
     std::sort(rows_.begin(), rows_.end(),
@@ -121,8 +121,8 @@ const Command* find_command(std::string_view name) noexcept { return table().fin
 std::span<const Command* const> all_commands() noexcept { return table().rows(); }
 
 std::string_view group_name(Group group) noexcept {
-  constexpr std::array<std::string_view, 7> names = {
-      "string", "list", "hash", "generic", "connection", "server", "transactions"};
+  constexpr std::array<std::string_view, 8> names = {
+      "string", "list", "hash", "generic", "connection", "server", "transactions", "pubsub"};
   return names[static_cast<std::size_t>(group)];
 }
 
