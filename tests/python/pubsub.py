@@ -279,6 +279,11 @@ def test_limits(tap):
         tap.ok(answer.startswith(b"-ERR too many patterns"), "N2 so have patterns", answer[:80])
         raw.close()
         tap.ok(until(10, lambda: answer_of(server.port, "PUBSUB", "CHANNELS") == b"*0\r\n"), "and all are given back")
+        listeners = [subscriber(server.port, "big") for _ in range(28)]
+        answer = answer_of(server.port, "PUBLISH", "big", b"x" * 20_000_000)
+        tap.ok(answer.startswith(b"-ERR the message would take more than"), "N2 a message to all has a limit", answer)
+        tap.equal("N2 nobody gets one that is refused", publish(server.port, "big", [b"small"]), [b":28\r\n"])
+        tap.ok(all(raw.reply() == message("big", b"small") for raw in listeners), "N2 and all go on")
 
 
 def test_redis_py(tap):
