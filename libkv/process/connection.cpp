@@ -182,7 +182,8 @@ void Connection::reply(const FrameHeader& header, std::string_view payload) {
 }
 
 void Connection::push(std::string_view message) {
-  if (closing_ || message.empty()) return;
+  // Whose client sends no more is hung up on when it has what it asked for: it would never end.
+  if (closing_ || (input_ended_ && under_way_ == 0) || message.empty()) return;
   const std::size_t at = out_.size();
   out_.append(message);
   if (!resp3_) out_[at] = '*';  // nothing else of it differs

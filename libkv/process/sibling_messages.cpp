@@ -98,8 +98,12 @@ void Sibling::make_room_for_messages(std::size_t bytes) {
     for (const auto& [id, session] : sessions_) most = std::max(most, session->unread_messages);
     if (most == 0) return;
     // Half of it as well: a look at all of them must not be needed for each.
+    std::uint64_t left = unread_messages_;
     for (const auto& [id, session] : sessions_) {
-      if (session->unread_messages > most / 2) unheard_.emplace_back(session, others_need_room);
+      if (left + bytes <= limits::all_unread_messages_bytes_max) break;
+      if (session->unread_messages <= most / 2) continue;
+      unheard_.emplace_back(session, others_need_room);
+      left -= session->unread_messages;
     }
     hang_up_on_unheard();
   }

@@ -264,6 +264,16 @@ def test_grace(tap):
         raw.close(), guest.close()
 
 
+def test_half_closed(tap):
+    """Who closes its sending side is hung up on, even while messages keep coming."""
+    with Server() as server:
+        raw = subscriber(server.port, "c")
+        other = Raw(server.port)
+        raw.socket.shutdown(socket.SHUT_WR)
+        tap.ok(until(5, lambda: other.call("PUBLISH", "c", "x" * 100_000) == b":0\r\n"), "a subscriber that has closed its side is gone")
+        tap.ok(raw.closed(), "and hung up on")
+
+
 def test_limits(tap):
     with Server() as server:
         raw = Raw(server.port)
@@ -315,4 +325,4 @@ def test_redis_py(tap):
 
 if __name__ == "__main__":
     main(test_as_redis, test_everybody_in_order, test_own_messages, test_slow_reader, test_stopped_child,
-         test_sibling_dies, test_grace, test_limits, test_redis_py)
+         test_sibling_dies, test_grace, test_half_closed, test_limits, test_redis_py)

@@ -56,6 +56,7 @@ timeout 10 redis-cli -p "$PORT" -a "$PASS" --no-auth-warning SUBSCRIBE cli >"$SC
 wait_for 10 eval '[ "$(kv PUBLISH cli hello)" = 1 ]'
 passes "redis-cli SUBSCRIBE hears" wait_for 5 grep -q hello "$SCRATCH/redis-cli"
 exits "--watch is for commands that end" 2 "$KV_CLIENT" --watch 1 SUBSCRIBE x
+exits "--decrypt is for values" 2 "$KV_CLIENT" --decrypt SUBSCRIBE x
 exits "SUBSCRIBE without a channel" 1 "$KV_CLIENT" SUBSCRIBE
 exits "UNSUBSCRIBE ends with its answer" 0 "$KV_CLIENT" UNSUBSCRIBE x
 

@@ -139,6 +139,9 @@ TEST_CASE("process/messages: a connection gets them in its protocol, and tells s
   CHECK(received().size() > limits::taken_message_step_bytes);
   connection.report_taken(out);
   CHECK(out.bytes.size() == frame_header_bytes + 8);
+  connection.end_of_input(out);
+  connection.push(">3\r\n");
+  CHECK(connection.finished());
 }
 
 }  // namespace

@@ -102,6 +102,7 @@ int run_command(ClientArguments& arguments) {
   const bool again = arguments.poll_s || arguments.watch_s;
   if (begins_to_listen(arguments.command[0])) {
     if (again) return report(Status(Code::usage, "--poll and --watch are for commands that end"));
+    if (arguments.seal.open) return report(Status(Code::usage, "--decrypt is not for messages"));
     return run_listener(*connection, arguments, output);
   }
   if (arguments.poll_s) return run_poll(*connection, arguments, output);
