@@ -37,7 +37,8 @@ enum : std::uint32_t {
   kNoScript = 1u << 8,
   kBlocking = 1u << 9,  // may wait (Call::wait_for): argument "timeout", the first or the last
   kPubSub = 1u << 10,
-  kMovableKeys = 1u << 11,  // the number of keys, which follow it, is at key_count_at()
+  kMovableKeys = 1u << 11,  // the number of keys, which follow it, is at key_count_at(); a key in
+                            // front of it is the row's, and is where the result is stored
   // kv's own:
   kPlioNil = 1u << 16,      // picolisp-kv has it: misuse answers NIL over PLIO, not an error string
   kPlioZero = 1u << 17,     // the same, but misuse answers 0
@@ -70,9 +71,9 @@ struct Command {
 };
 
 /// Where a command with kMovableKeys has the number of its keys: first of all, or behind the time
-/// to wait.
-constexpr int key_count_at(std::uint32_t flags) noexcept {
-  return (flags & kBlocking) != 0 ? 2 : 1;
+/// to wait or the key of the row.
+constexpr int key_count_at(std::uint32_t flags, const ArgSpan& keys) noexcept {
+  return (flags & kBlocking) != 0 || keys.first > 0 ? 2 : 1;
 }
 
 /// The row for a name in any case, or null. O(1).
