@@ -24,9 +24,9 @@ inline std::string troff(std::string_view text) {
   return safe;
 }
 
-inline constexpr Group kGroups[] = {Group::string,     Group::list,    Group::hash,
-                                    Group::set,        Group::generic, Group::transaction,
-                                    Group::connection, Group::server};
+inline constexpr Group kGroups[] = {Group::string,      Group::list,       Group::hash,
+                                    Group::set,         Group::sorted_set, Group::generic,
+                                    Group::transaction, Group::connection, Group::server};
 
 inline std::string_view group_title(Group group) {
   switch (group) {
@@ -34,6 +34,7 @@ inline std::string_view group_title(Group group) {
     case Group::list: return "Lists";
     case Group::hash: return "Hashes";
     case Group::set: return "Sets";
+    case Group::sorted_set: return "Sorted sets";
     case Group::generic: return "Keys of any type";
     case Group::transaction: return "Transactions";
     case Group::connection: return "The connection";

@@ -18,6 +18,7 @@ enum class Group : std::uint8_t {
   list,
   hash,
   set,
+  sorted_set,
   generic,
   connection,
   server,
@@ -86,19 +87,23 @@ std::string_view group_name(Group group) noexcept;
 std::string_view subcommand_name(const Command& command, std::string_view word) noexcept;
 
 // One function per family file: its rows.
-std::span<const Command> string_commands() noexcept;        // strings.cpp: whole values
-std::span<const Command> string_range_commands() noexcept;  // strings_range.cpp: parts, LCS
-std::span<const Command> number_commands() noexcept;        // numbers.cpp: INCR and its kin
-std::span<const Command> list_commands() noexcept;          // lists.cpp: ends, lengths, ranges
-std::span<const Command> list_edit_commands() noexcept;     // lists_edit.cpp: inside a list
-std::span<const Command> list_move_commands() noexcept;     // lists_move.cpp: between lists
-std::span<const Command> hash_commands() noexcept;          // hashes.cpp: fields
-std::span<const Command> hash_more_commands() noexcept;     // hashes_more.cpp: numbers, walks
-std::span<const Command> set_commands() noexcept;           // sets.cpp: members
-std::span<const Command> set_combine_commands() noexcept;   // sets_combine.cpp: several sets
-std::span<const Command> generic_commands() noexcept;       // generic.cpp: keys of any type
-std::span<const Command> keyspace_commands() noexcept;      // keyspaces.cpp: whole databases
-std::span<const Command> expiry_commands() noexcept;        // expiry.cpp
+std::span<const Command> string_commands() noexcept;            // strings.cpp: whole values
+std::span<const Command> string_range_commands() noexcept;      // strings_range.cpp: parts, LCS
+std::span<const Command> number_commands() noexcept;            // numbers.cpp: INCR and its kin
+std::span<const Command> list_commands() noexcept;              // lists.cpp: ends, lengths, ranges
+std::span<const Command> list_edit_commands() noexcept;         // lists_edit.cpp: inside a list
+std::span<const Command> list_move_commands() noexcept;         // lists_move.cpp: between lists
+std::span<const Command> hash_commands() noexcept;              // hashes.cpp: fields
+std::span<const Command> hash_more_commands() noexcept;         // hashes_more.cpp: numbers, walks
+std::span<const Command> set_commands() noexcept;               // sets.cpp: members
+std::span<const Command> set_combine_commands() noexcept;       // sets_combine.cpp: several sets
+std::span<const Command> sorted_set_commands() noexcept;        // sorted_sets.cpp: members
+std::span<const Command> sorted_set_range_commands() noexcept;  // sorted_sets_range.cpp
+std::span<const Command> sorted_set_pop_commands() noexcept;    // sorted_sets_pop.cpp
+std::span<const Command> sorted_set_combine_commands() noexcept;  // sorted_sets_combine.cpp
+std::span<const Command> generic_commands() noexcept;             // generic.cpp: keys of any type
+std::span<const Command> keyspace_commands() noexcept;            // keyspaces.cpp: whole databases
+std::span<const Command> expiry_commands() noexcept;              // expiry.cpp
 std::span<const Command> connection_commands() noexcept;
 std::span<const Command> transaction_commands() noexcept;  // transactions.cpp
 std::span<const Command> server_commands() noexcept;

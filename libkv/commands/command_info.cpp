@@ -93,6 +93,7 @@ std::string_view group_category(Group group) {
     case Group::list: return "list";
     case Group::hash: return "hash";
     case Group::set: return "set";
+    case Group::sorted_set: return "sortedset";
     case Group::generic: return "keyspace";
     case Group::connection: return "connection";
     case Group::transaction: return "transaction";
