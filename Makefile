@@ -35,7 +35,7 @@ FLAGS := $(OPTIMISE) $(WARNINGS) $(DEFINES) $(INCLUDES) -MMD -MP -fPIC -fvisibil
 CXXFLAGS := -std=c++20 $(FLAGS)
 CFLAGS := -std=c11 $(FLAGS)
 LDFLAGS := $(if $(SAN),-fsanitize=$(SAN)) -Wl,--as-needed
-SERVER_LIBS := -lz -ldeflate -lseccomp -pthread
+SERVER_LIBS := -lz -ldeflate -llzf -lseccomp -pthread
 CLIENT_LIBS := -pthread
 
 # V=1 shows the commands themselves.
@@ -46,7 +46,7 @@ say = $(if $(V),,@echo '  $@'; )
 sources = $(sort $(wildcard $(addsuffix /*.cpp,$(1))))
 objects = $(patsubst %.cpp,$(BUILD)/%.o,$(1))
 COMMON_SOURCES := $(call sources,libkv/base libkv/value libkv/wire)
-STORE_SOURCES := $(call sources,libkv/keyspace libkv/commands libkv/engine libkv/process persistence)
+STORE_SOURCES := $(call sources,libkv/keyspace libkv/rdb libkv/commands libkv/engine libkv/process persistence)
 CLIENT_SOURCES := $(call sources,libkv/client crypto)
 CONSOLE_SOURCES := $(call sources,libkv/client/console)
 UNIT_SOURCES := $(call sources,tests/unit)
@@ -78,7 +78,7 @@ help:
 	@echo "SAN=address,undefined in front of any of them: the same with sanitizers"
 
 # --- packages ---
-BUILD_PACKAGES := g++ gcc libboost-dev libcereal-dev libgpgme-dev zlib1g-dev libdeflate-dev \
+BUILD_PACKAGES := g++ gcc libboost-dev libcereal-dev libgpgme-dev zlib1g-dev libdeflate-dev liblzf-dev \
   libcli11-dev libseccomp-dev libedit-dev pkg-config
 TEST_PACKAGES := catch2 redis-server redis-tools picolisp python3 python3-redis strace gnupg \
   clang-format procps netcat-openbsd man-db tmux

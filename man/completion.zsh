@@ -9,6 +9,11 @@ _kv_commands() {
     'AUTH:Logs the connection in'
     'BGREWRITEAOF:Saves in the background and starts a new log, as BGSAVE does'
     'BGSAVE:Saves all data in the background'
+    'BITCOUNT:How many bits of a string, or of a part of it, are 1'
+    'BITFIELD:Reads, stores and counts numbers of any width within a string'
+    'BITFIELD_RO:BITFIELD that only reads'
+    'BITOP:Stores what strings give when their bits are combined; answers its length in bytes'
+    'BITPOS:Where the first 1 or 0 of a string is'
     'BLMOVE:Moves an element from one end of a list to one end of another; waits for one'
     'BLMPOP:Removes and returns elements of the first of several lists that exists; waits for one'
     'BLPOP:Removes and returns the first element of the first list that exists; waits for one'
@@ -29,6 +34,7 @@ _kv_commands() {
     'DEL:Removes keys'
     'DELIFEQ:Removes a key only if that is its value\: how to give back a lock'
     'DISCARD:Forgets what is queued and what is watched'
+    'DUMP:A value in Redis'\''s serialised form'
     'ECHO:Answers the message'
     'EXEC:Carries out what is queued, as one; nothing if a watched key has changed'
     'EXISTS:How many of the keys exist; one named twice counts twice'
@@ -38,6 +44,7 @@ _kv_commands() {
     'FLUSHALL:Removes all keys of all databases'
     'FLUSHDB:Removes all keys of the database'
     'GET:The value of a key'
+    'GETBIT:A bit of a string'
     'GETDEL:Returns a value and removes its key'
     'GETEX:Returns a value and sets or removes its expiry'
     'GETRANGE:A part of a string, both ends included'
@@ -103,6 +110,7 @@ _kv_commands() {
     'RENAME:Gives a key another name, replacing what has it'
     'RENAMENX:Gives a key another name only if that is free'
     'RESET:Forgets what the connection has chosen and logs it out'
+    'RESTORE:Stores what DUMP has answered, here or at a Redis server'
     'ROLE:Answers the role of this server in a replication\: always master'
     'RPOP:Removes and returns elements from the tail of a list'
     'RPOPLPUSH:Moves the last element of a list to the head of another'
@@ -116,6 +124,7 @@ _kv_commands() {
     'SDIFFSTORE:Stores the members of the first set that none of the others has, whatever was there'
     'SELECT:Chooses the database for the commands that follow'
     'SET:Stores a value, whatever was there before'
+    'SETBIT:Sets or clears a bit of a string, which is lengthened with zero bytes; answers what it was'
     'SETEX:Stores a value that expires after that many seconds'
     'SETNX:Stores a value only if the key does not exist'
     'SETRANGE:Overwrites a part of a string, padding with zero bytes'
@@ -224,7 +233,7 @@ if [[ $service == kv-server ]]; then
     '*--repair[write mended files in --dir and keep the old ones]' \
     '*--reseal[compute the checksums again after an edit by hand]' \
     '*--dump[write the data to standard output\: text, json or resp]:FORMAT:(text json resp)' \
-    '*--load[take the data from FILE (text, json or resp) into --dir]:FILE:_files' \
+    '*--load[take the data from FILE (text, json, resp, or Redis'\''s RDB or AOF) into --dir]:FILE:_files' \
     '*--until[restore the state of --dir as of TIME into the new folder --into]:TIME: ' \
     '*--into[with --until\: where to; must not exist or be empty]:FOLDER:_files -/' \
     '*--json[with --check\: print the findings as JSON]' \

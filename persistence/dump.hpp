@@ -22,13 +22,13 @@ namespace kv {
 Status dump(std::span<Keyspace* const> databases, std::string_view form, const SaveJob& as_of,
             std::FILE* out);
 
-/// Reads a dump, or a snapshot of ours or of picolisp-kv, told apart by its beginning, on top of
-/// what the databases hold. time_ns: when it counts as done (for commands). The message of a
-/// failure names the line.
 struct LoadReport {
-  std::uint64_t loaded = 0;          // lines or commands
-  std::vector<std::string> refused;  // of each command that got an error: its number and why
+  std::uint64_t loaded = 0;          // lines, commands or keys
+  std::vector<std::string> refused;  // of what was left out: where it is, and why
 };
+/// Reads a dump, a snapshot of ours or of picolisp-kv, or Redis's RDB file or log, told apart by
+/// its beginning, on top of what the databases hold. time_ns: when it counts as done (for
+/// commands). The message of a failure names the line or byte.
 Status load_dump(std::string_view bytes, std::int64_t time_ns, const Replay& replay,
                  LoadReport& report);
 

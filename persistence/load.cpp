@@ -5,6 +5,7 @@
 #include "libkv/wire/resp.hpp"
 #include "persistence/dump.hpp"
 #include "persistence/json.hpp"
+#include "persistence/rdb.hpp"
 #include "persistence/recovery.hpp"
 #include "persistence/snapshot.hpp"
 
@@ -252,14 +253,24 @@ Status load_text(std::string_view bytes, const Replay& replay, std::uint64_t& ke
   return {};
 }
 
+/// An RDB file, perhaps with the commands behind it that Redis logged after it was written.
+Status load_redis_files(std::string_view bytes, std::int64_t time_ns, const Replay& replay,
+                        LoadReport& report) {
+  std::string_view commands;
+  Status s = load_rdb(bytes, replay, report, commands);
+  if (!s || commands.empty()) return s;
+  s = load_resp(commands, time_ns, replay, report);
+  if (s) return s;
+  return {s.code(), "in the commands behind the RDB file, which begin at byte " +
+                        std::to_string(bytes.size() - commands.size()) + ": " + s.message()};
+}
+
 }  // namespace
 
 Status load_dump(std::string_view bytes, std::int64_t time_ns, const Replay& replay,
                  LoadReport& report) {
   if (bytes.empty()) return {};
-  if (bytes.starts_with("REDIS")) {
-    return {Code::unsupported, "RDB files are not read yet; use redis-cli and RESP"};
-  }
+  if (is_rdb(bytes)) return load_redis_files(bytes, time_ns, replay, report);
   const Result<SnapshotHeader> binary = read_binary_header(bytes, "the file");
   if (!binary) return binary.status();
   if (binary->version != 0) {

@@ -142,7 +142,7 @@ int run_load(const Tool& tool) {
   std::fprintf(tool.out, "loaded %llu entries\n", static_cast<unsigned long long>(load.loaded));
   if (load.refused.empty()) return 0;
   for (const std::string& why : load.refused) tool.say(tool.options.file + ": " + why);
-  return tool.fail({Code::protocol, std::to_string(load.refused.size()) + " commands of " +
+  return tool.fail({Code::protocol, std::to_string(load.refused.size()) + " entries of " +
                                         tool.options.file + " were not loaded, for these reasons"});
 }
 

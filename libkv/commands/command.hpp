@@ -19,10 +19,11 @@ enum class Group : std::uint8_t {
   hash,
   set,
   sorted_set,
+  bitmap,
   generic,
-  connection,
+  connection,  // those from here on are about the connection or the server itself
   server,
-  transaction
+  transaction,
 };
 
 // Flags of a row. The first ones are Redis's, with Redis's names in COMMAND INFO.
@@ -101,9 +102,12 @@ std::span<const Command> sorted_set_commands() noexcept;        // sorted_sets.c
 std::span<const Command> sorted_set_range_commands() noexcept;  // sorted_sets_range.cpp
 std::span<const Command> sorted_set_pop_commands() noexcept;    // sorted_sets_pop.cpp
 std::span<const Command> sorted_set_combine_commands() noexcept;  // sorted_sets_combine.cpp
-std::span<const Command> generic_commands() noexcept;             // generic.cpp: keys of any type
-std::span<const Command> keyspace_commands() noexcept;            // keyspaces.cpp: whole databases
-std::span<const Command> expiry_commands() noexcept;              // expiry.cpp
+std::span<const Command> bit_commands() noexcept;         // bits.cpp: single bits of strings
+std::span<const Command> bitfield_commands() noexcept;    // bitfields.cpp: numbers of any width
+std::span<const Command> generic_commands() noexcept;     // generic.cpp: keys of any type
+std::span<const Command> serialised_commands() noexcept;  // serialised.cpp: DUMP, RESTORE
+std::span<const Command> keyspace_commands() noexcept;    // keyspaces.cpp: whole databases
+std::span<const Command> expiry_commands() noexcept;      // expiry.cpp
 std::span<const Command> connection_commands() noexcept;
 std::span<const Command> transaction_commands() noexcept;  // transactions.cpp
 std::span<const Command> server_commands() noexcept;

@@ -94,6 +94,7 @@ std::string_view group_category(Group group) {
     case Group::hash: return "hash";
     case Group::set: return "set";
     case Group::sorted_set: return "sortedset";
+    case Group::bitmap: return "bitmap";
     case Group::generic: return "keyspace";
     case Group::connection: return "connection";
     case Group::transaction: return "transaction";

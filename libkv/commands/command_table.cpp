@@ -1,8 +1,8 @@
 // The one command table: all families' rows together, found by name.
 //
-// A name is found with two loads, a multiplication and one comparison: the table is built once so
-// that no two names share a slot. Who adds a command adds a row to its family; nothing is to be
-// done here, unless the family is new.
+// A name is found with three loads, a multiplication and one comparison: the table is built once so
+// that no two names share a place in its index. Who adds a command adds a row to its family;
+// nothing is to be done here, unless the family is new.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -67,7 +67,10 @@ class CommandTable {
                               sorted_set_range_commands(),
                               sorted_set_pop_commands(),
                               sorted_set_combine_commands(),
+                              bit_commands(),
+                              bitfield_commands(),
                               generic_commands(),
+                              serialised_commands(),
                               keyspace_commands(),
                               expiry_commands(),
                               connection_commands(),
@@ -78,12 +81,13 @@ class CommandTable {
     }
     std::sort(rows_.begin(), rows_.end(),
               [](const Command* a, const Command* b) { return a->name < b->name; });
+    make_slots();
     while (!place_all()) factor_ += 2 * first_factor;  // stays odd
   }
 
   const Command* find(std::string_view name) const noexcept {
     const NameWords words = words_of(name);
-    const Slot& slot = slots_[index_of(words)];
+    const Slot& slot = slots_[index_[index_of(words)]];
     if (slot.row == nullptr || !(slot.words == words)) return nullptr;
     if (slot.exact || equals_ignoring_case(name, slot.row->name)) return slot.row;
     return nullptr;
@@ -97,7 +101,8 @@ class CommandTable {
     const Command* row = nullptr;
     bool exact = false;  // letters alone, so that equal words mean equal names
   };
-  static constexpr unsigned index_bits = 11;  // sparse, so that a factor without clashes is near
+  // Sparse, so that a factor without clashes is near: 350 names find one after some thousand tries.
+  static constexpr unsigned index_bits = 13;
   static constexpr std::uint64_t first_factor = 0x9E3779B97F4A7C15u;
 
   std::size_t index_of(const NameWords& words) const noexcept {
@@ -105,23 +110,30 @@ class CommandTable {
     return static_cast<std::size_t>((mixed ^ (mixed >> 29)) * factor_ >> (64 - index_bits));
   }
 
-  /// False if two names share a slot with this factor.
-  bool place_all() {
-    slots_.fill({});
+  void make_slots() {
+    slots_.assign(1, {});  // where the index leads that has no name
     for (const Command* row : rows_) {
-      const NameWords words = words_of(row->name);
-      Slot& slot = slots_[index_of(words)];
-      if (slot.row != nullptr) return false;
       const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
-      slot = {words, row,
-              row->name.size() <= exact_size_max &&
-                  std::all_of(row->name.begin(), row->name.end(), is_letter)};
+      slots_.push_back({words_of(row->name), row,
+                        row->name.size() <= exact_size_max &&
+                            std::all_of(row->name.begin(), row->name.end(), is_letter)});
+    }
+  }
+
+  /// False if two names share a place with this factor.
+  bool place_all() {
+    index_.fill(0);
+    for (std::uint16_t i = 1; i < slots_.size(); ++i) {
+      std::uint16_t& place = index_[index_of(slots_[i].words)];
+      if (place != 0) return false;
+      place = i;
     }
     return true;
   }
 
   std::vector<const Command*> rows_;
-  std::array<Slot, std::size_t{1} << index_bits> slots_;
+  std::vector<Slot> slots_;  // the first one has no row
+  std::array<std::uint16_t, std::size_t{1} << index_bits> index_;
   std::uint64_t factor_ = first_factor;
 };
 
@@ -137,9 +149,9 @@ const Command* find_command(std::string_view name) noexcept { return table().fin
 std::span<const Command* const> all_commands() noexcept { return table().rows(); }
 
 std::string_view group_name(Group group) noexcept {
-  constexpr std::array<std::string_view, 9> names = {"string",     "list",       "hash",
-                                                     "set",        "sorted-set", "generic",
-                                                     "connection", "server",     "transactions"};
+  constexpr std::array<std::string_view, 10> names = {
+      "string", "list",    "hash",       "set",    "sorted-set",
+      "bitmap", "generic", "connection", "server", "transactions"};
   return names[static_cast<std::size_t>(group)];
 }
 

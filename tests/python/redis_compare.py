@@ -184,6 +184,8 @@ NAMES = ["m1", "m2", "m3", "m4", "12", "", "\x00\xff", "g" * 60]
 SORTED = ["z1", "z2", "z3", "z3", "t1", "x1", "s1"]
 BOUNDS = ["1", "(1", "2.5", "(2", "-inf", "+inf", "inf", "(3", "x", "", "-2.25"]
 DECIMALS = ["1", "0.5", "-2.25", "1e3", "abc", "inf", "0", "3.14159"]
+BITS = ["0", "1", "7", "8", "13", "31", "40", "63", "#0", "#1", "#3", "600", "-1", "x"]
+ENCODINGS = ["u1", "u5", "u8", "u13", "u63", "i1", "i4", "i8", "i16", "i33", "i64", "u64", "i65", "u0", "x"]
 TIMES = ["100", "1000", "5000", "-1", "0", "abc", "9223372036854775807", "33177117420"]
 
 # %k key, %v value, %w short value, %i integer, %s small count, %f field, %m member, %d decimal, %t
@@ -194,6 +196,11 @@ GET %k; STRLEN %k; GETRANGE %k %i %i; SUBSTR %k %s %s; MGET (%k)+; GETSET %k %v;
 GETEX %k; GETEX %k [PERSIST|EX 1000|PX 1000000|EX %t]; APPEND %k %v; SETRANGE %k %s %v
 SET %k %v (NX)? (GET)?; SET %k %v (XX)? (KEEPTTL)?; SET %k %v [EX 1000|PX 1000000|EX %t|KEEPTTL]
 SETNX %k %v; SETEX %k %t %v; MSET (%k %v)+; MSETNX (%k %v)+; MSET %k %v %k
+GETBIT %k %b; SETBIT %k %b [0|1]; SETBIT %k %i %s; BITCOUNT %k; BITCOUNT %k %i %i ([BYTE|BIT])?
+BITPOS %k [0|1]; BITPOS %k %s %s; BITPOS %k [0|1] %i %i ([BYTE|BIT])?; BITPOS %k [0|1] %s
+BITOP [AND|OR|XOR] %k (%k)+; BITOP NOT %k %k (%k)?; BITOP AND %k %k %k; BITFIELD_RO %k GET %e %b
+BITFIELD %k (OVERFLOW [WRAP|SAT|FAIL])? SET %e %b %i INCRBY %e %b %i GET %e %b; BITFIELD %k (GET %e %b)+
+BITFIELD %k (OVERFLOW [WRAP|SAT|FAIL])? (INCRBY %e %b %i)+; BITFIELD_RO %k SET u2 0 1
 INCR %k; DECR %k; INCRBY %k %i; DECRBY %k %i; INCRBYFLOAT %k %d; LCS %k %k ([LEN|IDX])?
 LPUSH %k (%v)+; RPUSH %k (%v)+; LPUSHX %k (%v)+; RPUSHX %k (%v)+; LPOP %k (%s)?; RPOP %k (%s)?
 LPUSH %k (%v)+; RPUSH %k (%v)+; LLEN %k; LRANGE %k %i %i; LRANGE %k 0 -1; LINDEX %k %i
@@ -207,14 +214,14 @@ HMGET %k (%f)+; HDEL %k (%f)+; HLEN %k; HEXISTS %k %f; HSTRLEN %k %f; HGETALL %k
 HVALS %k; HINCRBY %k %f %i; HINCRBYFLOAT %k %f %d; HSCAN %k 0; HSCAN %k 0 MATCH f* COUNT %i
 ZADD %z (%d %n)+; ZADD %z (%s %n)+; ZADD %z [NX|XX|GT|LT|CH|GT CH|XX GT CH|NX CH] (%d %n)+
 ZADD %z ([NX|XX|GT|LT])? INCR %d %n; ZINCRBY %z %d %n; ZREM %z (%n)+; ZSCORE %z %n; ZMSCORE %z (%n)+
-ZCARD %z; ZRANK %z %n; ZREVRANK %z %n; ZCOUNT %z %b %b; ZRANGE %z %i %i (WITHSCORES)? (REV)?
-ZRANGE %z %b %b BYSCORE (LIMIT %s %s)? (WITHSCORES)?; ZRANGE %z 0 -1 WITHSCORES
-ZRANGE %z %b %b BYSCORE REV (LIMIT %s %s)?; ZREVRANGE %z %i %i (WITHSCORES)?; ZRANDMEMBER %z 0
-ZRANGEBYSCORE %z %b %b (WITHSCORES)? (LIMIT %s %s)?; ZREVRANGEBYSCORE %z %b %b (LIMIT %s %s)?
+ZCARD %z; ZRANK %z %n; ZREVRANK %z %n; ZCOUNT %z %r %r; ZRANGE %z %i %i (WITHSCORES)? (REV)?
+ZRANGE %z %r %r BYSCORE (LIMIT %s %s)? (WITHSCORES)?; ZRANGE %z 0 -1 WITHSCORES
+ZRANGE %z %r %r BYSCORE REV (LIMIT %s %s)?; ZREVRANGE %z %i %i (WITHSCORES)?; ZRANDMEMBER %z 0
+ZRANGEBYSCORE %z %r %r (WITHSCORES)? (LIMIT %s %s)?; ZREVRANGEBYSCORE %z %r %r (LIMIT %s %s)?
 ZPOPMIN %z (%s)?; ZPOPMAX %z (%s)?; ZMPOP 2 %z %z [MIN|MAX] (COUNT %s)?; ?ZSCAN %z 0 (MATCH m*)?
 BZPOPMIN %z %z 0.001; BZPOPMAX %z 0.001; BZMPOP 0.001 2 %z %z [MIN|MAX] (COUNT %s)?
-ZREMRANGEBYRANK %z %s %s; ZREMRANGEBYSCORE %z %b %b; ZRANGESTORE %z %z %s %i (REV)?
-ZRANGESTORE %z %z %b %b BYSCORE (LIMIT %s %s)?; ZUNIONSTORE %z 2 %z %z ([AGGREGATE MIN|WEIGHTS 2 3])?
+ZREMRANGEBYRANK %z %s %s; ZREMRANGEBYSCORE %z %r %r; ZRANGESTORE %z %z %s %i (REV)?
+ZRANGESTORE %z %z %r %r BYSCORE (LIMIT %s %s)?; ZUNIONSTORE %z 2 %z %z ([AGGREGATE MIN|WEIGHTS 2 3])?
 ZINTERSTORE %z 2 %z %z ([AGGREGATE MAX|WEIGHTS 0.5 3])?; ZDIFFSTORE %z 2 %z %z
 ZUNION 3 %z %z %z (AGGREGATE MAX)? (WITHSCORES)?; ZINTER 2 %z %z (WEIGHTS %d 2)? (WITHSCORES)?
 ZDIFF 2 %z %z (WITHSCORES)?; ZINTERCARD 2 %z %z (LIMIT %s)?
@@ -226,10 +233,10 @@ SADD %k (%m)+; SADD %k (%m)+; SADD %k (%m)+; SREM %k (%m)+; SISMEMBER %k %m; SMI
 ~SRANDMEMBER %k 100; ?SRANDMEMBER %k -3; ~SINTER (%k)+; ~SUNION (%k)+; ~SDIFF %k (%k)+
 SINTERSTORE %k (%k)+; SUNIONSTORE %k (%k)+; SDIFFSTORE %k (%k)+; SINTERCARD %s %k %k (LIMIT %s)?
 SINTERCARD 2 %k %k (LIMIT %s)?
-PEXPIREAT %k [33177117420123|1|%t]; PERSIST %k; EXPIRETIME [s1|l1]; =TTL %k; =PTTL %k; ~KEYS *
+PEXPIREAT %k [33177117420123|1|%t]; PERSIST %k; =EXPIRETIME [s1|l1]; =TTL %k; =PTTL %k; ~KEYS *
 """
-POOLS = {"%k": KEYS, "%v": VALUES, "%w": SHORT, "%i": INTEGERS, "%f": FIELDS, "%m": MEMBERS,
-         "%d": DECIMALS, "%t": TIMES, "%n": NAMES, "%z": SORTED, "%b": BOUNDS,
+POOLS = {"%k": KEYS, "%v": VALUES, "%w": SHORT, "%i": INTEGERS, "%f": FIELDS, "%m": MEMBERS, "%d": DECIMALS,
+         "%t": TIMES, "%b": BITS, "%e": ENCODINGS, "%n": NAMES, "%z": SORTED, "%r": BOUNDS,
          "%s": ["0", "1", "2", "3", "-1", "x"]}
 
 

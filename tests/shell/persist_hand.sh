@@ -220,7 +220,7 @@ said=$(cat "$SCRATCH/err")
 like "names the first that failed" "$said" "command 2, byte 9: wrong number of arguments for set"
 like "the second" "$said" "command 3, byte 16: rpush: WRONGTYPE"
 like "the third" "$said" "command 4, byte 27: get is not a write"
-like "and how many there are" "$said" "ERROR: 3 commands of .* were not loaded"
+like "and how many there are" "$said" "ERROR: 3 entries of .* were not loaded"
 is "and has the others" "$("$KV_SERVER" --dump resp --dir "$DIR" | tr -d '\r' | grep -cx '[13]')" 2
 
 done_testing

@@ -11,6 +11,8 @@
 
 namespace {
 
+using namespace std::string_view_literals;
+
 using kv::Command;
 using kv::Dialect;
 using kv::Keyspace;
@@ -20,18 +22,23 @@ using kv::test::FakeServices;
 
 // %k a key, %v a value never used before, %e an element used lately, %w a string used lately, %n a
 // small number, %t a time never used before (seconds). Shapes that store use %v, so that a stored
-// value is always another one.
+// value is always another one. The fields of a BITFIELD lie apart: what its operations undo is
+// still a write.
 // "!" in front: PLIO alone. "?" in front: rarely, because it empties everything.
 // clang-format off
 constexpr std::string_view shapes[] = {
     "SET %k %v", "SET %k %v NX", "SET %k %v XX GET", "SET %k %v EX %t", "SET %k %v KEEPTTL",
-    "SET %k N:%t", "SET %k", "!SET %k NIL", "SETNX %k %v", "SETEX %k %t %v", "SETEX %k 0 %v",
+    "SET %k N:%t000", "SET %k", "!SET %k NIL", "SETNX %k %v", "SETEX %k %t %v", "SETEX %k 0 %v",
     "PSETEX %k %t000 %v", "PSETEX %k x %v", "GETSET %k %v", "!GETSET %k NIL", "GETDEL %k",
     "SET %k %v IFEQ %w", "DELIFEQ %k %w",
     "GETEX %k", "GETEX %k PERSIST", "GETEX %k EX %t", "GETEX %k PXAT 1", "MSET %k %v %k %v",
     "MSET %stats%/x %v", "MSETNX %k %v %k %v", "APPEND %k %v", "APPEND %k ''",
     "SETRANGE %k %n %v", "SETRANGE %k %n ''", "INCR %k", "INCRBY %k %n", "DECR %k",
     "DECRBY %k %n", "INCRBYFLOAT %k 0.5", "INCRBYFLOAT %k 0",
+    "SETBIT %k %n 1", "SETBIT %k %n 0", "SETBIT %k 9%n 1", "BITOP AND %k %k %k",
+    "BITOP XOR %k %k %k", "BITOP NOT %k %k", "BITFIELD %k SET u5 %n %n INCRBY i9 40 %n",
+    "BITFIELD %k GET u8 0", "BITFIELD %k OVERFLOW FAIL INCRBY u2 %n 3 GET u4 1",
+    "BITFIELD %k OVERFLOW SAT SET i4 %n 99 INCRBY u3 #30 -9",
     "LPUSH %k %v %v %v", "RPUSH %k %v %v %v", "LPUSH %k %v", "RPUSH %k %v", "LPUSHX %k %v",
     "RPUSHX %k %v", "LPOP %k", "RPOP %k", "LPOP %k %n", "RPOP %k %n", "LSET %k %n %v",
     "LSET %k -1 %v", "LREM %k 0 %e", "LREM %k %n %e", "LTRIM %k %n %n", "LTRIM %k 0 -1",
@@ -58,7 +65,10 @@ constexpr std::string_view shapes[] = {
     "MOVE %k 1", "?SWAPDB 0 1", "SWAPDB 0 0", "?FLUSHDB", "?FLUSHALL", "FLUSHDB x", "FLUSHALL x",
     "EXPIRE %k %t", "EXPIRE %k %t GT", "EXPIRE %k %t XX", "EXPIRE %k -1", "PEXPIRE %k 1 LT",
     "PEXPIRE %k %t000", "EXPIREAT %k 1", "EXPIREAT %k 1800000%t", "PEXPIREAT %k 1800000%t000",
-    "PEXPIREAT %k 5", "PERSIST %k", "INCR %stats%/x",
+    "PEXPIREAT %k 5", "PERSIST %k", "INCR %stats%/x", "RESTORE %k 0 %v REPLACE",
+    "RESTORE %k %t \0\5hello\b\0\xda_3\xc9\xcc-\xaa" "2 REPLACE"sv,
+    "RESTORE %k %t \0\5hello\b\0\xda_3\xc9\xcc-\xaa" "2"sv,
+    "RESTORE %k 1 \0\5hello\b\0\xda_3\xc9\xcc-\xaa" "2 ABSTTL REPLACE"sv,
 };
 // clang-format on
 
@@ -128,7 +138,8 @@ class Requests {
     if (shape[0] == '!' || shape[0] == '?') shape.remove_prefix(1);
     std::string line;
     const bool of_zset = shape[0] == 'Z' || shape.starts_with("BZ");
-    const bool of_list = shape[0] == 'L' || shape[0] == 'B' || shape.starts_with("RP");
+    const bool of_list = shape[0] == 'L' || shape.starts_with("BL") || shape.starts_with("BR") ||
+                         shape.starts_with("RP");
     family_ = of_zset ? 'z' : of_list ? 'l' : shape[0] == 'H' ? 'h' : is_of_set(shape) ? 't' : 's';
     while (!shape.empty()) {
       const bool mark = shape.size() > 1 && shape[0] == '%' &&
@@ -226,7 +237,7 @@ TEST_CASE("commands/writes: commit if and only if something changes; the log rep
   Requests requests(seed);
   std::vector<Logged> log;
   std::map<std::string_view, std::pair<int, int>> seen;  // committed, not committed
-  for (int i = 0; i < 15'000; ++i) {
+  for (int i = 0; i < 30'000; ++i) {
     FakeClient& client = requests.roll(2) == 0 ? resp : plio;
     resp.now_ns = plio.now_ns += static_cast<std::int64_t>(requests.roll(400'000'000));
     const std::string line = requests.next(client.session.dialect);

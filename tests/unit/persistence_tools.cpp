@@ -183,6 +183,8 @@ TEST_CASE("persistence/tool: repair of a damaged snapshot with nothing before it
   const std::size_t at = snapshot.find("(\"text\"");
   REQUIRE(at != std::string::npos);
   snapshot[at] = 'X';
+  snapshot.insert(snapshot.rfind("# kv end"),
+                  "(\"set\" (\"a\" \"b\") (type set))\n(\"twice\" (1 2 1) (type set))\n");
   const Output repaired = run_tool(env, {.verb = Verb::repair});
   INFO(repaired.out << repaired.err);
   CHECK(repaired.exit_code == 0);
@@ -191,6 +193,10 @@ TEST_CASE("persistence/tool: repair of a damaged snapshot with nothing before it
   CHECK(server.data().get("counter") == "5");
   CHECK(server.data().get("text") == "(none)");
   CHECK(server.data().get("later", 3) == "x");
+  Keyspace& keys = server.data().database(0);
+  Place set = keys.peek("set", 0);
+  CHECK(keys.set(set).size() == 2);
+  CHECK(!keys.peek("twice", 0).found());  // nor a part of it
 }
 
 TEST_CASE("persistence/tool: repair is killed at every call, and nothing is worse than before") {
