@@ -24,9 +24,10 @@ inline std::string troff(std::string_view text) {
   return safe;
 }
 
-inline constexpr Group kGroups[] = {
-    Group::string,  Group::bitmap,      Group::list,   Group::hash,       Group::set,
-    Group::generic, Group::transaction, Group::pubsub, Group::connection, Group::server};
+inline constexpr Group kGroups[] = {Group::string,     Group::bitmap,      Group::list,
+                                    Group::hash,       Group::set,         Group::sorted_set,
+                                    Group::generic,    Group::transaction, Group::pubsub,
+                                    Group::connection, Group::server};
 
 inline std::string_view group_title(Group group) {
   switch (group) {
@@ -34,6 +35,7 @@ inline std::string_view group_title(Group group) {
     case Group::list: return "Lists";
     case Group::hash: return "Hashes";
     case Group::set: return "Sets";
+    case Group::sorted_set: return "Sorted sets";
     case Group::bitmap: return "Bits of strings";
     case Group::generic: return "Keys of any type";
     case Group::transaction: return "Transactions";

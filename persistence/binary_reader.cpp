@@ -6,6 +6,7 @@
 #include <libdeflate.h>
 
 #include <cereal/archives/binary.hpp>
+#include <cmath>
 #include <cstring>
 #include <future>
 #include <istream>
@@ -142,6 +143,7 @@ class ItemReader {
   bool load_list(Keyspace& keys, Place& place, bool more);
   bool load_hash(Keyspace& keys, Place& place, bool more);
   bool load_set(Keyspace& keys, Place& place, bool more);
+  bool load_sorted_set(Keyspace& keys, Place& place, bool more);
   bool fail(const char* why) {
     error_ = why;
     return false;
@@ -218,6 +220,20 @@ bool ItemReader::load_set(Keyspace& keys, Place& place, bool more) {
   return true;
 }
 
+bool ItemReader::load_sorted_set(Keyspace& keys, Place& place, bool more) {
+  std::uint32_t count = 0;
+  if (!get(count)) return false;
+  if (count == 0) return fail("a sorted set is empty");
+  SortedSet set = more ? keys.sorted_set(place) : keys.make_sorted_set(place);
+  SortedSet::Element element;
+  for (; count > 0; --count) {
+    if (!get_scalar(element.member) || !get(element.score)) return false;
+    if (std::isnan(element.score)) return fail("a score is no number");
+    if (!set.set(element.member, element.score)) return fail("a member is there twice");
+  }
+  return true;
+}
+
 bool ItemReader::load_value(Keyspace& keys, Place& place, Type type, bool more) {
   switch (type) {
     case Type::string: {
@@ -230,6 +246,7 @@ bool ItemReader::load_value(Keyspace& keys, Place& place, Type type, bool more) 
     case Type::list: return load_list(keys, place, more);
     case Type::hash: return load_hash(keys, place, more);
     case Type::set: return load_set(keys, place, more);
+    case Type::zset: return load_sorted_set(keys, place, more);
     case Type::none: break;
   }
   return fail("an item has no type that is known");

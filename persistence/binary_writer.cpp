@@ -159,7 +159,8 @@ class BlockWriter {
   std::future<Status> job_;  // last: its destructor waits before the rest goes
 };
 
-/// A list, hash or set: elements one by one, in an item of the same key every so many of them.
+/// A list, hash or set of either kind: elements one by one, in an item of the same key every so
+/// many of them.
 class ItemWriter {
  public:
   ItemWriter(BlockWriter& blocks, Output& out, const Keyspace::Item& item, unsigned database)
@@ -217,6 +218,12 @@ Status put_key(BlockWriter& blocks, Output& out, Keyspace& keys, const Keyspace:
     keys.set(place).visit([&](const Scalar& member) {
       status = writer.next();
       if (status) put_scalar(out, member);
+      return status.ok();
+    });
+  } else if (item.type == Type::zset) {
+    keys.sorted_set(place).visit(0, SIZE_MAX, Direction::up, [&](const auto& element) {
+      status = writer.next();
+      if (status) put_scalar(out, element.member), out(element.score);
       return status.ok();
     });
   } else {

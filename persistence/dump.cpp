@@ -2,7 +2,9 @@
 #include "persistence/dump.hpp"
 
 #include <cerrno>
+#include <cmath>
 
+#include "libkv/base/text.hpp"
 #include "libkv/wire/lisp_text.hpp"
 #include "persistence/json.hpp"
 #include "persistence/snapshot.hpp"
@@ -11,7 +13,7 @@ namespace kv {
 namespace {
 
 constexpr std::size_t write_bytes = 256 * 1024;
-constexpr std::size_t elements_at_a_time = 512;  // of one RPUSH, HSET or SADD
+constexpr std::size_t elements_at_a_time = 512;  // of one RPUSH, HSET, SADD or ZADD
 
 /// A stdio stream as a File, for the text snapshot's writer.
 class StreamFile final : public File {
@@ -60,6 +62,21 @@ void visit_elements(Keyspace& keys, const Keyspace::Item& item,
   list.visit(0, list.size(), visit);
 }
 
+/// In pairs. What JSON has no number for is a string.
+void write_sorted_set(JsonWriter& json, const SortedSet& set) {
+  json.begin_array();
+  set.visit(0, SIZE_MAX, Direction::up, [&](const SortedSet::Element& element) {
+    json.begin_array();
+    write_scalar(json, element.member);
+    const std::string score = format_decimal(element.score);
+    if (std::isfinite(element.score)) json.number(score);
+    else json.string(score);
+    json.end_array();
+    return true;
+  });
+  json.end_array();
+}
+
 bool has_plain_fields(const Hash& hash) {
   bool plain = true;
   hash.visit([&](const Hash::Pair& pair) {
@@ -99,6 +116,8 @@ void append_json(std::string& out, Keyspace& keys, const Keyspace::Item& item, u
     write_scalar(json, keys.string(place));
   } else if (item.type == Type::hash) {
     write_hash(json, keys.hash(place));
+  } else if (item.type == Type::zset) {
+    write_sorted_set(json, keys.sorted_set(place));
   } else {
     json.begin_array();
     visit_elements(keys, item, [&](const Scalar& element) {
@@ -144,6 +163,15 @@ class Pieces {
   std::vector<std::string> head_, elements_;
 };
 
+std::string_view adding_command(Type type) {
+  switch (type) {
+    case Type::list: return "RPUSH";
+    case Type::set: return "SADD";
+    case Type::zset: return "ZADD";
+    default: return "HSET";
+  }
+}
+
 void append_resp(std::string& out, Keyspace& keys, const Keyspace::Item& item) {
   Place place = item.place;
   const auto bytes_of = [](const Scalar& s) {
@@ -154,11 +182,15 @@ void append_resp(std::string& out, Keyspace& keys, const Keyspace::Item& item) {
     append_command(out, std::vector<std::string_view>{"SET", item.key, value});
   } else {
     append_command(out, std::vector<std::string_view>{"DEL", item.key});
-    const std::string_view command = item.type == Type::list  ? "RPUSH"
-                                     : item.type == Type::set ? "SADD"
-                                                              : "HSET";
-    Pieces pieces(out, command, item.key);
-    if (item.type != Type::hash) {
+    Pieces pieces(out, adding_command(item.type), item.key);
+    if (item.type == Type::zset) {
+      keys.sorted_set(place).visit(0, SIZE_MAX, Direction::up, [&](const auto& element) {
+        pieces.add(format_decimal(element.score));
+        pieces.add(bytes_of(element.member));
+        pieces.flush_if(elements_at_a_time);
+        return true;
+      });
+    } else if (item.type != Type::hash) {
       visit_elements(keys, item, [&](const Scalar& element) {
         pieces.add(bytes_of(element));
         pieces.flush_if(elements_at_a_time);

@@ -64,6 +64,7 @@ class JsonLine {
   const char* load_list(Keyspace& keys, Place& place, const Json& value);
   const char* load_hash(Keyspace& keys, Place& place, const Json& value);
   const char* load_set(Keyspace& keys, Place& place, const Json& value);
+  const char* load_sorted_set(Keyspace& keys, Place& place, const Json& value);
   const Replay& replay_;
 };
 
@@ -110,6 +111,21 @@ const char* JsonLine::load_set(Keyspace& keys, Place& place, const Json& value) 
   return nullptr;
 }
 
+const char* JsonLine::load_sorted_set(Keyspace& keys, Place& place, const Json& value) {
+  if (value.type != Json::Type::array || value.elements.empty()) return "a zset needs members";
+  SortedSet set = keys.make_sorted_set(place);
+  Owned member;
+  double score = 0;
+  for (const Json& pair : value.elements) {
+    if (pair.elements.size() != 2 || !to_scalar(pair.elements[0], member) ||
+        !parse_decimal(pair.elements[1].text, score)) {
+      return "a pair of the zset is not [member, score]";
+    }
+    if (!set.set(member.scalar(), score)) return "a member of the zset is there twice";
+  }
+  return nullptr;
+}
+
 const char* JsonLine::load(const Json& line) {
   const Json* const key = line.find("key");
   const Json* const value = line.find("value");
@@ -135,6 +151,8 @@ const char* JsonLine::load(const Json& line) {
     wrong = load_hash(*keys, place, *value);
   } else if (type->text == "set") {
     wrong = load_set(*keys, place, *value);
+  } else if (type->text == "zset") {
+    wrong = load_sorted_set(*keys, place, *value);
   } else {
     return "this type does not exist in kv";
   }

@@ -102,6 +102,7 @@ class KeyLineReader {
   bool read_value(Type as);
   bool read_list_element();
   bool read_pair();
+  bool store_pair(const Pair& pair);
   bool read_items();
   bool store();
   bool store_elements();
@@ -131,6 +132,7 @@ class KeyLineReader {
   std::optional<List> to_list_;  // while elements are stored
   std::optional<Hash> to_hash_;
   std::optional<Set> to_set_;
+  std::optional<SortedSet> to_zset_;
 };
 
 }  // namespace kv

@@ -4,8 +4,9 @@
 //   ("name" "value")
 //   ("jobs" ("a" "b"))
 //   ("tags" ("a" "b") (type set))
+//   ("board" (("Ann" . "7.5") ("Bob" . "12")) (type zset))
 //   ("user:1" (("name" . "Ann") ("age" . 7)) (expires 1795167368731) (db 3))
-//   # kv end, 4 keys: 0123456789
+//   # kv end, 5 keys: 0123456789
 //
 // Both checksums are of every byte before them, the checksums left out (record.hpp's chain).
 #include <algorithm>
@@ -111,6 +112,18 @@ void append_set(std::string& out, Keyspace& keys, const Keyspace::Item& item, Pa
   out.push_back(')');
 }
 
+void append_sorted_set(std::string& out, Keyspace& keys, const Keyspace::Item& item, Pause pause) {
+  Place place = item.place;
+  char before = '(';
+  keys.sorted_set(place).visit(0, SIZE_MAX, Direction::up, [&](const auto& element) {
+    out.push_back(before);
+    append_pair(out, {element.member, Scalar(format_decimal(element.score))}, pause);
+    before = ' ';
+    return pause();
+  });
+  out.push_back(')');
+}
+
 void append_hash(std::string& out, Keyspace& keys, const Keyspace::Item& item, Pause pause) {
   Place place = item.place;
   char before = '(';
@@ -169,6 +182,9 @@ void append_line(std::string& out, Keyspace& keys, const Keyspace::Item& item, u
   } else if (item.type == Type::set) {
     append_set(out, keys, item, pause);
     stated_type = "set";
+  } else if (item.type == Type::zset) {
+    append_sorted_set(out, keys, item, pause);
+    stated_type = "zset";
   } else {
     append_hash(out, keys, item, pause);
   }
@@ -243,9 +259,19 @@ bool KeyLineReader::read_pair() {
     return fail(in_.error());
   }
   if (!in_.take(')')) return fail("a pair does not end");
-  if (to_hash_) to_hash_->set(pair.field, pair.value);
-  else if (!long_) pairs_.push_back(pair);
+  if (to_hash_ || to_zset_) return store_pair(pair);
+  if (!long_) pairs_.push_back(pair);
   return true;
+}
+
+bool KeyLineReader::store_pair(const Pair& pair) {
+  if (to_hash_) return to_hash_->set(pair.field, pair.value), true;
+  double score = 0;
+  const Kind kind = pair.value.kind;
+  const bool number =
+      (kind == Kind::string || kind == Kind::number) && parse_decimal(pair.value.bytes, score);
+  if (!number) return fail("a score is no number");
+  return to_zset_->set(pair.field, score) || fail("a member is there twice");
 }
 
 bool KeyLineReader::read_list_element() {
@@ -257,7 +283,7 @@ bool KeyLineReader::read_list_element() {
   return true;
 }
 
-/// As a string, a list or a hash as it looks, unless it is to be a list or a set.
+/// As a string, a list or a hash as it looks, unless it is to be a list or a set of either kind.
 bool KeyLineReader::read_value(Type as) {
   elements_.clear();
   pairs_.clear();
@@ -266,10 +292,10 @@ bool KeyLineReader::read_value(Type as) {
     return in_.element(scalar_) || fail(in_.error());
   }
   in_.take('(');
-  type_ = as == Type::set ? Type::set : Type::list;
-  if (as == Type::hash && in_.peek('(')) type_ = Type::hash;
+  const bool of_pairs = (as == Type::hash || as == Type::zset) && in_.peek('(');
+  type_ = of_pairs || as == Type::set ? as : Type::list;
   do {
-    if (!(type_ == Type::hash ? read_pair() : read_list_element())) return false;
+    if (!(of_pairs ? read_pair() : read_list_element())) return false;
     if (long_) in_.forget();
   } while (in_.take(' '));
   return in_.take(')') || fail("the value does not end");
@@ -289,6 +315,8 @@ bool KeyLineReader::read_items() {
       stated_type_ = Type::hash;
     } else if (in_.take("type set")) {
       stated_type_ = Type::set;
+    } else if (in_.take("type zset")) {
+      stated_type_ = Type::zset;
     } else if (in_.take("expires ")) {
       const bool before_1970 = in_.take('-');
       if (!in_.number(n) || n > INT64_MAX) return fail("the expiry is not a number");
@@ -304,13 +332,16 @@ bool KeyLineReader::read_items() {
   return in_.take(")\n") && in_.done() ? true : fail("the line does not end");
 }
 
-/// Of a list, hash or set: as they were kept or, from a long line, as they are read again.
+/// Of a list, hash or set of either kind: as they were kept or, from a long line, as they are read
+/// again.
 bool KeyLineReader::store_elements() {
   for (const Scalar& element : elements_) {
     if (to_list_) to_list_->push_back(element);
     else if (!to_set_->add(element)) return fail("a member is there twice");
   }
-  for (const Pair& pair : pairs_) to_hash_->set(pair.field, pair.value);
+  for (const Pair& pair : pairs_) {
+    if (!store_pair(pair)) return false;
+  }
   if (!long_) return true;
   in_.clear(line_);
   in_.skip(value_at_);
@@ -332,11 +363,13 @@ bool KeyLineReader::store() {
     if (place.found()) return fail("the key is there twice");
     if (type_ == Type::list) to_list_ = keys->make_list(place);
     else if (type_ == Type::set) to_set_ = keys->make_set(place);
+    else if (type_ == Type::zset) to_zset_ = keys->make_sorted_set(place);
     else to_hash_ = keys->make_hash(place);
     const bool good = store_elements();
     to_list_.reset();
     to_hash_.reset();
     to_set_.reset();
+    to_zset_.reset();
     if (!good) return keys->erase(place), false;
   }
   if (expiry_ms_) keys->set_expiry(place, expiry_ms_);
@@ -361,7 +394,8 @@ bool KeyLineReader::read(std::string_view line) {
   long_ = line.size() > limits::kept_line_bytes;
   key_ = kept_key_.assign(key_);
   // As it looks first, which is nearly always right; then as the line itself says. A list with a
-  // dot is none for a list key: it is one element. A set looks like a list.
+  // dot is none for a list key: it is one element. A set looks like a list, a sorted set like a
+  // hash.
   bool good = read_as(Type::hash);
   if (!good) {
     const std::string why = error_;
@@ -371,6 +405,7 @@ bool KeyLineReader::read(std::string_view line) {
     if (!good) return fail(why);
   }
   if (stated_type_ == Type::set && type_ == Type::list) type_ = Type::set;
+  if (stated_type_ == Type::zset && type_ == Type::hash) type_ = Type::zset;
   if (stated_type_ != Type::none && stated_type_ != type_) {
     good = read_as(stated_type_) && stated_type_ == type_;
     if (!good) return fail("the value is not of the type the line states");

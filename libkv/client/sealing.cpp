@@ -38,11 +38,11 @@ Status check_sealable(const CommandDoc* doc, const std::vector<std::string>& wor
     return {Code::crypto,
             "APPEND would join two sealed values into one that cannot be opened; nothing was sent"};
   }
-  if (doc->name == "sadd") {
-    return {
-        Code::crypto,
-        "SADD would store a member that is another one each time it is sealed, so that it could "
-        "be neither found nor removed; nothing was sent"};
+  if (doc->name == "sadd" || doc->name == "zadd") {
+    return {Code::crypto,
+            word +
+                " would store a member that is another one each time it is sealed, so that it "
+                "could be neither found nor removed; nothing was sent"};
   }
   if (doc->value_first == 0) {
     return {Code::crypto, word + " stores no value that could be sealed; nothing was sent"};

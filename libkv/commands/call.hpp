@@ -59,13 +59,14 @@ class Call {
   bool trial() const noexcept { return trial_; }
 
   // --- waiting, for a row with kBlocking ---
-  /// The keys args[first] to args[last] hold no list; timeout_ms 0: for ever.
+  /// The keys args[first] to args[last] hold nothing of that type; timeout_ms 0: for ever.
   struct Wait {
     std::size_t first, last;
     std::int64_t timeout_ms;
+    Type type;
   };
   /// There is nothing to commit() yet: the request is to be tried again when one of the keys has
-  /// become a list, or answered null after that time. What is replied all the same is for where
+  /// become one, or answered null after that time. What is replied all the same is for where
   /// nobody waits: in a transaction, or a replay of the log.
   void wait_for(const Wait& wait) noexcept { wait_ = wait; }
   const std::optional<Wait>& waits() const noexcept { return wait_; }

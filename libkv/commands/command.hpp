@@ -18,6 +18,7 @@ enum class Group : std::uint8_t {
   list,
   hash,
   set,
+  sorted_set,
   bitmap,
   generic,
   connection,  // those from here on are about the connection or the server itself
@@ -39,7 +40,8 @@ enum : std::uint32_t {
   kNoScript = 1u << 8,
   kBlocking = 1u << 9,  // may wait (Call::wait_for): argument "timeout", the first or the last
   kPubSub = 1u << 10,
-  kMovableKeys = 1u << 11,  // the number of keys, which follow it, is at key_count_at()
+  kMovableKeys = 1u << 11,  // the number of keys, which follow it, is at key_count_at(); a key in
+                            // front of it is the row's, and is where the result is stored
   // kv's own:
   kPlioNil = 1u << 16,      // picolisp-kv has it: misuse answers NIL over PLIO, not an error string
   kPlioZero = 1u << 17,     // the same, but misuse answers 0
@@ -74,9 +76,9 @@ struct Command {
 };
 
 /// Where a command with kMovableKeys has the number of its keys: first of all, or behind the time
-/// to wait.
-constexpr int key_count_at(std::uint32_t flags) noexcept {
-  return (flags & kBlocking) != 0 ? 2 : 1;
+/// to wait or the key of the row.
+constexpr int key_count_at(std::uint32_t flags, const ArgSpan& keys) noexcept {
+  return (flags & kBlocking) != 0 || keys.first > 0 ? 2 : 1;
 }
 
 /// The row for a name in any case, or null. O(1).
@@ -89,22 +91,26 @@ std::string_view group_name(Group group) noexcept;
 std::string_view subcommand_name(const Command& command, std::string_view word) noexcept;
 
 // One function per family file: its rows.
-std::span<const Command> string_commands() noexcept;        // strings.cpp: whole values
-std::span<const Command> string_range_commands() noexcept;  // strings_range.cpp: parts, LCS
-std::span<const Command> number_commands() noexcept;        // numbers.cpp: INCR and its kin
-std::span<const Command> list_commands() noexcept;          // lists.cpp: ends, lengths, ranges
-std::span<const Command> list_edit_commands() noexcept;     // lists_edit.cpp: inside a list
-std::span<const Command> list_move_commands() noexcept;     // lists_move.cpp: between lists
-std::span<const Command> hash_commands() noexcept;          // hashes.cpp: fields
-std::span<const Command> hash_more_commands() noexcept;     // hashes_more.cpp: numbers, walks
-std::span<const Command> set_commands() noexcept;           // sets.cpp: members
-std::span<const Command> set_combine_commands() noexcept;   // sets_combine.cpp: several sets
-std::span<const Command> bit_commands() noexcept;           // bits.cpp: single bits of strings
-std::span<const Command> bitfield_commands() noexcept;      // bitfields.cpp: numbers of any width
-std::span<const Command> generic_commands() noexcept;       // generic.cpp: keys of any type
-std::span<const Command> serialised_commands() noexcept;    // serialised.cpp: DUMP, RESTORE
-std::span<const Command> keyspace_commands() noexcept;      // keyspaces.cpp: whole databases
-std::span<const Command> expiry_commands() noexcept;        // expiry.cpp
+std::span<const Command> string_commands() noexcept;            // strings.cpp: whole values
+std::span<const Command> string_range_commands() noexcept;      // strings_range.cpp: parts, LCS
+std::span<const Command> number_commands() noexcept;            // numbers.cpp: INCR and its kin
+std::span<const Command> list_commands() noexcept;              // lists.cpp: ends, lengths, ranges
+std::span<const Command> list_edit_commands() noexcept;         // lists_edit.cpp: inside a list
+std::span<const Command> list_move_commands() noexcept;         // lists_move.cpp: between lists
+std::span<const Command> hash_commands() noexcept;              // hashes.cpp: fields
+std::span<const Command> hash_more_commands() noexcept;         // hashes_more.cpp: numbers, walks
+std::span<const Command> set_commands() noexcept;               // sets.cpp: members
+std::span<const Command> set_combine_commands() noexcept;       // sets_combine.cpp: several sets
+std::span<const Command> sorted_set_commands() noexcept;        // sorted_sets.cpp: members
+std::span<const Command> sorted_set_range_commands() noexcept;  // sorted_sets_range.cpp
+std::span<const Command> sorted_set_pop_commands() noexcept;    // sorted_sets_pop.cpp
+std::span<const Command> sorted_set_combine_commands() noexcept;  // sorted_sets_combine.cpp
+std::span<const Command> bit_commands() noexcept;         // bits.cpp: single bits of strings
+std::span<const Command> bitfield_commands() noexcept;    // bitfields.cpp: numbers of any width
+std::span<const Command> generic_commands() noexcept;     // generic.cpp: keys of any type
+std::span<const Command> serialised_commands() noexcept;  // serialised.cpp: DUMP, RESTORE
+std::span<const Command> keyspace_commands() noexcept;    // keyspaces.cpp: whole databases
+std::span<const Command> expiry_commands() noexcept;      // expiry.cpp
 std::span<const Command> connection_commands() noexcept;
 std::span<const Command> transaction_commands() noexcept;  // transactions.cpp
 std::span<const Command> pubsub_commands() noexcept;       // pubsub.cpp

@@ -93,6 +93,7 @@ std::string_view group_category(Group group) {
     case Group::list: return "list";
     case Group::hash: return "hash";
     case Group::set: return "set";
+    case Group::sorted_set: return "sortedset";
     case Group::bitmap: return "bitmap";
     case Group::generic: return "keyspace";
     case Group::connection: return "connection";
@@ -171,19 +172,22 @@ void tell_numbers(Reply& reply, std::string_view type,
 }
 
 void tell_key_specs(Reply& reply, const Entry& entry) {
-  const bool counted = (entry.flags & kMovableKeys) != 0;
-  if (!counted && entry.keys.first == 0) return reply.set(0);
-  reply.set(1);
-  reply.map(3);
-  reply.bulk("flags");
-  tell_access(reply, entry);
-  if (counted) {
-    tell_begin(reply, key_count_at(entry.flags));
-    return tell_numbers(reply, "keynum", {{"keynumidx", 0}, {"firstkey", 1}, {"keystep", 1}});
+  const bool counted = (entry.flags & kMovableKeys) != 0, placed = entry.keys.first != 0;
+  reply.set(std::size_t{counted} + std::size_t{placed});
+  const auto begin = [&](int index) {
+    reply.map(3);
+    reply.bulk("flags");
+    tell_access(reply, entry);
+    tell_begin(reply, index);
+  };
+  if (placed) {
+    begin(entry.keys.first);
+    const int last = entry.keys.last < 0 ? entry.keys.last : entry.keys.last - entry.keys.first;
+    tell_numbers(reply, "range", {{"lastkey", last}, {"keystep", entry.keys.step}, {"limit", 0}});
   }
-  tell_begin(reply, entry.keys.first);
-  const int last = entry.keys.last < 0 ? entry.keys.last : entry.keys.last - entry.keys.first;
-  tell_numbers(reply, "range", {{"lastkey", last}, {"keystep", entry.keys.step}, {"limit", 0}});
+  if (!counted) return;
+  begin(key_count_at(entry.flags, entry.keys));
+  tell_numbers(reply, "keynum", {{"keynumidx", 0}, {"firstkey", 1}, {"keystep", 1}});
 }
 
 // --- COMMAND INFO ---
@@ -193,8 +197,7 @@ void tell_info(Reply& reply, const Entry& entry) {
   reply.bulk(entry.name);
   reply.integer(entry.arity);
   tell_flags(reply, entry);
-  const bool counted = (entry.flags & kMovableKeys) != 0;
-  const ArgSpan keys = counted ? ArgSpan{} : entry.keys;
+  const ArgSpan& keys = entry.keys;
   for (const int position : {keys.first, keys.last, keys.step}) reply.integer(position);
   tell_categories(reply, entry);
   reply.set(0);  // tips for clusters
@@ -315,10 +318,11 @@ std::vector<std::size_t> key_positions(const Call& call, const Entry& entry) {
   std::int64_t first = entry.keys.first, last = entry.keys.last, step = entry.keys.step;
   if (last < 0) last += argc;
   if ((entry.flags & kMovableKeys) != 0) {
-    const int at = key_count_at(entry.flags);
+    const int at = key_count_at(entry.flags, entry.keys);
     std::int64_t keys = 0;
     if (!parse_integer(call.arg(static_cast<std::size_t>(at) + 2), keys)) return {};
     if (keys < 1 || keys > argc - at - 1) return {};
+    if (first > 0) positions.push_back(static_cast<std::size_t>(first) + 2);
     first = at + 1, last = at + keys, step = 1;
   }
   for (std::int64_t i = first; i <= last && i < argc; i += std::max<std::int64_t>(step, 1))

@@ -53,14 +53,31 @@ NameWords words_of(std::string_view name) noexcept {
 class CommandTable {
  public:
   CommandTable() {
-    for (const auto family :
-         {string_commands(),      string_range_commands(), number_commands(),
-          list_commands(),        list_edit_commands(),    list_move_commands(),
-          hash_commands(),        hash_more_commands(),    set_commands(),
-          set_combine_commands(), bit_commands(),          bitfield_commands(),
-          generic_commands(),     serialised_commands(),   keyspace_commands(),
-          expiry_commands(),      connection_commands(),   transaction_commands(),
-          pubsub_commands(),      server_commands(),       introspection_commands()}) {
+    for (const auto family : {string_commands(),
+                              string_range_commands(),
+                              number_commands(),
+                              list_commands(),
+                              list_edit_commands(),
+                              list_move_commands(),
+                              hash_commands(),
+                              hash_more_commands(),
+                              set_commands(),
+                              set_combine_commands(),
+                              sorted_set_commands(),
+                              sorted_set_range_commands(),
+                              sorted_set_pop_commands(),
+                              sorted_set_combine_commands(),
+                              bit_commands(),
+                              bitfield_commands(),
+                              generic_commands(),
+                              serialised_commands(),
+                              keyspace_commands(),
+                              expiry_commands(),
+                              connection_commands(),
+                              transaction_commands(),
+                              pubsub_commands(),
+                              server_commands(),
+                              introspection_commands()}) {
       for (const Command& row : family) rows_.push_back(&row);
     }
     std::sort(rows_.begin(), rows_.end(),
@@ -133,8 +150,8 @@ const Command* find_command(std::string_view name) noexcept { return table().fin
 std::span<const Command* const> all_commands() noexcept { return table().rows(); }
 
 std::string_view group_name(Group group) noexcept {
-  constexpr std::array<std::string_view, 10> names = {
-      "string",  "list",       "hash",   "set",          "bitmap",
+  constexpr std::array<std::string_view, 11> names = {
+      "string",  "list",       "hash",   "set",          "sorted-set", "bitmap",
       "generic", "connection", "server", "transactions", "pubsub"};
   return names[static_cast<std::size_t>(group)];
 }

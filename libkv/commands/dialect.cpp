@@ -9,6 +9,7 @@
 #include "libkv/base/limits.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/commands/plio_list.hpp"
+#include "libkv/commands/sorted_set_parts.hpp"
 #include "libkv/commands/stats.hpp"
 #include "libkv/commands/support.hpp"
 
@@ -50,6 +51,15 @@ void reply_hash(Call& call, Hash hash) {
   hash.visit([&](const Hash::Pair& pair) {
     call.reply.scalar(pair.field);
     call.reply.scalar(pair.value);
+    return true;
+  });
+}
+
+void reply_sorted_set(Call& call, SortedSet set) {
+  call.reply.map(set.size());
+  set.visit(0, SIZE_MAX, Direction::up, [&](const SortedSet::Element& element) {
+    call.reply.scalar(element.member);
+    reply_score(call, element.score);
     return true;
   });
 }
@@ -133,6 +143,7 @@ std::size_t element_count(Keyspace& keys, Place& place) {
     case Type::list: return keys.list(place).size();
     case Type::hash: return keys.hash(place).size();
     case Type::set: return keys.set(place).size();
+    case Type::zset: return keys.sorted_set(place).size();
   }
   return 0;
 }
@@ -145,6 +156,7 @@ void reply_value(Call& call, Place& place) {
     case Type::list: return reply_list(call, keys.list(place));
     case Type::hash: return reply_hash(call, keys.hash(place));
     case Type::set: return reply_set(call, keys.set(place));
+    case Type::zset: return reply_sorted_set(call, keys.sorted_set(place));
   }
 }
 

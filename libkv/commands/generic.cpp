@@ -116,6 +116,13 @@ void copy_value(Keyspace& keys, Place& from, Keyspace& other, Place& to) {
       });
     }
     case Type::set: return other.make_set(to).assign(keys.set(from));
+    case Type::zset: {
+      SortedSet made = other.make_sorted_set(to);
+      return keys.sorted_set(from).visit(0, SIZE_MAX, Direction::up, [&](const auto& element) {
+        made.set(element.member, element.score);
+        return true;
+      });
+    }
   }
 }
 
@@ -180,7 +187,7 @@ constexpr Command rows[] = {
      "O(N) where N is the number of keys", "1.0"},
     {"type", 2, kReadonly | kFast, {1, 1, 1}, {}, Group::generic, type,
      "key",
-     "The type of a key's value: string, list, hash, set or none",
+     "The type of a key's value: string, list, hash, set, zset or none",
      "O(1)", "1.0"},
     {"rename", 3, kWrite, {1, 2, 1}, {}, Group::generic, rename_any,
      "key newkey",

@@ -1,14 +1,12 @@
 // Commands that take elements from one list and put them on another, or take from several; also
 // those that wait until there is one.
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <optional>
 #include <string>
 
 #include "libkv/commands/call.hpp"
-#include "libkv/commands/decimal.hpp"
 #include "libkv/commands/dialect.hpp"
+#include "libkv/commands/pop_several.hpp"
 #include "libkv/commands/support.hpp"
 
 namespace kv {
@@ -30,23 +28,6 @@ void pop(List& list, End end) {
   else list.pop_back();
 }
 
-/// Argument i as the time to wait: seconds, with a fraction if need be; in milliseconds, rounded
-/// up.
-bool wait_time(Call& call, std::size_t i, std::int64_t& ms) {
-  constexpr auto max = std::numeric_limits<std::int64_t>::max();
-  long double seconds = 0;
-  if (!parse_long_decimal(call.arg(i), seconds)) {
-    return call.fail("ERR timeout is not a float or out of range"), false;
-  }
-  const long double wanted = std::ceil(seconds * 1000);
-  if (wanted > static_cast<long double>(max - call.now_ms())) {
-    return call.fail("ERR timeout is out of range"), false;
-  }
-  if (seconds < 0) return call.fail("ERR timeout is negative"), false;
-  ms = static_cast<std::int64_t>(wanted);
-  return true;
-}
-
 /// From argument 1's list to argument 2's, which may be the same. With a timeout_ms it waits for
 /// the first.
 void move(Call& call, End from, End to, std::optional<std::int64_t> timeout_ms = {}) {
@@ -54,7 +35,7 @@ void move(Call& call, End from, End to, std::optional<std::int64_t> timeout_ms =
   if (!enough(call, 3) || !writable(call, 1) || !writable(call, 2)) return;
   if (!call.locate(1, Type::list, source)) return;
   if (!source.found()) {
-    if (timeout_ms) call.wait_for({1, 1, *timeout_ms});
+    if (timeout_ms) call.wait_for({1, 1, *timeout_ms, Type::list});
     return call.reply.nil();
   }
   if (!call.locate(2, Type::list, target)) return;
@@ -96,25 +77,18 @@ void wait_and_move_any(Call& call) {
   if (wait_time(call, 5, timeout_ms)) move(call, from, to, timeout_ms);
 }
 
-/// What is wanted of the first list among several keys.
-struct PopSeveral {
-  std::size_t first = 0, last = 0;  // arguments that are keys
-  End end = End::head;
-  std::int64_t count = 1;
-};
-
 enum class Popped { one, array };
 
 /// Answers the key and the elements of the first list that is there: one, or an array of them.
 /// False: none is there, and nothing is said.
-bool pop_first_of(Call& call, const PopSeveral& asked, Popped form) {
+bool pop_first_of(Call& call, const PopSeveral& asked, End end, Popped form) {
   Place place;
   for (std::size_t i = asked.first; i <= asked.last; ++i) {
     if (!writable(call, i) || !call.locate(i, Type::list, place)) return true;
     if (!place.found()) continue;
     List list = call.keys().list(place);
     const std::size_t n = std::min(static_cast<std::size_t>(asked.count), list.size());
-    const std::size_t first = asked.end == End::head ? 0 : list.size() - n;
+    const std::size_t first = end == End::head ? 0 : list.size() - n;
     const std::size_t bytes = call.arg(i).size() + reply_bytes(list, first, n);
     if (too_large_to_pop(call, bytes) || !call.commit()) return true;
     call.reply.reserve(bytes);
@@ -122,8 +96,8 @@ bool pop_first_of(Call& call, const PopSeveral& asked, Popped form) {
     call.reply.bulk(call.arg(i));
     if (form == Popped::array) call.reply.array(n);
     for (std::size_t popped = 0; popped < n; ++popped) {
-      call.reply.scalar(at_end(list, asked.end));
-      pop(list, asked.end);
+      call.reply.scalar(at_end(list, end));
+      pop(list, end);
     }
     call.keys().drop_if_empty(place);
     return true;
@@ -131,46 +105,34 @@ bool pop_first_of(Call& call, const PopSeveral& asked, Popped form) {
   return false;
 }
 
-/// From argument at on: numkeys key ... LEFT | RIGHT [COUNT n]
-bool read_pop_several(Call& call, std::size_t at, PopSeveral& asked) {
-  constexpr auto max = std::numeric_limits<std::int64_t>::max();
-  std::int64_t keys = 0;
-  if (!integer_within(call, at, 1, max, keys, "numkeys should be greater than 0")) return false;
-  if (keys > static_cast<std::int64_t>(call.argc() - at) - 2) return call.syntax_error(), false;
-  asked.first = at + 1;
-  asked.last = at + static_cast<std::size_t>(keys);
-  std::size_t i = asked.last + 1;
-  if (!read_end(call, i, asked.end)) return false;
-  if (++i == call.argc()) return true;
-  if (!call.is(i, "COUNT") || i + 1 == call.argc()) return call.syntax_error(), false;
-  if (!integer_within(call, i + 1, 1, max, asked.count, "count should be greater than 0")) {
-    return false;
-  }
-  if (i + 2 != call.argc()) return call.syntax_error(), false;
-  return true;
+bool read_several(Call& call, std::size_t at, PopSeveral& asked, End& end) {
+  return read_keys_to_pop(call, at, asked) && read_end(call, asked.last + 1, end) &&
+         read_count_to_pop(call, asked.last + 2, asked);
 }
 
 void pop_several(Call& call) {
   PopSeveral asked;
-  if (!read_pop_several(call, 1, asked)) return;
-  if (!pop_first_of(call, asked, Popped::array)) call.reply.nil_array();
+  End end = End::head;
+  if (!read_several(call, 1, asked, end)) return;
+  if (!pop_first_of(call, asked, end, Popped::array)) call.reply.nil_array();
 }
 
 void wait_and_pop_several(Call& call) {
   PopSeveral asked;
+  End end = End::head;
   std::int64_t timeout_ms = 0;
-  if (!wait_time(call, 1, timeout_ms) || !read_pop_several(call, 2, asked)) return;
-  if (pop_first_of(call, asked, Popped::array)) return;
-  call.wait_for({asked.first, asked.last, timeout_ms});
+  if (!wait_time(call, 1, timeout_ms) || !read_several(call, 2, asked, end)) return;
+  if (pop_first_of(call, asked, end, Popped::array)) return;
+  call.wait_for({asked.first, asked.last, timeout_ms, Type::list});
   call.reply.nil_array();
 }
 
 void wait_and_pop(Call& call, End end) {
-  const PopSeveral asked{1, call.argc() - 2, end, 1};
+  const PopSeveral asked{1, call.argc() - 2, 1};
   std::int64_t timeout_ms = 0;
   if (!wait_time(call, call.argc() - 1, timeout_ms)) return;
-  if (pop_first_of(call, asked, Popped::one)) return;
-  call.wait_for({asked.first, asked.last, timeout_ms});
+  if (pop_first_of(call, asked, end, Popped::one)) return;
+  call.wait_for({asked.first, asked.last, timeout_ms, Type::list});
   call.reply.nil_array();
 }
 

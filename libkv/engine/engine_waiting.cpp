@@ -1,5 +1,5 @@
-// Requests that wait for a list: how they begin to, who is served by which write, how a wait ends.
-// See engine.hpp, and waiting.hpp for the table of them.
+// Requests that wait for a list or a sorted set: how they begin to, who is served by which write,
+// how a wait ends. See engine.hpp, and waiting.hpp for the table of them.
 #include <algorithm>
 #include <memory>
 #include <new>
@@ -30,6 +30,7 @@ bool Engine::begins_to_wait(const Request& request) {
   finish();
   Session& session = request.session;
   auto waiter = std::make_unique<Waiter>(session, request.args, trial.wait->first, trial.wait->last,
+                                         trial.wait->type,
                                          deadline(clocks_.steady(), trial.wait->timeout_ms));
   sink_.begin_wait(session);
   waiting_.add(std::move(waiter));
@@ -48,7 +49,8 @@ void Engine::feed_waiting(const Request& request) {
 
 /// What says how many keys it has only takes (LMPOP), and is what workers ask for all the time.
 void Engine::note_fed(const Request& request) {
-  if ((request.command.flags & kMovableKeys) != 0) return;
+  const Command& command = request.command;
+  if ((command.flags & kMovableKeys) != 0 && !stores_in_front(command)) return;
   if (may_touch_anything(request.command)) waiting_.note_all_fed();
   else for_each_key(request, [&](std::uint64_t hash) { waiting_.note_fed(hash); });
 }
@@ -59,14 +61,14 @@ void Engine::serve_waiting() {
   const memory::MayUseReserve whole;
   serving_ = true;
   finish();
-  const auto is_list = [this](unsigned database, std::string_view key, std::uint64_t hash) {
+  const auto type_at = [this](unsigned database, std::string_view key, std::uint64_t hash) {
     Keyspace& keys = services_.database(database);
     // At the time of the line that takes from it: what has expired by then would answer null.
     const std::int64_t time_ns = log_ != nullptr ? log_->next_time(batch_ns()) : batch_ns();
     Place place = keys.peek(key, time_ns / 1'000'000, hash);
-    return keys.type(place) == Type::list;
+    return keys.type(place);
   };
-  while (const std::unique_ptr<Waiter> waiter = waiting_.take_served(is_list)) serve(*waiter);
+  while (const std::unique_ptr<Waiter> waiter = waiting_.take_served(type_at)) serve(*waiter);
   serving_ = false;
 }
 

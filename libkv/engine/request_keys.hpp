@@ -18,12 +18,18 @@ constexpr bool may_touch_anything(const Command& command) noexcept {
   return command.keys.first <= 0 && (command.flags & kMovableKeys) == 0;
 }
 
-/// Where the keys are among args. A count that is none leaves no keys: the command refuses it.
+/// ZUNIONSTORE and its kin: a key, and then a number of keys.
+constexpr bool stores_in_front(const Command& command) noexcept {
+  return (command.flags & kMovableKeys) != 0 && command.keys.first == 1;
+}
+
+/// Where the keys are among args, but for a destination in front of a number of them. A count that
+/// is none leaves no keys: the command refuses it.
 inline ArgSpan keys_of(const Command& command, std::span<const Scalar> args) noexcept {
   const auto argc = static_cast<int>(args.size());
   ArgSpan keys = command.keys;
   if ((command.flags & kMovableKeys) != 0) {
-    const int at = key_count_at(command.flags);
+    const int at = key_count_at(command.flags, command.keys);
     std::int64_t count = 0;
     if (at >= argc || !parse_integer(args[static_cast<std::size_t>(at)].bytes, count)) return {};
     if (count < 1 || count >= argc - at) return {};
@@ -49,6 +55,9 @@ void for_each_key(const Command& command, std::span<const Scalar> args, std::uin
                   Visit visit) {
   const ArgSpan keys = keys_of(command, args);
   if (keys.first <= 0) return;
+  if (keys.first > 2 && stores_in_front(command)) {
+    visit(key_hash != 0 ? key_hash : hash_of(args[1].bytes));
+  }
   for (int i = keys.first; i <= keys.last; i += keys.step) {
     const bool known = i == 1 && key_hash != 0;
     visit(known ? key_hash : hash_of(args[static_cast<std::size_t>(i)].bytes));

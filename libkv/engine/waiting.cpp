@@ -9,8 +9,8 @@
 namespace kv {
 
 Waiter::Waiter(Session& session_, std::span<const Scalar> args, std::size_t first, std::size_t last,
-               std::int64_t deadline)
-    : session(session_), deadline_ns(deadline), arguments_(args) {
+               Type type_, std::int64_t deadline)
+    : session(session_), type(type_), deadline_ns(deadline), arguments_(args) {
   keys_.reserve(last - first + 1);
   for (std::size_t i = first; i <= last; ++i) {
     keys_.push_back({hash_of(this->args()[i].bytes), this->args()[i].bytes});
@@ -94,23 +94,24 @@ void WaitingRequests::forget_fed(Queue& queue) noexcept {
 }
 
 /// Thousands may wait for the same key: mostly it is looked up once.
-Waiter* WaitingRequests::first_served(const Queue& queue, IsThere is_there) {
-  std::optional<std::pair<unsigned, std::string_view>> absent;
+Waiter* WaitingRequests::first_served(const Queue& queue, TypeAt type_at) {
+  std::optional<std::pair<unsigned, std::string_view>> seen;
+  Type there = Type::none;  // at what was seen
   for (Waiter* const waiter : queue.waiters) {
     for (const Waiter::Key& key : waiter->keys_with(queue.hash)) {
       const std::pair here(waiter->session.database, key.bytes);
-      if (absent == here) continue;
-      if (is_there(here.first, here.second, queue.hash)) return waiter;
-      absent = here;
+      if (seen != here) there = type_at(here.first, here.second, queue.hash);
+      seen = here;
+      if (there == waiter->type) return waiter;
     }
   }
   return nullptr;
 }
 
-std::unique_ptr<Waiter> WaitingRequests::take_served(IsThere is_there) {
+std::unique_ptr<Waiter> WaitingRequests::take_served(TypeAt type_at) {
   while (first_fed_ != nullptr) {
     Queue& queue = *first_fed_;
-    if (Waiter* const waiter = first_served(queue, is_there)) return take(waiter->session);
+    if (Waiter* const waiter = first_served(queue, type_at)) return take(waiter->session);
     forget_fed(queue);
   }
   return nullptr;

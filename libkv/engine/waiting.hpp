@@ -1,4 +1,5 @@
-// Requests that wait until one of their keys is a list (BLPOP and its kin), and for which keys.
+// Requests that wait until one of their keys is a list (BLPOP and its kin) or a sorted set
+// (BZPOPMIN), and for which keys.
 //
 // Who has waited for a key longest comes first. A write that may have put something at a key notes
 // it here as fed; the engine then takes the requests that can be served, one after the other. Must
@@ -17,6 +18,7 @@
 
 #include "libkv/commands/session.hpp"
 #include "libkv/keyspace/function_ref.hpp"
+#include "libkv/keyspace/keyspace.hpp"
 #include "libkv/value/kept_arguments.hpp"
 
 namespace kv {
@@ -24,13 +26,15 @@ namespace kv {
 /// A request that waits, with a copy of its arguments. A session has one at most.
 class Waiter {
  public:
-  /// The keys are args[first] to args[last]. deadline_ns: by the steady clock; INT64_MAX: never.
+  /// The keys are args[first] to args[last], one of which is to be of the type. deadline_ns: by the
+  /// steady clock; INT64_MAX: never.
   Waiter(Session& session, std::span<const Scalar> args, std::size_t first, std::size_t last,
-         std::int64_t deadline_ns);
+         Type type, std::int64_t deadline_ns);
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
 
   Session& session;
+  const Type type;
   const std::int64_t deadline_ns;
   std::span<const Scalar> args() const noexcept { return arguments_.args(); }
   struct Key {
@@ -60,11 +64,11 @@ class WaitingRequests {
   void note_fed(std::uint64_t key_hash) noexcept;
   void note_all_fed() noexcept;
   bool any_fed() const noexcept { return first_fed_ != nullptr; }
-  /// Is there a list at this key, whose hash that is?
-  using IsThere = FunctionRef<bool(unsigned database, std::string_view key, std::uint64_t hash)>;
+  /// What is at this key, whose hash that is?
+  using TypeAt = FunctionRef<Type(unsigned database, std::string_view key, std::uint64_t hash)>;
   /// Of those who wait for a fed key that is there, the one that has waited longest; null: nobody
   /// does, and no key counts as fed any more.
-  std::unique_ptr<Waiter> take_served(IsThere is_there);
+  std::unique_ptr<Waiter> take_served(TypeAt type_at);
 
   /// When the first of them has waited enough; INT64_MAX: none ever will have.
   std::int64_t first_deadline_ns() const noexcept;
@@ -78,7 +82,7 @@ class WaitingRequests {
     bool fed = false;
     Queue *fed_before = nullptr, *fed_behind = nullptr;  // its neighbours among those that are
   };
-  static Waiter* first_served(const Queue& queue, IsThere is_there);
+  static Waiter* first_served(const Queue& queue, TypeAt type_at);
   void note_fed(Queue& queue) noexcept;
   void forget_fed(Queue& queue) noexcept;
 

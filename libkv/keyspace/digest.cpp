@@ -4,6 +4,7 @@
 #include <array>
 #include <boost/uuid/detail/sha1.hpp>
 #include <cstdint>
+#include <cstdio>
 
 namespace kv {
 namespace {
@@ -62,6 +63,7 @@ class Sum {
 std::uint32_t type_number(Type type) noexcept {
   if (type == Type::list) return 1;
   if (type == Type::set) return 2;
+  if (type == Type::zset) return 3;
   return type == Type::hash ? 4 : 0;
 }
 
@@ -78,6 +80,16 @@ void mix_value(Sum& sum, Keyspace& keys, Place& place) {
   } else if (type == Type::set) {
     keys.set(place).visit([&sum](const Scalar& member) {
       sum.combine(member.bytes);
+      return true;
+    });
+  } else if (type == Type::zset) {
+    keys.sorted_set(place).visit(0, SIZE_MAX, Direction::up, [&sum](const auto& element) {
+      char score[32];
+      const int bytes = std::snprintf(score, sizeof score, "%.17g", element.score);
+      Sum one;
+      one.mix(element.member.bytes);
+      one.mix(std::string_view(score, static_cast<std::size_t>(bytes)));
+      sum.combine(one.view());
       return true;
     });
   } else {

@@ -2,6 +2,7 @@
 #include "libkv/keyspace/entry.hpp"
 
 #include "libkv/keyspace/large_hash.hpp"
+#include "libkv/keyspace/large_sorted_set.hpp"
 #include "libkv/keyspace/list_deque.hpp"
 #include "libkv/keyspace/offered.hpp"
 
@@ -47,6 +48,9 @@ void destroy_entry(Pool& pool, Entry* entry) noexcept {
     case Form::list_large: ListDeque::destroy(load<ListDeque*>(entry->payload()), pool); break;
     case Form::hash_large:
     case Form::set_large: LargeHash::destroy(load<LargeHash*>(entry->payload()), pool); break;
+    case Form::zset_large:
+      LargeSortedSet::destroy(load<LargeSortedSet*>(entry->payload()), pool);
+      break;
     default: break;
   }
   free_entry(pool, entry);
@@ -100,6 +104,10 @@ void hand_over_payload(const Entry& entry, Pool& from, Pool& to) noexcept {
       from.hand_over(sizeof(LargeHash), to);
       load<LargeHash*>(entry.payload())->pool.set_parent(&to);
       break;
+    case Form::zset_large:
+      from.hand_over(sizeof(LargeSortedSet), to);
+      load<LargeSortedSet*>(entry.payload())->pool.set_parent(&to);
+      break;
     default: break;
   }
 }
@@ -135,6 +143,7 @@ std::size_t total_bytes(const Entry& entry) noexcept {
     case Form::list_large: return own + load<ListDeque*>(entry.payload())->bytes();
     case Form::hash_large:
     case Form::set_large: return own + load<LargeHash*>(entry.payload())->bytes();
+    case Form::zset_large: return own + load<LargeSortedSet*>(entry.payload())->bytes();
     default: return own;
   }
 }

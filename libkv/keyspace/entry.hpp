@@ -1,5 +1,5 @@
 // The layout of one entry: a key and its value in one allocation, or a field of a large hash, or a
-// member of a large set.
+// member of a large set or sorted set.
 //
 //   byte 0    form (4 bits), has expiry, is a field, was appended to, is padded
 //   byte 1    kind of the value (3 bits), kind of the field (3 bits)
@@ -13,6 +13,7 @@
 //     list_large      ListDeque*                      hash_large    LargeHash*
 //     set_packed      PackedHead, members             set_large     LargeHash* of members
 //     member          4 bytes: its number in a large set (member_order.hpp)
+//     zset_packed     PackedHead, score, member, ...  zset_large    LargeSortedSet*
 //
 // A 16-byte key with a 32-byte value takes 2 + 4 + 1 + 16 + 1 + 32 = 56 bytes, a size class of the
 // arena; with the table and everything else a million of them take 67.7 resident bytes each
@@ -44,6 +45,8 @@ enum class Form : std::uint8_t {
   set_packed,
   set_large,
   member,
+  zset_packed,
+  zset_large,
 };
 
 /// A value too big for its entry: an allocation of its own, with room to append.
@@ -53,19 +56,21 @@ struct LargeString {
   std::uint64_t capacity;  // bytes of the allocation
 };
 
-/// What a packed list, hash or set begins with. 16 bits are enough: see packed_bytes_max.
+/// What a packed list, hash, set or sorted set begins with. 16 bits are enough: see
+/// packed_bytes_max.
 struct PackedHead {
-  std::uint16_t count;  // elements; of a hash: pairs
+  std::uint16_t count;  // elements; of a hash: pairs; of a sorted set: members
   std::uint16_t bytes;  // of all elements, this head excluded
 };
 
 class ListDeque;
 struct LargeHash;
+struct LargeSortedSet;
 
 /// Strings up to this many bytes lie inside the entry. Beyond it a copy of the whole entry for each
 /// change costs more than a second allocation.
 inline constexpr std::size_t inline_value_max = 4000;
-/// Lists, hashes and sets whose key is longer than this are never packed, for the same reason.
+/// Lists, hashes and all sets whose key is longer than this are never packed, for the same reason.
 inline constexpr std::size_t packed_key_max = 4096;
 
 /// Reads an unaligned T.
@@ -144,10 +149,12 @@ class Entry {
       case Form::string_large: return sizeof(LargeString);
       case Form::list_packed:
       case Form::hash_packed:
-      case Form::set_packed: return sizeof(PackedHead) + load<PackedHead>(p).bytes;
+      case Form::set_packed:
+      case Form::zset_packed: return sizeof(PackedHead) + load<PackedHead>(p).bytes;
       case Form::list_large:
       case Form::hash_large:
-      case Form::set_large: return sizeof(void*);
+      case Form::set_large:
+      case Form::zset_large: return sizeof(void*);
       case Form::member: return sizeof(std::uint32_t);
     }
     return 0;

@@ -6,6 +6,7 @@
 #include "libkv/keyspace/expiry_index.hpp"
 #include "libkv/keyspace/keyspace.hpp"
 #include "libkv/keyspace/large_hash.hpp"
+#include "libkv/keyspace/large_sorted_set.hpp"
 #include "libkv/keyspace/list_deque.hpp"
 #include "libkv/keyspace/packed.hpp"
 #include "libkv/keyspace/siphash.hpp"
@@ -19,6 +20,7 @@ namespace kv {
 inline constexpr std::size_t hash_packed_pairs_max = 128;
 inline constexpr std::size_t hash_packed_value_max = 64;
 inline constexpr std::size_t list_packed_bytes_max = 1024;
+inline constexpr std::size_t zset_packed_members_max = 128;
 /// A large list this small (in one chunk) is packed again, so that a drained queue costs little.
 inline constexpr std::size_t list_repack_bytes = 256;
 
@@ -105,7 +107,7 @@ struct Keyspace::Impl {
   /// there, which is freed without what it points to.
   void put_large(Place& place, Form form, void* object);
 
-  // --- lists, hashes and sets ---
+  // --- lists, hashes and all sets ---
   void create_list(Place& place, const Scalar& element);
   void unpack_list(Place& place);
   void repack_list(Place& place) noexcept;
@@ -113,8 +115,13 @@ struct Keyspace::Impl {
   /// What hashes and sets have in common (fields.hpp).
   template <bool with_values>
   class Fields;
+  void create_sorted_set(Place& place, const Scalar& member, double score);
+  void unpack_sorted_set(Place& place, const Scalar& member, double score);
   static ListDeque& deque(const Place& place) noexcept {
     return *load<ListDeque*>(entry(place).payload());
+  }
+  static LargeSortedSet& large_sorted_set(const Place& place) noexcept {
+    return *load<LargeSortedSet*>(entry(place).payload());
   }
   static LargeHash& large_hash(const Place& place) noexcept {
     return *load<LargeHash*>(entry(place).payload());

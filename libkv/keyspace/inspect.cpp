@@ -24,6 +24,7 @@ std::string_view type_name(Type type) noexcept {
     case Type::list: return "list";
     case Type::hash: return "hash";
     case Type::set: return "set";
+    case Type::zset: return "zset";
   }
   return "none";
 }
@@ -59,6 +60,9 @@ std::string_view Keyspace::encoding(const Place& place) const {
       return Impl::large_hash(place).beyond_listpack ? "hashtable" : "listpack";
     case Form::set_packed:
     case Form::set_large: return e.appended() ? "hashtable" : "intset";
+    case Form::zset_packed: return "listpack";
+    case Form::zset_large:
+      return Impl::large_sorted_set(place).beyond_listpack ? "skiplist" : "listpack";
     default: break;
   }
   constexpr std::size_t int_digits_max = 20, embstr_max = 44;  // Redis's object.c

@@ -1,5 +1,5 @@
 // Keys, strings and expiry of one database. Lists are in list.cpp, hashes in hash.cpp, sets in
-// set.cpp, what only looks in inspect.cpp.
+// set.cpp, sorted sets in sorted_set.cpp, what only looks in inspect.cpp.
 #include "libkv/keyspace/keyspace.hpp"
 
 #include <algorithm>
@@ -299,6 +299,8 @@ Type Keyspace::type(const Place& place) const noexcept {
     case Form::hash_large: return Type::hash;
     case Form::set_packed:
     case Form::set_large: return Type::set;
+    case Form::zset_packed:
+    case Form::zset_large: return Type::zset;
     case Form::member: break;  // never a key
   }
   return Type::none;

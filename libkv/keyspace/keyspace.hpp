@@ -3,9 +3,9 @@
 // Must never know a protocol, a session, a file or the wall clock: time comes in as an argument, so
 // that replaying the log gives the same state. Single-threaded; owned by the sibling.
 //
-// A key's value is a string, a list, a hash or a set. A command works in three steps: locate() the
-// key, look at what is there, change it through the same Place. Small values live inside the entry
-// itself (one allocation a key); large ones move out by themselves.
+// A key's value is a string, a list, a hash, a set or a sorted set. A command works in three steps:
+// locate() the key, look at what is there, change it through the same Place. Small values live
+// inside the entry itself (one allocation a key); large ones move out by themselves.
 //
 // When memory ends, a function that needs some throws std::bad_alloc and has changed nothing;
 // removing never needs any. Visitors must not change the keyspace they walk.
@@ -30,11 +30,15 @@ inline constexpr std::size_t listpack_value_max = 64;
 
 /// Up to here it says intset of a set of integers (set-max-intset-entries).
 inline constexpr std::size_t intset_members_max = 512;
+/// And listpack of a sorted set (zset-max-listpack-entries), its members as long as a hash's
+/// values.
+inline constexpr std::size_t listpack_members_max = 128;
 
 /// As numbers they stand in kv.bin.
-enum class Type : std::uint8_t { none, string, list, hash, set };
+enum class Type : std::uint8_t { none, string, list, hash, set, zset };
 
-/// Redis's word for a type, as TYPE answers: "none", "string", "list", "hash", "set".
+/// Redis's word for a type, as TYPE answers: "none", "string", "list", "hash", "set",
+/// "zset".
 std::string_view type_name(Type type) noexcept;
 
 class Keyspace;
@@ -138,6 +142,44 @@ class Set {
   Place* place_;
 };
 
+enum class Direction : bool { up, down };
+
+/// The sorted set stored at a Place; the first set() creates it. Ordered by score and, where that
+/// is the same, by the members' bytes; ranks are 0-based from the lowest. Members are told apart by
+/// their bytes alone; the kind is what PLIO is answered. Cost: O(log n), but for what is said.
+class SortedSet {
+ public:
+  struct Element {
+    Scalar member;
+    double score = 0;
+  };
+  std::size_t size() const;                                    ///< O(1)
+  std::optional<double> score(std::string_view member) const;  ///< O(1)
+  /// True if the member is new. One that is there keeps the kind it was first given. The score is a
+  /// number; -0 is stored as 0.
+  bool set(const Scalar& member, double score);
+  bool erase(std::string_view member);
+  void erase(std::size_t rank, std::size_t count);  ///< a range, which must be there
+  std::optional<std::size_t> rank(std::string_view member) const;
+  Element at(std::size_t rank) const;  ///< must be there; valid until the next change
+  /// How many elements come before the first that the predicate does not take. It takes all up to
+  /// some place in the order, and none behind it.
+  std::size_t count_while(FunctionRef<bool(const Element&)> before) const;
+  /// Calls visit for count elements from a rank on, in that direction, as far as there are any;
+  /// stops when it returns false.
+  void visit(std::size_t rank, std::size_t count, Direction direction,
+             FunctionRef<bool(const Element&)> visit) const;
+  /// As Keyspace::scan, over members.
+  std::uint64_t scan(std::uint64_t cursor, std::size_t count,
+                     FunctionRef<void(const Element&)> visit) const;
+
+ private:
+  friend class Keyspace;
+  SortedSet(Keyspace& owner, Place& place) : owner_(&owner), place_(&place) {}
+  Keyspace* owner_;
+  Place* place_;
+};
+
 class Keyspace {
  public:
   Keyspace();
@@ -182,14 +224,16 @@ class Keyspace {
   /// Zero bytes fill what lies between its end and the offset. Absent: creates. Returns the length.
   std::size_t overwrite(Place& place, std::size_t offset, std::string_view bytes);
 
-  // --- lists, hashes and sets: place must hold one, or be absent for make_ ---
+  // --- lists, hashes and all sets: place must hold one, or be absent ---
   List list(Place& place) { return {*this, place}; }
   List make_list(Place& place) { return {*this, place}; }
   Hash hash(Place& place) { return {*this, place}; }
   Hash make_hash(Place& place) { return {*this, place}; }
   Set set(Place& place) { return {*this, place}; }
   Set make_set(Place& place) { return {*this, place}; }
-  /// Removes the key if its list, hash or set has become empty.
+  SortedSet sorted_set(Place& place) { return {*this, place}; }
+  SortedSet make_sorted_set(Place& place) { return {*this, place}; }
+  /// Removes the key if its list, hash or set of either kind has become empty.
   void drop_if_empty(Place& place);
 
   // --- expiry: milliseconds since 1970; none is absent ---
@@ -203,7 +247,7 @@ class Keyspace {
     std::string_view key;
     Type type;
     std::optional<std::int64_t> expiry_ms;
-    Place place;  // key and slot of this entry, for string(), list(), hash(), set()
+    Place place;  // key and slot of this entry, for string(), list() and so on
   };
   /// Visits about count keys from cursor on (0 starts) and returns the next cursor (0: done). A key
   /// that is there from start to end of a whole scan is visited at least once, whatever changes.
@@ -226,6 +270,7 @@ class Keyspace {
   friend class List;
   friend class Hash;
   friend class Set;
+  friend class SortedSet;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -208,7 +208,8 @@ void Keyspace::drop_if_empty(Place& place) {
   const Type held = type(place);
   const bool empty = (held == Type::list && list(place).size() == 0) ||
                      (held == Type::hash && hash(place).size() == 0) ||
-                     (held == Type::set && set(place).size() == 0);
+                     (held == Type::set && set(place).size() == 0) ||
+                     (held == Type::zset && sorted_set(place).size() == 0);
   if (empty) erase(place);
 }
 

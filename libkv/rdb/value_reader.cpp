@@ -3,8 +3,13 @@
 
 #include <liblzf/lzf.h>
 
+#include <bit>
+#include <cmath>
+#include <limits>
+
 #include "libkv/base/digits.hpp"
 #include "libkv/base/limits.hpp"
+#include "libkv/base/text.hpp"
 
 namespace kv {
 
@@ -28,12 +33,29 @@ class RdbValueReader::Filler {
     keys_.hash(place_).set(Scalar(*first_), Scalar(element));
     first_.reset();
   }
+  /// False: it is there already, or the score is no number.
+  bool add_to_sorted_set(std::string_view member, double score) {
+    return !std::isnan(score) && keys_.sorted_set(place_).set(Scalar(member), score);
+  }
+  /// A member, then its score as text, and so on.
+  void add_to_sorted_set(std::string_view element) {
+    if (!first_) {
+      first_ = std::string(element);
+      return;
+    }
+    double score = 0;
+    const bool good = parse_decimal(element, score) && add_to_sorted_set(*first_, score);
+    wrong_score_ = wrong_score_ || !good;
+    first_.reset();
+  }
+  bool wrong_score() const noexcept { return wrong_score_; }
   bool half_a_pair() const noexcept { return first_.has_value(); }
 
  private:
   Keyspace& keys_;
   Place& place_;
   std::optional<std::string> first_;  // of a pair whose second part has not come yet
+  bool wrong_score_ = false;
 };
 
 bool RdbValueReader::fail(std::string why) {
@@ -116,11 +138,46 @@ bool RdbValueReader::quicklist(bool with_containers, ElementVisitor visit) {
   return ok();
 }
 
+/// 8 bytes or, in files of Redis 3 and before, text.
+bool RdbValueReader::score(bool as_text, double& score) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  if (!as_text) {
+    score = std::bit_cast<double>(in_.u64());
+    return ok();
+  }
+  const std::uint8_t size = in_.u8();
+  switch (size) {
+    case 253: score = std::numeric_limits<double>::quiet_NaN(); return ok();
+    case 254: score = infinity; return ok();
+    case 255: score = -infinity; return ok();
+    default: break;
+  }
+  const std::string_view text = in_.take(size);
+  return ok() && (parse_decimal(text, score) || fail("a score is no number"));
+}
+
+bool RdbValueReader::scored_members(bool as_text, Filler& filler) {
+  for (std::uint64_t left = length(); left > 0 && ok(); --left) {
+    const std::string_view member = string();
+    double its = 0;
+    if (!ok() || !score(as_text, its)) return false;
+    if (!filler.add_to_sorted_set(member, its)) {
+      return fail("a member is there twice, or its score is no number");
+    }
+  }
+  return ok();
+}
+
 bool RdbValueReader::collection(std::uint8_t type, Filler& filler) {
   const auto to_list = [&filler](std::string_view element) { filler.push(element); };
   const auto to_set = [&filler](std::string_view member) { filler.add_to_set(member); };
   const auto to_hash = [&filler](std::string_view element) { filler.add_to_hash(element); };
+  const auto to_sorted_set = [&filler](std::string_view part) { filler.add_to_sorted_set(part); };
   switch (type) {
+    case rdb_sorted_set: return scored_members(true, filler);
+    case rdb_sorted_set_2: return scored_members(false, filler);
+    case rdb_sorted_set_ziplist: return packed(visit_ziplist, to_sorted_set);
+    case rdb_sorted_set_listpack: return packed(visit_listpack, to_sorted_set);
     case rdb_set: return plain_elements(length(), to_set);
     case rdb_set_intset: return packed(visit_intset, to_set);
     case rdb_set_listpack: return packed(visit_listpack, to_set);
@@ -151,20 +208,11 @@ bool RdbValueReader::value(std::uint8_t type, Keyspace& keys, Place& place) {
   Filler filler(keys, place);
   if (!collection(type, filler)) return false;
   if (filler.half_a_pair()) return fail("a field of a hash has no value");
+  if (filler.wrong_score()) return fail("a member is there twice, or its score is no number");
   return place.found() || fail("a value without elements");
 }
 
 // --- what kv does not have ---
-
-bool RdbValueReader::skip_sorted_set(bool as_text) {
-  for (std::uint64_t left = length(); left > 0 && ok(); --left) {
-    skip_string();
-    constexpr std::uint8_t first_without_text = 253;  // not a number, and the two infinities
-    if (!as_text) in_.skip(8);
-    else if (const std::uint8_t size = in_.u8(); size < first_without_text) in_.skip(size);
-  }
-  return ok();
-}
 
 bool RdbValueReader::skip_stream_group(std::uint8_t type) {
   constexpr std::uint64_t id_bytes = 16, time_bytes = 8;
@@ -215,10 +263,6 @@ std::string_view RdbValueReader::unknown_to_kv(std::uint8_t type) {
     case rdb_stream_2:
     case rdb_stream_3: return skip_stream(type), "a stream";
     case rdb_module: return skip_module(true), "a module's";
-    case rdb_sorted_set:
-    case rdb_sorted_set_2: return skip_sorted_set(type == rdb_sorted_set), "a sorted set";
-    case rdb_sorted_set_ziplist:
-    case rdb_sorted_set_listpack: return skip_string(), "a sorted set";
     default: return {};
   }
 }

@@ -53,7 +53,8 @@ class RdbValueReader {
   bool packed(const char* (*form)(std::string_view, ElementVisitor), ElementVisitor visit);
   bool quicklist(bool with_containers, ElementVisitor visit);
   std::string_view unknown_to_kv(std::uint8_t type);
-  bool skip_sorted_set(bool as_text);
+  bool scored_members(bool as_text, Filler& filler);
+  bool score(bool as_text, double& score);
   bool skip_stream(std::uint8_t type);
   bool skip_stream_group(std::uint8_t type);
 

@@ -1,6 +1,8 @@
 // See value_writer.hpp.
 #include "libkv/rdb/value_writer.hpp"
 
+#include <bit>
+
 #include "libkv/base/bytes.hpp"
 #include "libkv/rdb/form.hpp"
 
@@ -25,6 +27,9 @@ class Writer {
   void string(std::string_view text) {
     length(text.size());
     if (fits(text.size())) out_.append(text);
+  }
+  void number(double n) {
+    if (fits(sizeof n)) append_u64(out_, std::bit_cast<std::uint64_t>(n));
   }
   /// Once more than is wanted would have been written, nothing is.
   bool fits(std::size_t more = 0) noexcept {
@@ -70,6 +75,16 @@ void write_set(Writer& out, const Set& set) {
   });
 }
 
+void write_sorted_set(Writer& out, const SortedSet& set) {
+  out.type(rdb_sorted_set_2);
+  out.length(set.size());
+  set.visit(0, SIZE_MAX, Direction::up, [&out](const SortedSet::Element& element) {
+    out.string(element.member.bytes);
+    out.number(element.score);
+    return out.fits();
+  });
+}
+
 }  // namespace
 
 bool serialise(Keyspace& keys, Place& place, std::size_t most_bytes, std::string& out) {
@@ -80,6 +95,7 @@ bool serialise(Keyspace& keys, Place& place, std::size_t most_bytes, std::string
     case Type::list: write_list(writer, keys.list(place)); break;
     case Type::hash: write_hash(writer, keys.hash(place)); break;
     case Type::set: write_set(writer, keys.set(place)); break;
+    case Type::zset: write_sorted_set(writer, keys.sorted_set(place)); break;
   }
   if (!writer.fits()) return false;
   append_u16(out, version_written);

@@ -38,6 +38,8 @@ class Reply {
   void integer(std::int64_t n) { number(':', n); }
   void boolean(bool b) { special(), out_->append(b ? "#t\r\n" : "#f\r\n", 4); }
   void decimal(double d);
+  /// A decimal number that is text already.
+  void decimal_text(std::string_view text) { special(), line(',', text); }
   void nil() {
     special();
     if (fits(3)) out_->append("_\r\n", 3);

@@ -1,4 +1,4 @@
-"""Requests that wait for a list (BLPOP and its kin): as redis-server answers them, and over kv's own
+"""Requests that wait for a list (BLPOP and its kin) or a sorted set (BZPOPMIN): as redis-server answers them, and over kv's own
 processes: shared children, clients that go away, a sibling that dies, thousands of workers."""
 import os
 import re
@@ -79,6 +79,32 @@ def moves(s):
     s.wait(a, "BLMPOP", "0", 2, "k1", "k2", "RIGHT", "COUNT", 2)
     s.say(b, "RPUSH", "k2", "a", "b", "c")
     s.served(a, "BLMPOP")
+    s.say(b, "FLUSHALL")
+
+
+def sorted_sets(s):
+    a, b, c = s.a, s.b, s.client()
+    s.wait(a, "BZPOPMIN", "none", "k", "0")
+    s.wait(c, "BLPOP", "k", "0")
+    s.say(b, "RPUSH", "k", "for the list's worker")
+    s.served(c, "BLPOP")
+    s.say(b, "ZADD", "k", 2, "y", 1.5, "x")
+    s.served(a, "BZPOPMIN")
+    s.say(b, "ZRANGE", "k", 0, -1)
+    s.say(b, "DEL", "k")
+    s.wait(a, "BZPOPMAX", "k", "0")
+    s.wait(c, "BZMPOP", "0", 2, "j", "k", "MAX", "COUNT", 5)
+    s.say(b, "ZADD", "k", 1, "x", 2, "y", 3, "z")
+    s.served(a, "BZPOPMAX"), s.served(c, "BZMPOP")
+    s.wait(a, "BZPOPMIN", "d", "0")
+    s.say(b, "ZADD", "u", 1, "x", 2, "y")
+    s.say(b, "ZUNIONSTORE", "d", 1, "u")
+    s.served(a, "fed by ZUNIONSTORE")
+    s.wait(a, "BZPOPMIN", "t", "0")
+    s.say(b, "RENAME", "u", "t")
+    s.served(a, "fed by RENAME")
+    for words in (["BZPOPMIN", "none", "0.05"], ["BZMPOP", "0.05", 1, "none", "MIN"]):
+        s.say(a, *words)
     s.say(b, "FLUSHALL")
 
 
@@ -165,7 +191,7 @@ def compare(tap, what, *options):
     with Redis() as original:
         for hello in (False, True):
             with Server("--persist", "3600", *options) as kv:
-                for scene in (first_come, moves, other_ways, ends, behind_it, away):
+                for scene in (first_come, moves, sorted_sets, other_ways, ends, behind_it, away):
                     stages = [Stage(server.port, hello) for server in (kv, original)]
                     for stage in stages:
                         scene(stage)

@@ -36,6 +36,13 @@ def test_replies_are_bounded(tap):
             got = raw.call("SPOP", "set", count)
             tap.ok(got.startswith(b"-ERR the elements are too many bytes"), "N5: nor are members", repr(got[:100]))
         tap.equal("N5: they are all there", raw.call("SCARD", "set"), b":9\r\n")
+        raw.call("DEL", "set")
+        for i in range(9):
+            raw.call("ZADD", "sorted", "1", big + b"%d" % i)
+        for pop in (["ZPOPMIN", "sorted", "9"], ["ZMPOP", "1", "sorted", "MAX", "COUNT", "9"]):
+            got = raw.call(*pop)
+            tap.ok(got.startswith(b"-ERR the elements are too many bytes"), "N5: nor by " + pop[0], repr(got[:100]))
+        tap.equal("N5: no member is gone", raw.call("ZCARD", "sorted"), b":9\r\n")
         tap.equal("N5: it is still the same sibling", sibling_of(server), sibling)
     with Server("--persist", "3600") as server:
         raw = Raw(server.port, timeout=60)

@@ -170,8 +170,8 @@ STATE = [["DEBUG", "DIGEST"], ["DBSIZE"], ["SELECT", "1"], ["DBSIZE"], ["SELECT"
 
 # --- random requests ---
 
-KEYS = ["s1", "s2", "s3", "l1", "l2", "l3", "h1", "h2", "h3", "t1", "t2", "t3", "x1",
-        "x2"]
+KEYS = ["s1", "s2", "s3", "l1", "l2", "l3", "h1", "h2", "h3", "t1", "t2", "t3", "z1", "z2", "z3",
+        "x1", "x2"]
 INTEGERS = ["0", "1", "2", "3", "5", "10", "-1", "-2", "-3", "-100", "100", "", "abc", "1.5", " 1",
             "01", "+1", "-0", str(2**63 - 1), str(-(2**63)), str(2**63)]
 VALUES = ["a", "b", "c", "aa", "12", "-7", "0", "", "3.5", "a\r\nb", "\x00\xff", "x" * 70,
@@ -180,6 +180,9 @@ VALUES = ["a", "b", "c", "aa", "12", "-7", "0", "", "3.5", "a\r\nb", "\x00\xff",
 SHORT = ["a", "b", "12", "-7", "", "3.5", "\x00\xff", "x" * 60]
 FIELDS = ["f1", "f2", "f3", "12", "", "g" * 60]
 MEMBERS = ["a", "b", "c", "1", "2", "-7", "", "\x00\xff", "m" * 100]
+NAMES = ["m1", "m2", "m3", "m4", "12", "", "\x00\xff", "g" * 60]
+SORTED = ["z1", "z2", "z3", "z3", "t1", "x1", "s1"]
+BOUNDS = ["1", "(1", "2.5", "(2", "-inf", "+inf", "inf", "(3", "x", "", "-2.25"]
 DECIMALS = ["1", "0.5", "-2.25", "1e3", "abc", "inf", "0", "3.14159"]
 BITS = ["0", "1", "7", "8", "13", "31", "40", "63", "#0", "#1", "#3", "600", "-1", "x"]
 ENCODINGS = ["u1", "u5", "u8", "u13", "u63", "i1", "i4", "i8", "i16", "i33", "i64", "u64", "i65", "u0", "x"]
@@ -209,6 +212,19 @@ BLMOVE %k %k [LEFT|RIGHT] [LEFT|RIGHT] 0.001; BLMPOP 0.001 2 %k %k [LEFT|RIGHT] 
 HSET %k (%f %w)+; HSET %k (%f %w)+; HMSET %k (%f %w)+; HSETNX %k %f %w; HGET %k %f
 HMGET %k (%f)+; HDEL %k (%f)+; HLEN %k; HEXISTS %k %f; HSTRLEN %k %f; HGETALL %k; HKEYS %k
 HVALS %k; HINCRBY %k %f %i; HINCRBYFLOAT %k %f %d; HSCAN %k 0; HSCAN %k 0 MATCH f* COUNT %i
+ZADD %z (%d %n)+; ZADD %z (%s %n)+; ZADD %z [NX|XX|GT|LT|CH|GT CH|XX GT CH|NX CH] (%d %n)+
+ZADD %z ([NX|XX|GT|LT])? INCR %d %n; ZINCRBY %z %d %n; ZREM %z (%n)+; ZSCORE %z %n; ZMSCORE %z (%n)+
+ZCARD %z; ZRANK %z %n; ZREVRANK %z %n; ZCOUNT %z %r %r; ZRANGE %z %i %i (WITHSCORES)? (REV)?
+ZRANGE %z %r %r BYSCORE (LIMIT %s %s)? (WITHSCORES)?; ZRANGE %z 0 -1 WITHSCORES
+ZRANGE %z %r %r BYSCORE REV (LIMIT %s %s)?; ZREVRANGE %z %i %i (WITHSCORES)?; ZRANDMEMBER %z 0
+ZRANGEBYSCORE %z %r %r (WITHSCORES)? (LIMIT %s %s)?; ZREVRANGEBYSCORE %z %r %r (LIMIT %s %s)?
+ZPOPMIN %z (%s)?; ZPOPMAX %z (%s)?; ZMPOP 2 %z %z [MIN|MAX] (COUNT %s)?; ?ZSCAN %z 0 (MATCH m*)?
+BZPOPMIN %z %z 0.001; BZPOPMAX %z 0.001; BZMPOP 0.001 2 %z %z [MIN|MAX] (COUNT %s)?
+ZREMRANGEBYRANK %z %s %s; ZREMRANGEBYSCORE %z %r %r; ZRANGESTORE %z %z %s %i (REV)?
+ZRANGESTORE %z %z %r %r BYSCORE (LIMIT %s %s)?; ZUNIONSTORE %z 2 %z %z ([AGGREGATE MIN|WEIGHTS 2 3])?
+ZINTERSTORE %z 2 %z %z ([AGGREGATE MAX|WEIGHTS 0.5 3])?; ZDIFFSTORE %z 2 %z %z
+ZUNION 3 %z %z %z (AGGREGATE MAX)? (WITHSCORES)?; ZINTER 2 %z %z (WEIGHTS %d 2)? (WITHSCORES)?
+ZDIFF 2 %z %z (WITHSCORES)?; ZINTERCARD 2 %z %z (LIMIT %s)?
 HRANDFIELD %k 0; DEL (%k)+; UNLINK %k; EXISTS (%k)+; TOUCH (%k)+; TYPE %k; RENAME %k %k
 RENAMENX %k %k; COPY %k %k (REPLACE)?; COPY %k %k DB %s; MOVE %k %s; DBSIZE; SWAPDB %s %s
 EXPIRE %k %t ([NX|XX|GT|LT])?; PEXPIRE %k 1000000; EXPIREAT %k 33177117420 ([NX|GT|LT])?
@@ -220,7 +236,8 @@ SINTERCARD 2 %k %k (LIMIT %s)?
 PEXPIREAT %k [33177117420123|1|%t]; PERSIST %k; =EXPIRETIME [s1|l1]; =TTL %k; =PTTL %k; ~KEYS *
 """
 POOLS = {"%k": KEYS, "%v": VALUES, "%w": SHORT, "%i": INTEGERS, "%f": FIELDS, "%m": MEMBERS, "%d": DECIMALS,
-         "%t": TIMES, "%b": BITS, "%e": ENCODINGS, "%s": ["0", "1", "2", "3", "-1", "x"]}
+         "%t": TIMES, "%b": BITS, "%e": ENCODINGS, "%n": NAMES, "%z": SORTED, "%r": BOUNDS,
+         "%s": ["0", "1", "2", "3", "-1", "x"]}
 
 
 def random_requests(count, seed):

@@ -24,6 +24,8 @@ def fill(r, dice):
         r.hset("hash:fields", value, i)
         r.rpush(f"list:{i}", value, i)
         r.sadd("set:small", value)
+        r.zadd("zset:small", {value: i / 3})
+        r.zadd(f"zset:{i}", {value: float("-inf"), "other": 2**53 + i, "third": -1e-300})
     r.rpush("list:numbers", *numbers)
     for width in (16, 32, 64):
         r.sadd(f"set:{width}", 5, -7, 2**(width - 1) - 1, -2**(width - 1))
@@ -31,6 +33,7 @@ def fill(r, dice):
         r.rpush("list:large", dice.choice(numbers), dice.randbytes(dice.randrange(40)))
         r.hset("hash:large", f"field {i}", dice.randbytes(dice.randrange(90)))
         r.sadd("set:large", dice.choice(numbers), dice.randbytes(dice.randrange(40)))
+        r.zadd("zset:large", {dice.randbytes(dice.randrange(40)): dice.choice([i, dice.random(), "inf"])})
     r.set("string:bits", dice.randbytes(100) * 300)
     r.set("expires", "later", ex=100000)
     r.rpush("list:expires", "later")
@@ -76,7 +79,8 @@ def test_rdb(t, r, rdb):
     fill(r, random.Random(3))
     for name, settings in (("as usual", {}), ("without compression and checksum", {"rdbcompression": "no", "rdbchecksum": "no"}),
                            ("with no small forms", {"rdbcompression": "yes", "list-max-listpack-size": "1",
-                                                    "hash-max-listpack-entries": "0", "set-max-intset-entries": "0"})):
+                                                    "hash-max-listpack-entries": "0", "set-max-intset-entries": "0",
+                                                    "zset-max-listpack-entries": "0"})):
         for key, value in settings.items():
             if key != "rdbchecksum":
                 r.config_set(key, value)

@@ -45,6 +45,12 @@ SADD v 1 2 | SADD w 3 | WATCH w | b: SMOVE v w 1 | MULTI | EXEC
 SADD v 1 | WATCH v | b: SPOP v | MULTI | EXEC
 SADD v 1 | WATCH v | b: SADD v 1 | b: SREM v 2 | b: SINTER v v | MULTI | SPOP v | SPOP v 2 | EXEC
 MULTI | SADD s a | SPOP s 2 | SADD s b | SDIFFSTORE t s none | SMEMBERS t | SCARD s | EXEC
+ZADD v 1 a | ZADD u 2 b | WATCH v u | b: ZUNIONSTORE w 2 v u | b: ZRANGESTORE t v 0 -1 | MULTI | ZCARD w | EXEC
+ZADD v 1 a | ZADD w 2 b | WATCH w | b: ZINTERSTORE w 1 v | MULTI | EXEC
+ZADD v 1 a | ZADD w 2 b | WATCH w | b: ZRANGESTORE w v 0 -1 | MULTI | EXEC
+ZADD w 1 a | WATCH w | b: ZADD w 1 a | b: ZREM w x | b: ZADD w GT 0 a | MULTI | ZSCORE w a | EXEC
+ZADD w 1 a | WATCH w | b: ZMPOP 1 w MIN | MULTI | EXEC
+MULTI | ZADD z 1 a 2 b | ZPOPMIN z | ZINCRBY z 3 b | BZPOPMAX none 0 | ZUNIONSTORE y 2 z none | ZPOPMAX y | EXISTS y | EXEC
 SET w 1 | WATCH w | b: GET w | MULTI | EXEC
 SET w 1 | WATCH w | b: LPUSH w x | MULTI | EXEC
 SET w 1 | WATCH w v | b: LMPOP 2 none v LEFT | MULTI | EXEC

@@ -64,6 +64,8 @@ forms_of_output() {
   is "$1: SADD tells how many are new" "$(kv DEL t),$(kv SADD t a a),$(kv SADD t a)" "0,1,0"
   is "$1: a set is written as a list is" "$(kv SMEMBERS t) $(kv SINTER t l2)" "a "
   is "$1: its JSON is a list" "$(kv --json SMEMBERS t) $(kv --json SUNION nothing)" '["a"] []'
+  is "$1: ZADD tells how many are new" "$(kv DEL t),$(kv ZADD t 1 a 0.1 b),$(kv ZADD t 2 a)" "1,2,0"
+  is "$1: members and scores are joined with commas" "$(kv ZRANGE t 0 -1 WITHSCORES) $(kv ZSCORE t b)" "b,0.1,a,2 0.1"
   is "$1: nil is an empty line" "$(kv GET nothing | od -An -c | tr -d ' ')" '\n'
   is "$1: nil among elements is empty" "$(kv MGET nothing nothing)" ","
   is "$1: JSON of a list" "$(kv --json LRANGE l 0 -1)" '["a","b c",""]'

@@ -103,6 +103,7 @@ is "but not where the signal is ignored" "$(trap '' PIPE; closed_pipe client --d
 refused "a command without a value" 5 'GET' client --encrypt GET k
 refused "APPEND" 5 'APPEND' client --encrypt APPEND k v
 refused "SADD" 5 'another one each time' client --encrypt SADD new v
+refused "ZADD" 5 'another one each time' client --encrypt ZADD new 1 v
 refused "a key was forgotten" 5 'wrong number of arguments' client --encrypt MSET new one two
 refused "a value was forgotten" 5 'wrong number of arguments' client --encrypt HSET new f v g
 is "and nothing was sent" "$(client EXISTS new)" 0

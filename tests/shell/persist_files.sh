@@ -12,6 +12,8 @@ redis hset hash f v g w >/dev/null
 redis sadd set a b c >/dev/null
 redis sadd numbers 3 1 2 >/dev/null
 redis sadd large $(seq -f 'member:%g' 1000) >/dev/null
+redis zadd board 7.5 Ann 12 Bob >/dev/null
+redis zadd sorted $(seq 1000 | sed 's/.*/&.25 member:&/') >/dev/null
 redis set n 5 >/dev/null
 redis -n 3 set elsewhere x >/dev/null
 redis bgsave >/dev/null
@@ -28,6 +30,7 @@ like "PicoLisp's read takes a string of kv.db" "$lines" '\("name" "he said \\"hi
 like "PicoLisp's read takes a list of kv.db" "$lines" '\("list" \("a" "b" "c"\)\)'
 like "PicoLisp's read takes a hash of kv.db" "$lines" '\("hash" \(\("f" \. "v"\) \("g" \. "w"\)\)\)'
 like "PicoLisp's read takes a set of kv.db" "$lines" '\("set" \("a" "b" "c"\) \(type set\)\)'
+like "PicoLisp's read takes a sorted set of kv.db" "$lines" '\("board" \(\("Ann" \. "7.5"\) \("Bob" \. "12"\)\) \(type zset\)\)'
 sed 's/kv.db/kv.aof/' "$SCRATCH/read.l" >"$SCRATCH/read_log.l"
 redis set after 'a save' >/dev/null
 lines=$(cd "$DIR" && picolisp "$SCRATCH/read_log.l" -bye 2>&1)

@@ -53,6 +53,13 @@ constexpr std::string_view shapes[] = {
     "SADD %k m%n", "SADD %k m%n m%n %v", "SADD %k m0 m1 m2 m3", "SREM %k m%n", "SREM %k m%n m%n",
     "SMOVE %k %k m%n", "SPOP %k", "SPOP %k %n", "SINTERSTORE %k %k %k", "SUNIONSTORE %k %k %k",
     "SDIFFSTORE %k %k %k", "SINTERSTORE %k %k", "SPOP %k 99",
+    "ZADD %k %t m%n", "ZADD %k %n m%n", "ZADD %k NX %n m%n", "ZADD %k CH %t m%n %t m%n",
+    "ZADD %k XX GT %t m%n", "ZADD %k LT CH 1 m%n", "ZADD %k INCR %n m%n", "ZADD %k 0 m%n 0 x%n",
+    "ZINCRBY %k %n m%n", "ZREM %k m%n m%n", "ZREM %k m%n", "ZPOPMIN %k", "ZPOPMAX %k %n",
+    "ZMPOP 2 %k %k MIN", "ZMPOP 2 %k %k MAX COUNT 2", "BZPOPMIN %k %k 0", "BZPOPMAX %k 0",
+    "BZMPOP 0 2 %k %k MAX", "ZREMRANGEBYRANK %k %n %n", "ZREMRANGEBYSCORE %k %n %n",
+    "ZREMRANGEBYLEX %k [m1 [m%n", "ZRANGESTORE %k %k %n 9", "ZRANGESTORE %k %k 1 inf BYSCORE",
+    "ZUNIONSTORE %k 2 %k %k", "ZINTERSTORE %k 2 %k %k", "ZDIFFSTORE %k 2 %k %k",
     "DEL %k", "DEL %k %k %k", "DEL %stats%/x %k", "SET %stats%/x %v", "UNLINK %k %k",
     "RENAME %k %k", "RENAMENX %k %k", "COPY %k %k", "COPY %k %k REPLACE", "COPY %k %k DB 1",
     "MOVE %k 1", "?SWAPDB 0 1", "SWAPDB 0 0", "?FLUSHDB", "?FLUSHALL", "FLUSHDB x", "FLUSHALL x",
@@ -78,6 +85,11 @@ std::string state_of(FakeServices& server, std::int64_t now_ms) {
       const auto add = [&](const Scalar& s) {
         text += " " + std::to_string(static_cast<int>(s.kind)) + kv::quoted(s.bytes);
       };
+      if (item.type == kv::Type::zset) {
+        keys.sorted_set(place).visit(0, SIZE_MAX, kv::Direction::up, [&](const auto& element) {
+          return add(element.member), add(Scalar(kv::format_decimal(element.score))), true;
+        });
+      }
       std::set<std::string> fields;  // their order is not part of the state
       if (item.type == kv::Type::string) add(keys.string(place));
       if (item.type == kv::Type::list) {
@@ -125,9 +137,10 @@ class Requests {
     if (other || rare) return next(dialect);
     if (shape[0] == '!' || shape[0] == '?') shape.remove_prefix(1);
     std::string line;
+    const bool of_zset = shape[0] == 'Z' || shape.starts_with("BZ");
     const bool of_list = shape[0] == 'L' || shape.starts_with("BL") || shape.starts_with("BR") ||
                          shape.starts_with("RP");
-    family_ = of_list ? 'l' : shape[0] == 'H' ? 'h' : is_of_set(shape) ? 't' : 's';
+    family_ = of_zset ? 'z' : of_list ? 'l' : shape[0] == 'H' ? 'h' : is_of_set(shape) ? 't' : 's';
     while (!shape.empty()) {
       const bool mark = shape.size() > 1 && shape[0] == '%' &&
                         std::string_view("kventw").find(shape[1]) != shape.npos;
@@ -161,7 +174,7 @@ class Requests {
   }
   /// Mostly one that holds what the command is for.
   std::string key() {
-    const char family = roll(4) == 0 ? "slht"[roll(4)] : family_;
+    const char family = roll(4) == 0 ? "slhtz"[roll(5)] : family_;
     return family + std::to_string(roll(3));
   }
 
@@ -181,7 +194,8 @@ struct Logged {
 /// A key that is past its time may still be counted, and equal values may be copied or stored: for
 /// these a commit may change nothing that can be seen.
 const std::set<std::string_view> may_change_nothing = {
-    "copy", "flushdb", "flushall", "swapdb", "sinterstore", "sunionstore", "sdiffstore"};
+    "copy",       "flushdb",     "flushall",    "swapdb",      "sinterstore", "sunionstore",
+    "sdiffstore", "zrangestore", "zunionstore", "zinterstore", "zdiffstore"};
 
 bool is_data_write(const Command& command) {
   static const std::set<std::string_view> whole = {"flushdb", "flushall", "swapdb"};

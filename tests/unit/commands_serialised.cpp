@@ -45,8 +45,9 @@ TEST_CASE("commands/dump: what it answers comes back the same, long lengths incl
            {"RPUSH list a '' 12", "3"},
            {"HSET hash f v g ''", "2"},
            {"SADD set a '' 12", "3"},
+           {"ZADD sorted 1 a 0.1 '' inf 12", "3"},
            {"DUMP nokey", "nil"}});
-  for (const char* key : {"text", "middling", "empty", "list", "hash", "set"}) {
+  for (const char* key : {"text", "middling", "empty", "list", "hash", "set", "sorted"}) {
     CAPTURE(key);
     const std::string bytes = dumped(t, key);
     CHECK(restore(t, "copy", "0", bytes, {"REPLACE"}) == "OK");
@@ -74,6 +75,19 @@ TEST_CASE("commands/restore: only whole values of types that there are, and noth
   CHECK(restore(t, "new", "0", payload("\x01\0"s)) == "(ERR Bad data format)");
   CHECK(restore(t, "new", "0", payload("\x04\x81\xff\xff\xff\xff\xff\xff\xff\xff\x01x"s)) ==
         "(ERR Bad data format)");
+  const std::string one = "\0\0\0\0\0\0\xf0\x3f"s;  // 1, as a double
+  CHECK(restore(t, "zset", "0", payload("\x05\x02\x01x"s + one + "\x01y" + one)) == "OK");
+  CHECK(restore(t, "old", "0",
+                payload("\x03\x03\x01x\x03"
+                        "2.5\x01y\xfe\x01z\xff"s)) == "OK");
+  t.redis({{"ZRANGE zset 0 -1 WITHSCORES", "['x' '1' 'y' '1']"},
+           {"ZRANGE old 0 -1 WITHSCORES", "['z' '-inf' 'x' '2.5' 'y' 'inf']"}});
+  for (const std::string& bad :
+       {"\x05\x02\x01x"s + one + "\x01x" + one, "\x05\x01\x01x"s + one.substr(1),
+        "\x05\x01\x01x\0\0\0\0\0\0\xf8\x7f"s, "\x03\x01\x01x\xfd"s, "\x03\x01\x01x\x01q"s,
+        "\x05\0"s}) {
+    CHECK(restore(t, "new", "0", payload(bad)) == "(ERR Bad data format)");
+  }
   CHECK(restore(t, "new", "0", payload("\x0f\0\0\0\0\0"s)) ==
         "(ERR the value is a stream, which kv does not have)");
   t.redis({{"EXISTS new", "0"}, {"RESTORE %stats%/x 0 x", "(ERR %stats% keys are read-only)"}});

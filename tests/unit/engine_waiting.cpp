@@ -1,5 +1,5 @@
-// The engine: requests that wait for a list. Who is served by what, in which order, what the log
-// says about it, and how a wait ends.
+// The engine: requests that wait for a list or a sorted set. Who is served by what, in which order,
+// what the log says about it, and how a wait ends.
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <random>
@@ -95,6 +95,47 @@ TEST_CASE("engine/waiting: what is moved to a list feeds who waits for that") {
   CHECK(b.take(third) == "*2\r\n$1\r\nc\r\n*1\r\n$1\r\nx\r\n");
   b.submit({"DBSIZE"});
   CHECK(b.take() == ":0\r\n");
+  CHECK(replayed(b.log) == b.digest());
+}
+
+TEST_CASE("engine/waiting: who waits for a sorted set is served by one, not by a list") {
+  Bench b;
+  Session &lowest = b.another(), &list = b.another(), &several = b.another();
+  b.submit(lowest, {"BZPOPMIN", "other", "k", "0"});
+  b.submit(list, {"BLPOP", "k", "0"});
+  b.submit(several, {"BZMPOP", "0", "2", "k", "j", "MAX", "COUNT", "2"});
+  CHECK(b.engine.waiting() == 3);
+  b.submit({"RPUSH", "k", "a"});
+  CHECK(b.take() == ":1\r\n");
+  CHECK(b.take(list) == "*2\r\n$1\r\nk\r\n$1\r\na\r\n");
+  CHECK(b.engine.waiting() == 2);
+  b.submit({"ZADD", "k", "1", "x", "2", "y", "3", "z"});
+  CHECK(b.take() == ":3\r\n");
+  CHECK(b.take(lowest) == "*3\r\n$1\r\nk\r\n$1\r\nx\r\n$1\r\n1\r\n");
+  CHECK(b.take(several).starts_with("*2\r\n$1\r\nk\r\n*2\r\n*2\r\n$1\r\nz\r\n"));
+  b.submit({"EXISTS", "k"});
+  CHECK(b.take() == ":0\r\n");
+  CHECK(b.log.texts() == Words{"RPUSH k a", "BLPOP k 0", "ZADD k 1 x 2 y 3 z", "BZPOPMIN other k 0",
+                               "BZMPOP 0 2 k j MAX COUNT 2"});
+  CHECK(replayed(b.log) == b.digest());
+}
+
+TEST_CASE("engine/waiting: a sorted set that is stored feeds who waits for its key") {
+  Bench b;
+  Session &first = b.another(), &second = b.another(), &source = b.another();
+  b.submit({"ZADD", "a", "1", "x"});
+  b.take();
+  b.submit(first, {"BZPOPMAX", "d", "0"});
+  b.submit({"ZUNIONSTORE", "d", "1", "a"});
+  CHECK(b.take() == ":1\r\n");
+  CHECK(b.take(first) == "*3\r\n$1\r\nd\r\n$1\r\nx\r\n$1\r\n1\r\n");
+  b.submit(second, {"BZPOPMAX", "d", "0"});
+  b.submit(source, {"BZPOPMAX", "e", "0"});
+  b.submit({"ZRANGESTORE", "d", "a", "0", "-1"});
+  CHECK(b.take() == ":1\r\n");
+  CHECK(b.take(second) == "*3\r\n$1\r\nd\r\n$1\r\nx\r\n$1\r\n1\r\n");
+  CHECK(b.take(source).empty());
+  CHECK(b.engine.waiting() == 1);
   CHECK(replayed(b.log) == b.digest());
 }
 

@@ -64,7 +64,7 @@ TEST_CASE("persistence: the snapshots in FORMAT.md hold the same data") {
   TestData from_text, from_binary;
   SnapshotLoad load;
   REQUIRE(load_text_snapshot(text, "kv.db", from_text.replay(), load).ok());
-  CHECK(load.keys == 4);
+  CHECK(load.keys == 5);
   load = {};
   const Status status = load_binary_snapshot(binary, "kv.bin", from_binary.replay(), load);
   INFO(status.message());
@@ -73,6 +73,8 @@ TEST_CASE("persistence: the snapshots in FORMAT.md hold the same data") {
   CHECK(from_text.get("name") == "Ann");
   Place tags = from_text.database(0).peek("tags", 0);
   CHECK(from_text.database(0).type(tags) == Type::set);
+  Place board = from_binary.database(0).peek("board", 0);
+  CHECK(from_binary.database(0).sorted_set(board).score("Ann") == 7.5);
   const Place place = from_text.database(3).peek("user:1", 0);
   REQUIRE(place.found());
   CHECK(from_text.database(3).expiry(place) == 4'102'444'800'000);

@@ -26,7 +26,8 @@ class MemoryFile final : public File {
   std::string bytes;
 };
 
-/// Lists, a hash and a set whose lines are of some MiB, of bytes that need many escapes.
+/// Lists, a hash, a set and a sorted set whose lines are of some MiB, of bytes that need many
+/// escapes.
 void fill_with_long_lines(TestData& data) {
   std::mt19937 random(7);
   const auto some = [&random](std::size_t size) {
@@ -37,7 +38,7 @@ void fill_with_long_lines(TestData& data) {
   const std::string_view pair("\x01\x06\x61\x02\x06\x62", 6);  // ("a" . "b")
   Keyspace& keys = data.database(3);
   Place plain = keys.peek("plain", 0), pairs = keys.peek("begins with a pair", 0);
-  Place fields = keys.peek("hash", 0), members = keys.peek("set", 0);
+  Place fields = keys.peek("hash", 0), members = keys.peek("set", 0), sorted = keys.peek("zset", 0);
   keys.make_list(pairs).push_back({pair, Kind::list});
   for (int i = 0; i < 2000; ++i) {
     keys.make_list(plain).push_back(Scalar(some(1000)));
@@ -45,6 +46,7 @@ void fill_with_long_lines(TestData& data) {
     keys.make_list(pairs).push_back(Scalar(some(1000)));
     keys.make_hash(fields).set(Scalar(some(300)), Scalar(some(700)));
     keys.make_set(members).add(Scalar(some(900)));
+    keys.make_sorted_set(sorted).set(Scalar(some(900)), i / 7.0);
   }
   std::string text = some(2'000'000);
   for (int i = 0; i < 500'000; ++i) {
@@ -74,7 +76,7 @@ TEST_CASE("persistence: S11 a long line is never in memory whole, neither writte
     CHECK(wanted.size() - line_at > most);
     return true;
   });
-  append_sealed(wanted, crc32(std::string_view(wanted).substr(body_at), chain), text_trailer(5));
+  append_sealed(wanted, crc32(std::string_view(wanted).substr(body_at), chain), text_trailer(6));
   std::string text;
   append_element(text, data.database(3).string(data.database(3).peek("string", 0)));
   CHECK(wanted.find(text) != wanted.npos);  // no character is cut

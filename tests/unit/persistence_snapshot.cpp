@@ -3,7 +3,9 @@
 #include <zlib.h>
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "persistence/binary_form.hpp"
 #include "persistence/check.hpp"
@@ -16,6 +18,26 @@ namespace kv::test {
 namespace {
 
 constexpr SnapshotFormat forms[] = {SnapshotFormat::text, SnapshotFormat::binary};
+
+/// Scores of every size, members of every kind.
+void fill_sorted_sets(Keyspace& keys) {
+  for (const char* name : {"zset", "long zset"}) {
+    Place place = keys.peek(name, 0);
+    SortedSet members = keys.make_sorted_set(place);
+    members.set("half", 0.5);
+    members.set("third", 1.0 / 3);
+    members.set("least", 5e-324);
+    members.set("most", 1.7976931348623157e308);
+    members.set("first", -std::numeric_limits<double>::infinity());
+    members.set("last", std::numeric_limits<double>::infinity());
+    members.set({"7", Kind::number}, 7);
+    members.set({"", Kind::nil}, -1e-7);
+    members.set({"\x01\x06\x61\x02\x06\x62", Kind::list}, 1.2345678901234568e17);
+    members.set({std::string_view("\x01\x15quote\x04\x02\x03", 10), Kind::list}, 0);
+    if (std::string_view(name) != "long zset") continue;
+    for (int i = 0; i < 20'000; ++i) members.set(Scalar(std::to_string(i + 10)), i % 1000);
+  }
+}
 
 /// Every type, kind, size and item.
 void fill(TestData& data) {
@@ -78,6 +100,7 @@ void fill(TestData& data) {
     for (int i = 0; i < 20'000; ++i) members.add(Scalar(std::to_string(i)));
     for (int i = 0; i < 9000; ++i) members.erase(std::to_string(i * 2));
   }
+  fill_sorted_sets(keys);
   Place place = data.database(5).peek("elsewhere", 0);
   data.database(5).set_string(place, "db 5");
   data.database(5).set_expiry(place, 4'102'444'800'123);
@@ -149,7 +172,8 @@ TEST_CASE("persistence: S7 S11 both forms give back every key, kind, expiry and 
     std::vector<std::string> before = lines_of(data), after = lines_of(loaded);
     REQUIRE(before.size() == after.size());
     for (std::size_t i = 0; i < before.size(); ++i) {
-      if (before[i].size() < 1000 || before[i].starts_with("(\"long set\"")) {
+      if (before[i].size() < 1000 || before[i].starts_with("(\"long set\"") ||
+          before[i].starts_with("(\"long zset\"")) {
         CHECK(before[i] == after[i]);
       }
     }
@@ -329,8 +353,8 @@ TEST_CASE("persistence: S5 lengths that lie are refused before memory is asked f
                                     std::string("\xff\x00\x00\x00\x80", 5), std::string("\xfe")}) {
     refused(stored(item("k", kind_string + length + "v")));
   }
-  // Counts of a list, a hash and a set.
-  for (const char type : {'\x02', '\x03', '\x20'}) {
+  // Counts of a list, a hash and both kinds of sets.
+  for (const char type : {'\x02', '\x03', '\x20', '\x21'}) {
     std::string list(1, type);
     list += "\x01k";
     refused(stored(list + std::string("\xff\xff\xff\xff", 4)));
@@ -340,7 +364,17 @@ TEST_CASE("persistence: S5 lengths that lie are refused before memory is asked f
   TestData other;
   REQUIRE(load(stored(set_of_two + std::string("\0\x01y", 3)), SnapshotFormat::binary, other).ok());
   CHECK(refused(stored(set_of_two + std::string("\1\x01x", 3))).find("twice") != std::string::npos);
-  for (const char type : {'\x21', '\x22', '\x23'}) {  // types of later versions
+  const auto sorted = [&](const std::string& second, double score) {
+    std::string item("\x21\x01k\x02\0\0\0\0\x01x", 10);
+    item.append(reinterpret_cast<const char*>(&score), sizeof score).append(second);
+    return stored(item.append(reinterpret_cast<const char*>(&score), sizeof score));
+  };
+  const std::string y("\0\x01y", 3), x("\0\x01x", 3);
+  TestData equal;
+  REQUIRE(load(sorted(y, 1), SnapshotFormat::binary, equal).ok());
+  CHECK(refused(sorted(x, 1)).find("twice") != std::string::npos);
+  CHECK(refused(sorted(y, std::nan(""))).find("no number") != std::string::npos);
+  for (const char type : {'\x22', '\x23'}) {  // types of later versions
     refused(stored(std::string(1, type) + std::string("\x01k\x01\0\0\0\0\x01x", 9)));
   }
   refused(stored(item("k", std::string("\x09\x01v", 3))));  // an unknown kind

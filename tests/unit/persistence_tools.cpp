@@ -351,7 +351,10 @@ TEST_CASE("persistence/tool: reseal names a line of kv.db it cannot read, and ch
   const std::string edit = GENERATE(
       "(\"a\" \"b\n", "(\"a\" \"b\"\n", "(\"a\" `(x))\n", "(a)\n", "x\n", "(\"a\" \"b\") c\n",
       "(\"text\" \"again\")\n", "(\"list\" (\"again\"))\n", "(\"a\" \"b\") (\"c\" \"d\")\n",
-      "(\"set\" (\"a\" \"b\" \"a\") (type set))\n", "(\"set\" \"a\" (type set))\n");
+      "(\"set\" (\"a\" \"b\" \"a\") (type set))\n", "(\"set\" \"a\" (type set))\n",
+      "(\"z\" ((\"a\" . \"1\") (\"a\" . \"2\")) (type zset))\n",
+      "(\"z\" ((\"a\" . \"x\")) (type zset))\n", "(\"z\" ((\"a\" . \"nan\")) (type zset))\n",
+      "(\"z\" ((\"a\")) (type zset))\n", "(\"z\" (\"a\" \"1\") (type zset))\n");
   FaultEnv env;
   make_folder(env);
   std::string& snapshot = env.contents("data/kv.db");
@@ -397,6 +400,11 @@ TEST_CASE("persistence/tool: a bad line of a load is named, and nothing is chang
        {"{\"key\":\"a\",\"value\":\"b\"}\n{\"key\":\n", "(\"a\" \"b\")\n(\"c\" `(x))\n",
         "(\"a\" \"b\")\n(\"c\" (1 1) (type set))\n",
         "{\"key\":\"a\",\"value\":\"b\"}\n{\"key\":\"c\",\"type\":\"set\",\"value\":[1,1]}\n",
+        "(\"a\" \"b\")\n(\"c\" ((1 . \"x\")) (type zset))\n",
+        "{\"key\":\"a\",\"value\":\"b\"}\n{\"key\":\"c\",\"type\":\"zset\",\"value\":[[1,\"x\"]]}"
+        "\n",
+        "{\"key\":\"a\",\"value\":\"b\"}\n{\"key\":\"c\",\"type\":\"zset\",\"value\":[[1,2],[1,3]]}"
+        "\n",
         "{\"key\":\"a\",\"value\":\"b\"}\n{\"key\":\"c\",\"type\":\"set\",\"value\":[]}\n"}) {
     env.put("bad", bad);
     const auto before = env.copy();
