@@ -47,9 +47,9 @@ c: SUBSCRIBE a | b: CLIENT KILL TYPE normal SKIPME yes | b: PUBLISH a still
 class Ear(Raw):
     """A connection, and all that has come on it."""
 
-    def got(self):
-        """What has come since the last time: all that was under way when a PING to each is answered."""
-        self.socket.settimeout(0.02)
+    def got(self, quiet):
+        """What has come since the last time, until nothing has for so many seconds."""
+        self.socket.settimeout(quiet)
         try:
             while True:
                 self.more()
@@ -64,9 +64,9 @@ def without_addresses(data):
     return b"a list of clients" if b"laddr=" in data else data
 
 
-def played(port, hello):
+def played(port, hello, scenes, quiet=0.02):
     said = []
-    for scene in SCENES.strip().split("\n"):
+    for scene in scenes:
         ears = {"a": Ear(port), "b": Ear(port), "c": Ear(port)}
         if hello:
             for name in "ab":
@@ -75,8 +75,8 @@ def played(port, hello):
         for line in scene.split(" | "):
             who, words = (line[0], line[3:]) if line[1:3] == ": " else ("a", line)
             ears[who].send(request(*words.split()))
-            time.sleep(0.01)
-            said.append((scene, line, [without_addresses(ear.got()) for ear in ears.values()]))
+            time.sleep(quiet / 2)
+            said.append((scene, line, [without_addresses(ear.got(quiet)) for ear in ears.values()]))
         for ear in ears.values():
             ear.close()
         until(5, lambda: answer_of(port, "PUBSUB", "NUMPAT") == b":0\r\n" and
@@ -91,16 +91,22 @@ def answer_of(port, *words):
     return answer
 
 
+def differences(our_port, their_port, hello, scenes, quiet):
+    """How many requests were compared, and those after which something else had come."""
+    both = {}
+    together(2, lambda n, _: both.__setitem__(n, played((our_port, their_port)[n], hello, scenes, quiet)))
+    return len(both[0]), [pair for pair in zip(both[0], both[1]) if pair[0] != pair[1]]
+
+
 def test_as_redis(tap):
     with Server("--persist", "3600") as server, Redis() as original:
         for hello in (False, True):
-            both = {}
-            played_one = lambda n, _: both.__setitem__(n, played((server.port, original.port)[n], hello))
-            together(2, played_one)
-            ours, theirs = both[0], both[1]
-            tap.ok(len(ours) > 100, "there are scenes")
-            tap.equal(f"after each of {len(ours)} requests all have got what redis-server sends, RESP{3 if hello else 2}",
-                      [pair for pair in zip(ours, theirs) if pair[0] != pair[1]][:3], [])
+            requests, different = differences(server.port, original.port, hello, SCENES.strip().split("\n"), 0.02)
+            tap.ok(requests > 100, "there are scenes")
+            # On a busy machine a server may take longer: where they differ there is time for a second look.
+            scenes = list(dict.fromkeys(ours[0] for ours, _ in different))
+            tap.equal(f"after each of {requests} requests all have got what redis-server sends, RESP{3 if hello else 2}",
+                      differences(server.port, original.port, hello, scenes, 1)[1][:3], [])
         with open(os.path.join(server.folder, "kv.aof")) as log:
             tap.ok("PUBLISH" not in log.read().split("EXEC")[0], "no message is in the log")
 
