@@ -104,7 +104,11 @@ _kv_commands() {
     'PEXPIRETIME:When a key ends, in milliseconds since 1970'
     'PING:Answers PONG or the message'
     'PSETEX:Stores a value that expires after that many milliseconds'
+    'PSUBSCRIBE:Listens to all channels that match one of these patterns'
     'PTTL:The milliseconds a key has left; -1 if it has no end, -2 if it does not exist'
+    'PUBLISH:Sends a message to all who listen to the channel, and tells how many they are'
+    'PUBSUB:Tells what is listened to'
+    'PUNSUBSCRIBE:Ceases to listen by these patterns, or by all'
     'QUIT:Closes the connection'
     'RANDOMKEY:A key chosen at random'
     'RENAME:Gives a key another name, replacing what has it'
@@ -138,19 +142,24 @@ _kv_commands() {
     'SMISMEMBER:Whether a set has each of several members'
     'SMOVE:Moves a member from one set to another'
     'SPOP:Removes and returns members chosen at random'
+    'SPUBLISH:Sends a message to all who listen to the channel of the shard'
     'SRANDMEMBER:Members chosen at random; a negative count may repeat them'
     'SREM:Removes members, and the set when none is left'
     'SSCAN:Some members of a set and the cursor for the next ones'
+    'SSUBSCRIBE:Listens to channels of the shard, which is all of kv; they are others than SUBSCRIBE'\''s'
     'STRLEN:The length of a string in bytes'
+    'SUBSCRIBE:Listens to channels\: what is published there comes as it comes'
     'SUBSTR:An older name of GETRANGE'
     'SUNION:The members that any of the sets has'
     'SUNIONSTORE:Stores the members that any of the sets has, whatever was there'
+    'SUNSUBSCRIBE:Ceases to listen to these channels of the shard, or to all'
     'SWAPDB:Exchanges two databases'
     'TIME:Answers the server'\''s time, in seconds and microseconds since 1970'
     'TOUCH:Notes an access to keys and returns how many exist'
     'TTL:The seconds a key has left; -1 if it has no end, -2 if it does not exist'
     'TYPE:The type of a key'\''s value\: string, list, hash, set, zset or none'
     'UNLINK:Removes keys, as DEL'
+    'UNSUBSCRIBE:Ceases to listen to these channels, or to all'
     'UNWATCH:Forgets what is watched'
     'WAIT:Answers how many replicas have the writes so far\: always 0'
     'WAITAOF:Forces the log to the disk if numlocal is 1; answers whether it is there, and 0 replicas'
@@ -202,6 +211,7 @@ _kv_words() {
       MEMORY) subs='DOCTOR HELP MALLOC-STATS PURGE STATS USAGE' ;;
       MODULE) subs='HELP LIST' ;;
       OBJECT) subs='ENCODING FREQ HELP IDLETIME REFCOUNT' ;;
+      PUBSUB) subs='CHANNELS HELP NUMPAT NUMSUB SHARDCHANNELS SHARDNUMSUB' ;;
       SLOWLOG) subs='GET HELP LEN RESET' ;;
   esac
   if [[ -n $subs && $CURRENT -eq 2 ]]; then

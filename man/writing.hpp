@@ -24,9 +24,10 @@ inline std::string troff(std::string_view text) {
   return safe;
 }
 
-inline constexpr Group kGroups[] = {
-    Group::string,     Group::bitmap,  Group::list,        Group::hash,       Group::set,
-    Group::sorted_set, Group::generic, Group::transaction, Group::connection, Group::server};
+inline constexpr Group kGroups[] = {Group::string,     Group::bitmap,      Group::list,
+                                    Group::hash,       Group::set,         Group::sorted_set,
+                                    Group::generic,    Group::transaction, Group::pubsub,
+                                    Group::connection, Group::server};
 
 inline std::string_view group_title(Group group) {
   switch (group) {
@@ -38,6 +39,7 @@ inline std::string_view group_title(Group group) {
     case Group::bitmap: return "Bits of strings";
     case Group::generic: return "Keys of any type";
     case Group::transaction: return "Transactions";
+    case Group::pubsub: return "Publish and subscribe";
     case Group::connection: return "The connection";
     case Group::server: return "The server";
   }

@@ -48,6 +48,26 @@ inline constexpr std::size_t read_bytes = 64 * 1024;         // asked of the ker
 inline constexpr std::chrono::microseconds channel_turn{5'000};  // of a child's commands in a round
 inline constexpr std::chrono::seconds attach_wait{30};  // for the sibling to open a child's pipes
 
+// --- publish and subscribe ---
+inline constexpr std::size_t subscription_cost_bytes = 256;  // what one takes beside its name
+inline constexpr std::size_t subscriptions_bytes_max =
+    std::size_t{32} << 20;  // of one connection, each as its name and that cost
+inline constexpr std::size_t all_subscriptions_bytes_max = std::size_t{512} << 20;
+inline constexpr std::size_t patterns_max = 10'000;  // different ones: PUBLISH looks at each
+inline constexpr std::size_t patterns_bytes_max = std::size_t{1} << 20;  // of all of them
+// Messages that a subscriber has not read: so many, or so many for so long, and it is hung up on.
+inline constexpr std::size_t unread_messages_bytes_max = std::size_t{32} << 20;
+inline constexpr std::size_t unread_messages_long_bytes = std::size_t{8} << 20;
+inline constexpr std::chrono::seconds unread_messages_long{60};
+inline constexpr std::size_t all_unread_messages_bytes_max = std::size_t{1} << 30;
+inline constexpr std::size_t publish_bytes_max = std::size_t{512} << 20;  // to all who hear it
+inline constexpr std::size_t taken_message_step_bytes =
+    16 * 1024;  // a child reports in such steps about who gets messages
+inline constexpr std::size_t lagging_bytes =
+    std::size_t{4} << 20;  // so much waits for a child: who publishes to it is held up, for at most
+inline constexpr std::chrono::milliseconds lagging_wait{100};
+inline constexpr std::size_t message_receivers_max = 8 * 1024;  // of one message frame
+
 // --- processes and connections (counts) ---
 inline constexpr std::size_t clients_max_default = 10'000;
 inline constexpr std::size_t children_max = 16'384;  // slots of the shared counters
@@ -68,6 +88,9 @@ inline constexpr std::size_t recipient_bytes_max = 512;            // one key id
 inline constexpr std::size_t envelope_header_bytes_max = 1 << 20;  // the line inside the envelope
 
 static_assert(taken_step_bytes * 4 <= unread_bytes_max, "reports must come before the limit");
+static_assert(publish_bytes_max <= all_unread_messages_bytes_max / 2,
+              "one message leaves room for what others have not read yet");
+static_assert(message_receivers_max * 4 + 4 < frame_bytes_max, "the first frame names them all");
 static_assert(announcement_bytes <= PIPE_BUF, "an announcement must be written atomically");
 static_assert(value_bytes_max < request_bytes_max);
 static_assert(value_bytes_max < reply_bytes_max, "every value can be read");

@@ -209,8 +209,11 @@ Status Connection::Impl::attempt(Arguments arguments, Attempt& attempt) {
 Status Connection::Impl::notice_loss() {
   if (link.is_open() && handshake_replies == 0 && link.gone()) {
     // What a lost session held cannot be set up again, so nothing goes on behind its back.
-    const bool held = in_multi || watching;
+    const bool held = in_multi || watching, listened = subscribed;
     drop();
+    if (listened) {
+      return {Code::lost, "the connection was lost, and its subscriptions with it"};
+    }
     if (held) {
       return {Code::lost,
               "the connection was lost, and its transaction with it; nothing of it "
@@ -230,7 +233,7 @@ Result<Value> Connection::Impl::exchange(Arguments arguments) {
   if (auto status = check_arguments(arguments); !status) return error_of(status);
   const DropOnThrow guard(*this);
   link.begin();
-  const bool held = in_multi || watching;
+  const bool held = in_multi || watching || subscribed;
   if (auto status = notice_loss(); !status) return error_of(status);
   for (int tries = 1;; ++tries) {
     Attempt attempt_made;

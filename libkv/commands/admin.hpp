@@ -45,6 +45,7 @@ std::span<const Subcommand> latency_subcommands() noexcept;
 std::span<const Subcommand> memory_subcommands() noexcept;
 std::span<const Subcommand> module_subcommands() noexcept;
 std::span<const Subcommand> object_subcommands() noexcept;
+std::span<const Subcommand> pubsub_subcommands() noexcept;
 std::span<const Subcommand> debug_subcommands() noexcept;
 std::span<const Subcommand> slowlog_subcommands() noexcept;
 std::span<const Subcommand> acl_subcommands() noexcept;

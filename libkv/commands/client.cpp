@@ -28,6 +28,7 @@ void field(std::string& line, std::string_view name, std::int64_t value) {
 
 std::string flag_letters(const Session& session) {
   std::string letters;
+  if (session.subscriber) letters += 'P';
   if (session.transaction != nullptr) letters += 'x';
   if (session.waiting) letters += 'b';
   if (session.watched_changed) letters += 'd';
@@ -56,7 +57,12 @@ std::string resp_line(const Session& session, std::int64_t now_ms) {
   field(line, "idle", std::max<std::int64_t>(0, now_ms - session.last_ms) / 1000);
   field(line, "flags", flag_letters(session));
   field(line, "db", session.database);
-  line += " sub=0 psub=0 ssub=0";
+  const auto listens_to = [&](Topic topic) {
+    return session.subscriptions[static_cast<std::size_t>(topic)];
+  };
+  field(line, "sub", listens_to(Topic::channel));
+  field(line, "psub", listens_to(Topic::pattern));
+  field(line, "ssub", listens_to(Topic::shard));
   const auto* const transaction = session.transaction.get();
   const auto queued = transaction != nullptr ? transaction->requests.size() : 0;
   const std::size_t queued_bytes =
@@ -93,14 +99,19 @@ std::string plio_line(const Session& session) {
 
 // --- types and numbers in arguments ---
 
-// Every connection is a normal one; the other types exist and are empty.
-enum class ClientType { normal, other };
+// The other types exist and are empty.
+enum class ClientType { normal, pubsub, other };
 
 std::optional<ClientType> client_type(std::string_view word) {
   if (equals_ignoring_case(word, "normal")) return ClientType::normal;
-  for (const std::string_view other : {"master", "replica", "slave", "pubsub"})
+  if (equals_ignoring_case(word, "pubsub")) return ClientType::pubsub;
+  for (const std::string_view other : {"master", "replica", "slave"})
     if (equals_ignoring_case(word, other)) return ClientType::other;
   return std::nullopt;
+}
+
+ClientType type_of(const Session& session) noexcept {
+  return session.subscriber ? ClientType::pubsub : ClientType::normal;
 }
 
 void unknown_type(Call& call, std::string_view word) {
@@ -126,11 +137,10 @@ void list_some(Call& call, std::size_t first) {
 }
 
 void list(Call& call) {
-  bool normal = true;
+  std::optional<ClientType> type;
   if (call.argc() == 4 && call.is(2, "TYPE")) {
-    const std::optional<ClientType> type = client_type(call.arg(3));
+    type = client_type(call.arg(3));
     if (!type) return unknown_type(call, call.arg(3));
-    normal = *type == ClientType::normal;
   } else if (call.argc() > 3 && call.is(2, "ID")) {
     return list_some(call, 3);
   } else if (call.argc() != 2) {
@@ -138,7 +148,8 @@ void list(Call& call) {
   }
   std::string text;
   for (const auto& [number, session] : call.server.sessions())
-    if (normal && !session->dead) text += resp_line(*session, call.now_ms()) + "\n";
+    if (!session->dead && (!type || *type == type_of(*session)))
+      text += resp_line(*session, call.now_ms()) + "\n";
   call.reply.verbatim(text);
 }
 
@@ -146,7 +157,7 @@ void list(Call& call) {
 struct Victims {
   std::optional<std::uint64_t> id;
   std::optional<std::string_view> address, local_address;
-  bool normal = true;
+  std::optional<ClientType> type;
   bool skip_me = true;
 
   bool mean(const Session& session, const Session& me) const {
@@ -154,7 +165,7 @@ struct Victims {
     if (id && session.id != *id) return false;
     if (address && session.address != *address) return false;
     if (local_address && session.local_address != *local_address) return false;
-    return normal;
+    return !type || *type == type_of(session);
   }
 };
 
@@ -179,9 +190,8 @@ bool kill_option(Call& call, std::size_t i, Victims& victims) {
       return call.fail("ERR client-id should be greater than 0"), false;
     victims.id = static_cast<std::uint64_t>(number);
   } else if (call.is(i, "TYPE")) {
-    const std::optional<ClientType> type = client_type(value);
-    if (!type) return unknown_type(call, value), false;
-    victims.normal = *type == ClientType::normal;
+    victims.type = client_type(value);
+    if (!victims.type) return unknown_type(call, value), false;
   } else if (call.is(i, "ADDR")) {
     victims.address = value;
   } else if (call.is(i, "LADDR")) {

@@ -24,6 +24,7 @@ enum class Group : std::uint8_t {
   connection,  // those from here on are about the connection or the server itself
   server,
   transaction,
+  pubsub,
 };
 
 // Flags of a row. The first ones are Redis's, with Redis's names in COMMAND INFO.
@@ -47,6 +48,8 @@ enum : std::uint32_t {
   kHidden = 1u << 18,       // an alias or misspelling: works, is not listed
   kNoMulti = 1u << 19,      // refused between MULTI and EXEC
   kNeverQueued = 1u << 20,  // carried out at once, also there
+  kListens = 1u << 21,      // of SUBSCRIBE and its kin: the replies are messages
+  kWhileListening = 1u << 22,  // also for a subscriber that speaks RESP2
 };
 
 /// Which arguments are keys (Redis's first, last, step; the command word is 0) or, for values,
@@ -110,6 +113,7 @@ std::span<const Command> keyspace_commands() noexcept;    // keyspaces.cpp: whol
 std::span<const Command> expiry_commands() noexcept;      // expiry.cpp
 std::span<const Command> connection_commands() noexcept;
 std::span<const Command> transaction_commands() noexcept;  // transactions.cpp
+std::span<const Command> pubsub_commands() noexcept;       // pubsub.cpp
 std::span<const Command> server_commands() noexcept;
 std::span<const Command> introspection_commands() noexcept;
 

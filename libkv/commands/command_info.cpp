@@ -98,6 +98,7 @@ std::string_view group_category(Group group) {
     case Group::generic: return "keyspace";
     case Group::connection: return "connection";
     case Group::transaction: return "transaction";
+    case Group::pubsub:
     case Group::server: return {};
   }
   return {};

@@ -75,6 +75,7 @@ class CommandTable {
                               expiry_commands(),
                               connection_commands(),
                               transaction_commands(),
+                              pubsub_commands(),
                               server_commands(),
                               introspection_commands()}) {
       for (const Command& row : family) rows_.push_back(&row);
@@ -149,9 +150,9 @@ const Command* find_command(std::string_view name) noexcept { return table().fin
 std::span<const Command* const> all_commands() noexcept { return table().rows(); }
 
 std::string_view group_name(Group group) noexcept {
-  constexpr std::array<std::string_view, 10> names = {
-      "string", "list",    "hash",       "set",    "sorted-set",
-      "bitmap", "generic", "connection", "server", "transactions"};
+  constexpr std::array<std::string_view, 11> names = {
+      "string",  "list",       "hash",   "set",          "sorted-set", "bitmap",
+      "generic", "connection", "server", "transactions", "pubsub"};
   return names[static_cast<std::size_t>(group)];
 }
 

@@ -134,6 +134,11 @@ void hello(Call& call) {
 void ping(Call& call) {
   if (call.argc() > 2 && !call.plio())
     return call.fail("ERR wrong number of arguments for 'ping' command");
+  if (call.session.subscriber && call.session.protocol == 2) {  // only messages, or what looks so
+    call.reply.array(2);
+    call.reply.bulk("pong");
+    return call.reply.bulk(call.argc() >= 2 ? call.arg(1) : std::string_view{});
+  }
   if (call.argc() >= 2 && call.scalar(1).kind != Kind::nil)
     return call.reply.scalar(call.scalar(1));
   call.reply.simple("PONG");
@@ -158,6 +163,7 @@ void reset(Call& call) {
   session.no_evict = session.no_touch = false;
   session.transaction.reset();
   call.server.unwatch_keys(session);
+  call.server.subscriptions().forget(session);
   call.reply.simple("RESET");
 }
 
@@ -234,7 +240,7 @@ constexpr Command kRows[] = {
      "0.18"},
     {"ping",
      -1,
-     kFast | kPlioNil,
+     kFast | kPlioNil | kWhileListening,
      {},
      {},
      Group::connection,
@@ -245,7 +251,7 @@ constexpr Command kRows[] = {
      "0.18"},
     {"quit",
      -1,
-     kDoor | kNeverQueued,
+     kDoor | kNeverQueued | kWhileListening,
      {},
      {},
      Group::connection,
@@ -256,7 +262,7 @@ constexpr Command kRows[] = {
      "1.0"},
     {"reset",
      1,
-     kDoor | kNeverQueued,
+     kDoor | kNeverQueued | kWhileListening,
      {},
      {},
      Group::connection,

@@ -15,7 +15,8 @@ constexpr Container kContainers[] = {
     {"command", command_subcommands}, {"config", config_subcommands},
     {"debug", debug_subcommands},     {"latency", latency_subcommands},
     {"memory", memory_subcommands},   {"module", module_subcommands},
-    {"object", object_subcommands},   {"slowlog", slowlog_subcommands},
+    {"object", object_subcommands},   {"pubsub", pubsub_subcommands},
+    {"slowlog", slowlog_subcommands},
 };
 
 // Redis has its subcommands in no table: they are no commands of their own.

@@ -164,7 +164,10 @@ void stats_section(Call& call, Text& out) {
   out.line("expired_keys", counters.expired_keys).line("evicted_keys", 0);
   out.line("keyspace_hits", counters.keyspace_hits);
   out.line("keyspace_misses", counters.keyspace_misses);
-  out.line("pubsub_channels", 0).line("pubsub_patterns", 0);
+  const Subscriptions& subscriptions = call.server.subscriptions();
+  out.line("pubsub_channels", subscriptions.count(Topic::channel));
+  out.line("pubsub_patterns", subscriptions.count(Topic::pattern));
+  out.line("pubsubshard_channels", subscriptions.count(Topic::shard));
   out.line("total_error_replies", counters.error_replies);
   out.line("child_crashes", counters.child_crashes);
 }

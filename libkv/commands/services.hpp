@@ -14,6 +14,7 @@
 #include "libkv/commands/error_counts.hpp"
 #include "libkv/commands/session.hpp"
 #include "libkv/commands/slow_log.hpp"
+#include "libkv/commands/subscriptions.hpp"
 #include "libkv/keyspace/keyspace.hpp"
 
 namespace kv {
@@ -117,6 +118,14 @@ class Services {
   /// there: it is, now.
   virtual void watch_key(Session& session, std::string_view key, bool there) = 0;
   virtual void unwatch_keys(Session& session) = 0;
+
+  /// Who listens to what.
+  virtual Subscriptions& subscriptions() = 0;
+  /// Sends a message to all who listen to the channel and, unless it is one of a shard, to a
+  /// pattern that it matches. It arrives behind the reply that is being made. Returns for how many
+  /// it was; fails, and nobody gets it, where it would take too much memory for all of them.
+  virtual Result<std::uint64_t> publish(const Session& from, Topic topic, std::string_view channel,
+                                        const Scalar& message) = 0;
 
   /// Forks a snapshot writer. busy if one runs.
   virtual Status save_in_background() = 0;

@@ -2,6 +2,7 @@
 // close; commands read and change it, the child never sees it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -47,6 +48,12 @@ struct Session {
   std::uint64_t unread = 0;        // bytes of replies its client has not taken yet
   std::size_t last_reply = 0;      // bytes of the reply before
   bool dead = false;               // its socket is gone; kept until its last request is answered
+
+  // By Topic, how many it listens to; subscriber: any (commands/subscriptions.hpp keeps both).
+  std::array<std::uint32_t, 3> subscriptions{};
+  bool subscriber = false;
+  std::uint64_t unread_messages = 0;  // of unread, about: what was published to it
+  std::int64_t behind_since_ms = 0;   // they are many since then, by the clock that never steps
 
   bool waiting = false;  // its last request waits for a list: those behind it wait for its answer
   std::unique_ptr<Transaction> transaction;  // since MULTI; else null

@@ -39,7 +39,16 @@ bool is_plio_legacy(const Command& command) noexcept {
 }
 
 /// Commands about the connection or the server itself run alone, after all that came before.
-bool is_barrier(const Command& command) noexcept { return command.group >= Group::connection; }
+/// PUBLISH is none of them.
+bool is_barrier(const Command& command) noexcept {
+  constexpr std::uint32_t publishes = kPubSub | kFast;
+  return command.group >= Group::connection && (command.flags & publishes) != publishes;
+}
+
+/// In RESP2 nothing tells a message from a reply: who listens may ask for little else.
+bool may_while_listening(const Session& session, const Command& command) noexcept {
+  return session.protocol != 2 || (command.flags & kWhileListening) != 0;
+}
 
 bool arity_fits(const Command& command, std::size_t argc) noexcept {
   const auto count = static_cast<int>(argc);
@@ -62,11 +71,14 @@ std::string unknown_command(std::span<const Scalar> args) {
 
 /// After CLIENT REPLY OFF or SKIP the reply that begins at start is taken back, whatever it says:
 /// the client does not count it. True if so. No guest has said so: CLIENT is not for them, and
-/// RESET, which makes guests, switches replies on.
-bool silenced(Session& session, std::string& out, std::size_t start) {
+/// RESET, which makes guests, switches replies on. call: whose reply it is; what SUBSCRIBE says is
+/// a message, which is not taken back.
+bool silenced(Session& session, std::string& out, std::size_t start, const Call* call = nullptr) {
   using Mode = Session::ReplyMode;
   if (session.reply_mode == Mode::on) return false;
-  out.resize(start);
+  const bool message =
+      call != nullptr && (call->command.flags & kListens) != 0 && !call->reply.failed();
+  if (!message) out.resize(start);
   if (session.reply_mode == Mode::skipping) session.reply_mode = Mode::on;
   if (session.reply_mode == Mode::skip_next) session.reply_mode = Mode::skipping;
   return true;
@@ -143,6 +155,7 @@ bool Engine::arity_is_fine(const Session& session, const Command& command, std::
 bool Engine::admissible(const Session& session, const Command* command, std::size_t argc) const {
   if (command == nullptr || !arity_is_fine(session, *command, argc)) return false;
   if (!session.authenticated && (command->flags & kNoAuth) == 0) return false;
+  if (session.subscriber && !may_while_listening(session, *command)) return false;
   return !loading_ || (command->flags & kLoading) != 0;
 }
 
@@ -158,6 +171,17 @@ void Engine::refuse_inadmissible(Session& session, const Command* command,
     refuse(session, command,
            std::string(ends ? "EXECABORT Transaction discarded because of: " : "ERR ") +
                "wrong number of arguments for '" + std::string(command->name) + "' command");
+  } else if (session.subscriber && !may_while_listening(session, *command)) {
+    std::string name(command->name);
+    const std::string_view word = args.size() > 1 ? args[1].bytes : std::string_view{};
+    if (const auto second = subcommand_name(*command, word); !second.empty()) {
+      name.append("|").append(second);
+    }
+    refuse(session, command,
+           "ERR Can't execute '" + name +
+               "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
+               "this context",
+           args);
   } else {
     refuse(session, command, "LOADING kv is loading the dataset in memory", args);
   }
@@ -482,7 +506,7 @@ void Engine::answer(Session& session, Call& call, std::string& out, std::size_t 
   settle(call, start);
   std::string_view rest = call.reply.rest();
   batch_replies_ += out.size() - start + rest.size();
-  if (silenced(session, out, start)) rest = {};
+  if (silenced(session, out, start, &call)) rest = {};
   sink_.end_reply(session, call.reply.needs_translation(), rest);
 }
 

@@ -32,6 +32,10 @@ class Offline final : public Services, public ReplySink {
   void close_session(Session&) override {}
   bool unblock(Session&, bool) override { return false; }
   void watch_key(Session&, std::string_view, bool) override {}
+  Subscriptions& subscriptions() override { return subscriptions_; }
+  Result<std::uint64_t> publish(const Session&, Topic, std::string_view, const Scalar&) override {
+    return std::uint64_t{0};
+  }
   void unwatch_keys(Session&) override {}
   Status save_in_background() override { return refusal(); }
   Status save_now() override { return refusal(); }
@@ -63,6 +67,7 @@ class Offline final : public Services, public ReplySink {
   PersistenceState persistence_;
   std::vector<Setting> settings_;
   std::map<std::uint64_t, Session*> sessions_;
+  Subscriptions subscriptions_;
   std::string nowhere_;
   Engine engine_;
 };

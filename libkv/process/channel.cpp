@@ -57,6 +57,7 @@ std::uint8_t Channel::flags_for(const Session& session, bool translate) const no
 }
 
 std::string& Channel::begin_reply(const Session& session) {
+  making_reply_ = true;
   begun_at_ = out_.size();
   if (out_.size() > stretch_bytes_max) close_stretch();
   joined_ = frame_open_ && last_connection_ == session.number && last_count_ < joined_replies_max &&
@@ -77,6 +78,7 @@ std::size_t Channel::end_reply(const Session& session, bool translate, std::stri
   const std::size_t ending = rest.empty() ? 0 : rest.size() + line_break.size();
   const std::size_t bytes = out_.size() - reply_start_ + ending;
   const std::uint8_t flags = flags_for(session, translate);
+  making_reply_ = false;
   const bool worth_a_slot = bytes >= bulk_worth_bytes && bulk != nullptr;
   if (joined_ && (flags != last_flags_ || worth_a_slot || !rest.empty())) part_from_frame();
   last_flags_ = flags;
@@ -172,7 +174,7 @@ void Channel::end_large_reply(std::string_view rest) {
 
 void Channel::forget_reply() noexcept {
   out_.resize(std::min(begun_at_, out_.size()));
-  frame_open_ = false;
+  frame_open_ = making_reply_ = false;
 }
 
 std::size_t Scattered::take(char* to, std::size_t room) noexcept {
@@ -212,6 +214,34 @@ void Channel::append_later(const Session& session) {
 void Channel::append_plain(FrameKind kind, std::string_view payload) {
   append_header(out_, {static_cast<std::uint32_t>(payload.size()), 0, kind, 0, 0});
   out_.append(payload);
+  frame_open_ = false;
+}
+
+void Channel::append_message(std::span<const std::uint32_t> connections, std::string_view body) {
+  const auto count = static_cast<std::uint32_t>(connections.size());
+  const std::string_view how_many(reinterpret_cast<const char*>(&count), sizeof count);
+  const std::string_view numbers(reinterpret_cast<const char*>(connections.data()),
+                                 connections.size_bytes());
+  Scattered payload(how_many, numbers, body);
+  if (!making_reply_ && out_.size() > stretch_bytes_max) close_stretch();
+  std::string& out = making_reply_ ? behind_reply_ : out_;
+  const std::size_t frames = payload.size() / limits::frame_bytes_max + 1;
+  out.reserve(out.size() + payload.size() + frames * frame_header_bytes);
+  for (bool more = true; more;) {
+    const std::size_t size = std::min(payload.size(), limits::frame_bytes_max);
+    more = size < payload.size();
+    const std::uint8_t flags = more ? kMore : 0;
+    append_header(out, {static_cast<std::uint32_t>(size), 0, FrameKind::message, flags, 0});
+    const std::size_t at = out.size();
+    out.resize(at + size);
+    payload.take(out.data() + at, size);
+  }
+  if (!making_reply_) frame_open_ = false;
+}
+
+void Channel::append_messages_behind() {
+  out_.append(behind_reply_);
+  std::string().swap(behind_reply_);
   frame_open_ = false;
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -76,6 +77,13 @@ class Channel {
   /// Tells it that the connection's next reply may be long in coming.
   void append_later(const Session& session);
   void append_plain(FrameKind kind, std::string_view payload);
+  /// What these connections get without having asked, at most limits::message_receivers_max. Where
+  /// a reply is being made, it comes behind that. All of it, or std::bad_alloc and nothing.
+  void append_message(std::span<const std::uint32_t> connections, std::string_view body);
+  /// When a reply is made: is there such a message, and puts all of them behind it. Where that
+  /// throws std::bad_alloc the child cannot be told any more what it should be.
+  bool has_messages_behind() const noexcept { return !behind_reply_.empty(); }
+  void append_messages_behind();
 
   // --- sending: what is released goes ---
   /// All replies so far may be sent.
@@ -94,12 +102,15 @@ class Channel {
   std::vector<std::uint32_t> backlogs;  // connections whose waiting requests a turn's end cut short
   std::unique_ptr<BulkSegment> bulk;    // null until the child and we have mapped it
   std::unique_ptr<BulkSegment> bulk_to_be;
-  bool wants_write = false;     // the pipe was full: waiting for room
-  bool waits_for_slot = false;  // a large reply goes on when a slot is given back
-  bool watched = false;         // the loop watches the pipe for room
-  bool dirty = false;           // has what is not released: Sibling::mark_dirty
-  bool paused = false;          // not read from until it has read
-  bool behind = false;          // goes on with what is kept in the next round, then reads
+  bool wants_write = false;         // the pipe was full: waiting for room
+  bool waits_for_slot = false;      // a large reply goes on when a slot is given back
+  bool watched = false;             // the loop watches the pipe for room
+  bool dirty = false;               // has what is not released: Sibling::mark_dirty
+  bool paused = false;              // not read from until it has read
+  bool held = false;                // not read from until a child that lags has read its messages
+  bool lags = false;                // it has taken long for that: nobody is held for it
+  std::vector<Session*> receivers;  // of the message that is being sent; else empty
+  bool behind = false;              // goes on with what is kept in the next round, then reads
 
  private:
   /// Bytes that are sent one after the other: frames as they lie, or one large reply behind its
@@ -130,6 +141,7 @@ class Channel {
   std::unordered_map<std::uint32_t, Assembly> assemblies_;
 
   std::string out_;            // frames that are being made
+  std::string behind_reply_;   // frames that come behind the reply that is being made
   std::deque<Stretch> queue_;  // before them, oldest first
   std::size_t released_ = 0;   // so many of the queue may be sent
   std::size_t queued_bytes_ = 0;
@@ -145,6 +157,7 @@ class Channel {
   std::uint16_t last_count_ = 0;
   bool frame_open_ = false;  // the last frame may take further replies
   bool joined_ = false;
+  bool making_reply_ = false;
 };
 
 }  // namespace kv

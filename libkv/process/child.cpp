@@ -79,6 +79,7 @@ void Child::run() {
   watch(epoll_.get(), control_.get(), EPOLLIN);
   watch(epoll_.get(), replies_.get(), EPOLLIN);
   client_buffer_.resize(limits::read_bytes);
+  receivers_.reserve(limits::message_receivers_max);
   reply_buffer_.resize(limits::frame_bytes_max + sizeof(FrameHeader) + limits::read_bytes);
   if (const Status status = enter_sandbox(); !status.ok()) {
     log::warn("child: " + status.message());
@@ -321,6 +322,7 @@ void Child::handle_reply(const FrameHeader& header, std::string_view payload) {
     case FrameKind::bulk_reply:
       if (!take_bulk_reply(header, payload)) give_up("a reference outside the segment");
       return;
+    case FrameKind::message: return take_message(header, payload);
     case FrameKind::bulk_done: {
       std::uint64_t offset = 0;
       if (payload.size() == sizeof offset) std::memcpy(&offset, payload.data(), sizeof offset);
@@ -329,6 +331,53 @@ void Child::handle_reply(const FrameHeader& header, std::string_view payload) {
     }
     default: return;
   }
+}
+
+/// The receivers of a message that finds no memory are hung up on: they would never know that they
+/// have missed something.
+void Child::take_message(const FrameHeader& header, std::string_view payload) {
+  const bool more = (header.flags & kMore) != 0;
+  if (receivers_.empty()) {
+    begin_message(payload);
+    if (!more) return hand_out_message(payload);
+  }
+  try {
+    if (!message_lost_) message_.append(payload);
+  } catch (const std::bad_alloc&) {
+    message_lost_ = true;
+    std::string().swap(message_);
+  }
+  if (more) return;
+  hand_out_message(message_);
+  std::string().swap(message_);
+  message_lost_ = false;
+}
+
+/// Leaves of the payload what they get.
+void Child::begin_message(std::string_view& payload) {
+  std::uint32_t count = 0;
+  if (payload.size() < sizeof count) return;
+  std::memcpy(&count, payload.data(), sizeof count);
+  payload.remove_prefix(sizeof count);
+  count = static_cast<std::uint32_t>(
+      std::min({std::size_t{count}, payload.size() / sizeof count, receivers_.capacity()}));
+  receivers_.resize(count);
+  std::memcpy(receivers_.data(), payload.data(), count * sizeof count);
+  payload.remove_prefix(count * sizeof count);
+}
+
+void Child::hand_out_message(std::string_view body) {
+  for (const std::uint32_t number : receivers_) {
+    const auto found = connections_.find(number);
+    if (found == connections_.end()) continue;  // its client has gone meanwhile
+    Connection& connection = *found->second;
+    or_lose(number, [&] {
+      if (message_lost_) throw std::bad_alloc();
+      connection.push(body);
+      if (!connection.dirty) mark_dirty(connection);
+    });
+  }
+  receivers_.clear();
 }
 
 bool Child::take_bulk_reply(const FrameHeader& header, std::string_view payload) {

@@ -74,6 +74,9 @@ class Child {
   void serve_queue();
   void ask_for_segment();
   bool take_bulk_reply(const FrameHeader& header, std::string_view payload);
+  void take_message(const FrameHeader& header, std::string_view payload);
+  void begin_message(std::string_view& payload);
+  void hand_out_message(std::string_view body);
   void give_slot_back(std::string_view reference);
   void give_up(const char* why);
   void mark_dirty(Connection& connection);
@@ -96,6 +99,9 @@ class Child {
   std::uint64_t written_ = 0;  // bytes that were in out_ and have left it
   bool watching_requests_ = false;
   std::vector<char> client_buffer_, reply_buffer_;
+  std::vector<std::uint32_t> receivers_;  // of the message that comes; else empty
+  std::string message_;                   // what has come of one in several frames
+  bool message_lost_ = false;             // for want of memory
   std::size_t reply_kept_ = 0;  // bytes of an unfinished frame at the start of reply_buffer_
 };
 

@@ -52,7 +52,7 @@ bool is_for_one_connection(const std::vector<std::string_view>& args) {
   }
   const Command* const command = find_command(args[0]);
   if (command != nullptr && command->group == Group::transaction) return true;
-  if (command != nullptr && (command->flags & kBlocking) != 0) return true;
+  if (command != nullptr && (command->flags & (kBlocking | kListens)) != 0) return true;
   return equals_ignoring_case(args[0], "client") && args.size() > 1 &&
          equals_ignoring_case(args[1], "reply");
 }
@@ -155,8 +155,8 @@ void CommandPipe::take_line(std::string_view line) {
   if (is_for_one_connection(args))
     return refuse(
         name,
-        "ERR HELLO, QUIT, RESET, CLIENT REPLY, transactions and commands that wait (BLPOP) "
-        "are for a connection of one's own");
+        "ERR HELLO, QUIT, RESET, CLIENT REPLY, transactions, commands that wait (BLPOP) and "
+        "SUBSCRIBE are for a connection of one's own");
   append_request(requests_, args);
   expected_.push_back(std::move(name));
 }

@@ -59,10 +59,12 @@ void Connection::parse_kept(FrameWriter& out) {
 }
 
 void Connection::report_taken(FrameWriter& out) {
-  if (untold_ < limits::taken_step_bytes || unsent() > limits::taken_step_bytes) return;
-  append_header(out.bytes, {sizeof untold_, number_, FrameKind::taken, 0, 0});
-  out.bytes.append(reinterpret_cast<const char*>(&untold_), sizeof untold_);
-  untold_ = 0;
+  const std::uint64_t here = unsent() + pieces_.size();
+  const std::uint64_t taken = untold_ - std::min(untold_, here);
+  if (taken < taken_step_) return;
+  append_header(out.bytes, {sizeof taken, number_, FrameKind::taken, 0, 0});
+  out.bytes.append(reinterpret_cast<const char*>(&taken), sizeof taken);
+  untold_ -= taken;
 }
 
 void Connection::begin(char first, FrameWriter& out) {
@@ -177,6 +179,16 @@ void Connection::reply(const FrameHeader& header, std::string_view payload) {
     cut_off_ = header.count == 0;
   }
   dirty = true;
+}
+
+void Connection::push(std::string_view message) {
+  // Whose client sends no more is hung up on when it has what it asked for: it would never end.
+  if (closing_ || (input_ended_ && under_way_ == 0) || message.empty()) return;
+  const std::size_t at = out_.size();
+  out_.append(message);
+  if (!resp3_) out_[at] = '*';  // nothing else of it differs
+  untold_ += message.size();
+  taken_step_ = limits::taken_message_step_bytes;
 }
 
 void Connection::reply_piece(std::uint8_t flags, std::string_view piece) {

@@ -53,6 +53,8 @@ class Connection {
   /// The next reply may be long in coming: what the client asks until then is kept here. If it goes
   /// away, so does this connection, so that nothing is taken from a list for nobody.
   void wait_for_reply() noexcept { waits_ = true; }
+  /// What the client has not asked for, as RESP3.
+  void push(std::string_view message);
   /// A piece of a reply, more of which follows.
   void reply_piece(std::uint8_t flags, std::string_view piece);
 
@@ -104,6 +106,7 @@ class Connection {
   std::string last_words_;  // a protocol error, to be said after all replies under way
   std::size_t under_way_ = 0;
   std::uint64_t untold_ = 0;  // bytes of replies the sibling does not know to be taken
+  std::size_t taken_step_ = limits::taken_step_bytes;  // it is told about so many
   Dialect dialect_ = Dialect::resp;
   bool begun_ = false;
   bool authenticated_;

@@ -9,7 +9,9 @@
 // A request's payload: u32 number of arguments, then for each u32 length, u8 Kind, its bytes. One
 // that is larger than a frame comes in pieces: part frames, then a request frame with the rest.
 // A reply's payload: RESP3 as wire/reply.hpp writes it; larger than a frame: all but the last piece
-// have kMore. A child's frames are foreign bytes: whoever reads them must believe nothing.
+// have kMore. A message's payload, which may come in such pieces, too: u32 number of connections,
+// for each u32, then what each of them gets between two replies, as RESP3. A child's frames are
+// foreign bytes: whoever reads them must believe nothing.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +45,7 @@ enum class FrameKind : std::uint8_t {
   bulk_done = 19,   // the sibling has copied a bulk piece: payload u64 offset
   usable = 20,      // so has the sibling: the segment may be used
   later = 21,       // the connection's next reply may be long in coming: its request waits
+  message = 22,     // what nobody has asked for: see above
   // in the sibling's queue only
   large = 32,  // a whole reply that is larger than a frame (Channel)
 };

@@ -224,6 +224,7 @@ void Sibling::timers() {
   next_second_ = now + std::chrono::seconds(1);
   measure_rates();
   close_overdue_guests();
+  if (unread_messages_ > limits::unread_messages_long_bytes) close_slow_subscribers();
   if (saver_->due(setup_.options.persist_seconds)) (void)save_in_background();
 }
 

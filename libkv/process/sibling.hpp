@@ -74,6 +74,9 @@ class Sibling : public Services, public ReplySink {
     engine_.watch(session, key, there);
   }
   void unwatch_keys(Session& session) override { engine_.unwatch(session); }
+  Subscriptions& subscriptions() override { return subscriptions_; }
+  Result<std::uint64_t> publish(const Session& from, Topic topic, std::string_view channel,
+                                const Scalar& message) override;
   Status save_in_background() override;
   Status save_now() override;
   Status sync_log() override;
@@ -152,7 +155,21 @@ class Sibling : public Services, public ReplySink {
   Session* session_of(Channel& channel, std::uint32_t number);
   static constexpr std::string_view no_memory_for_it = "asked for more memory than there is";
 
+  // sibling_messages.cpp: what is published
+  class Sending;
+  void make_room_for_messages(std::size_t bytes);
+  void send_to(const Subscriptions::Listeners& listeners, std::string_view body);
+  void send_message(Channel& channel, std::string_view body);
+  void note_sent(Session& session, std::size_t bytes);
+  void hang_up_on_unheard();
+  void forget_messages(Session& session, std::uint64_t left) noexcept;
+  void close_slow_subscribers();
+  void hold_publisher(const Session& from);
+  void release_publishers();
+  void forget_held(const Channel& channel) noexcept;
+
   // sibling_replies.cpp: what goes back
+  void append_messages_behind(Channel& channel);
   void append_closes();
   void mark_dirty(Channel& channel);
   void flush_channels();
@@ -206,6 +223,23 @@ class Sibling : public Services, public ReplySink {
   std::map<std::uint64_t, Deferred> deferred_;  // by session id
   // Sessions whose request waits no longer and is to be told so, and whether as an error.
   std::vector<std::pair<std::uint64_t, bool>> unblocked_;
+
+  Subscriptions subscriptions_;
+  std::uint64_t unread_messages_ = 0;  // bytes, of all sessions
+  // Of the message that is being sent; empty between two.
+  std::vector<Subscriptions::Audience> audiences_;
+  std::string message_;
+  std::vector<Channel*> receiving_;
+  std::vector<std::uint32_t> receivers_;
+  std::vector<std::pair<Session*, std::string_view>> unheard_;  // who do not get it, and why
+  /// A child whose connections publish faster than another one hands it out.
+  struct Held {
+    Channel* publisher;
+    Channel* lagging;  // null: it has gone
+    std::size_t unsent;
+    Clock::time_point until;
+  };
+  std::vector<Held> held_;
 
   std::uint64_t next_session_id_ = 1;
   Clock::time_point next_expire_{}, next_second_{};

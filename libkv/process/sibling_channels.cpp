@@ -186,6 +186,7 @@ void Sibling::go_on_next_round(Channel& channel) {
 void Sibling::read_channel(Channel& channel, bool from_pipe) {
   channel.behind = false;
   turn_began_us_ = engine_.busy_us();
+  if (channel.held) return;
   if (channel.unsent() > unsent_pause_bytes) return pause(channel);
   for (const std::uint32_t number : std::exchange(channel.backlogs, {})) {
     if (turn_is_over(channel)) channel.backlogs.push_back(number);
@@ -446,6 +447,7 @@ bool Sibling::note_taken(Session& session, std::string_view payload) {
   std::memcpy(&bytes, payload.data(), sizeof bytes);
   if (bytes > session.unread) return false;
   session.unread -= bytes;
+  forget_messages(session, session.unread);
   run_backlog(session);
   return true;
 }
@@ -521,6 +523,8 @@ void Sibling::forget(std::unique_ptr<Session> session) {
   sessions_.erase(session->id);
   (void)engine_.withdraw_wait(*session);
   engine_.unwatch(*session);
+  subscriptions_.forget(*session);
+  forget_messages(*session, 0);
   const auto waiting = deferred_.find(session->id);
   if (waiting != deferred_.end()) {
     if (waiting->second.for_turn) gatekeeper_.leave(session->address, session->id);
@@ -546,6 +550,7 @@ void Sibling::drop_channel(Channel& channel, std::string_view why) {
   for (const std::uint32_t number : numbers) close_connection(channel, number);
   std::erase(dirty_, &channel);
   std::erase(slots_back_, &channel);
+  forget_held(channel);
   if (const auto found = channels_.find(channel.pid());
       found != channels_.end() && found->second.get() == &channel) {
     dropped_.push_back(std::move(found->second));

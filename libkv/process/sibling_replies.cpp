@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "libkv/base/log.hpp"
+#include "libkv/base/memory.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/process/sibling.hpp"
 
@@ -25,6 +26,7 @@ void Sibling::end_reply(Session& session, bool translate, std::string_view rest)
   }
   mark_dirty(*session.channel);
   const std::size_t bytes = session.channel->end_reply(session, translate, rest);
+  if (session.channel->has_messages_behind()) append_messages_behind(*session.channel);
   session.was_authenticated |= session.authenticated;
   session.unread += bytes;
   session.last_reply = bytes;
@@ -35,6 +37,7 @@ void Sibling::end_reply(Session& session, bool translate, std::string_view rest)
 void Sibling::lose_reply(Session& session) {
   if (session.channel == nullptr || std::exchange(session.lost, true)) return;
   session.channel->forget_reply();
+  if (session.channel->has_messages_behind()) append_messages_behind(*session.channel);
   log::warn("a connection is closed: there is no memory for what it asked");
   close_session(session);
 }
@@ -58,6 +61,16 @@ void Sibling::answer_unblocked() {
     if (found == sessions_.end() || found->second->dead) continue;
     constexpr std::string_view error = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
     engine_.end_wait(*found->second, with_error ? error : std::string_view());
+  }
+}
+
+/// What was published while a reply of this child's was being made.
+void Sibling::append_messages_behind(Channel& channel) {
+  const memory::MayUseReserve whole;
+  try {
+    channel.append_messages_behind();
+  } catch (const std::bad_alloc&) {
+    drop_channel(channel, no_memory_for_it);
   }
 }
 
@@ -92,6 +105,7 @@ void Sibling::flush_channels() {
     slots_back_.pop_back();
     if (channel->waits_for_slot) send(*channel, false);  // not only just sent
   }
+  if (!held_.empty()) release_publishers();
 }
 
 /// Under --fsync always one sync covers all that was written in this round, and no reply may leave
@@ -119,7 +133,8 @@ void Sibling::send(Channel& channel, bool all) {
     drop_channel(channel, "does not read its replies");
   } else {
     watch_for_room(channel);
-    if (channel.paused && channel.unsent() <= Channel::unsent_pause_bytes / 2) resume(channel);
+    const bool little = channel.unsent() <= Channel::unsent_pause_bytes / 2;
+    if (channel.paused && !channel.held && little) resume(channel);
   }
 }
 

@@ -61,6 +61,12 @@ passes "the long one is told" wait_for 5 told "a line longer than"
 after_two() { [ "$(redis GET after-it)" = 2 ]; }
 passes "and so is the one after the next" wait_for 5 after_two
 is "the end of a long line is no request" "$(redis EXISTS long-tail)" 0
+(timeout 10 "$KV_CLIENT" --pass "$PASS" --port "$PORT" SUBSCRIBE news | head -n 1 >"$SCRATCH/heard") &
+listening() { [ "$(redis PUBSUB NUMSUB news | tail -n 1)" = 1 ]; }
+wait_for 5 listening
+printf 'SUBSCRIBE news\nPUBLISH news piped\n' >"$SCRATCH/pipe"
+passes "PUBLISH through the pipe" wait_for 5 grep -qx piped "$SCRATCH/heard"
+is "but no SUBSCRIBE" "$(redis PUBSUB NUMSUB news | tail -n 1)" 1
 for i in $(seq 500); do echo "INCR n"; done >"$SCRATCH/pipe"
 all_counted() { [ "$(redis GET n)" = 500 ]; }
 passes "five hundred lines at once" wait_for 5 all_counted

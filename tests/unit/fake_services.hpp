@@ -52,6 +52,18 @@ class FakeServices : public Services {
   }
   void unwatch_keys(Session&) override { watched.clear(); }
 
+  Subscriptions& subscriptions() override { return subscriptions_; }
+  Result<std::uint64_t> publish(const Session&, Topic topic, std::string_view channel,
+                                const Scalar& message) override {
+    if (!publish_fails.ok()) return publish_fails;
+    std::vector<Subscriptions::Audience> audiences;
+    subscriptions_.find_audiences(topic, channel, audiences);
+    std::uint64_t receivers = 0;
+    for (const auto& audience : audiences) receivers += audience.listeners->size();
+    published.emplace_back(std::string(channel), std::string(message.bytes));
+    return receivers;
+  }
+
   Status save_in_background() override { return note("save_in_background"); }
   Status save_now() override { return note("save_now"); }
   Status sync_log() override { return note("sync_log"); }
@@ -84,6 +96,8 @@ class FakeServices : public Services {
   std::vector<std::uint64_t> closed;                      // ids given to close_session
   std::vector<std::pair<std::string, bool>> watched;      // keys, and whether they were there
   std::vector<std::pair<std::uint64_t, bool>> unblocked;  // what was given to unblock
+  std::vector<std::pair<std::string, std::string>> published;
+  Status publish_fails;
   bool active_expire = true;
   bool plio_from_afar = false;
   std::int64_t slept_ms = 0;
@@ -92,6 +106,7 @@ class FakeServices : public Services {
   PersistenceState persistence_;
   std::vector<Setting> settings_;
   std::map<std::uint64_t, Session*> sessions_;
+  Subscriptions subscriptions_;
 
  private:
   Status note(const char* what) {
@@ -112,7 +127,10 @@ class FakeClient {
     session.address = "127.0.0.1:40312";
     server.sessions_[session.id] = &session;
   }
-  ~FakeClient() { server_->sessions_.erase(session.id); }
+  ~FakeClient() {
+    server_->sessions_.erase(session.id);
+    server_->subscriptions_.forget(session);
+  }
   FakeClient(const FakeClient&) = delete;
   FakeClient& operator=(const FakeClient&) = delete;
 

@@ -1,6 +1,10 @@
-// One command from the command line, once, or again and again with --poll and --watch.
+// One command from the command line, once, or again and again with --poll and --watch; or what
+// SUBSCRIBE listens to.
+#include <chrono>
 #include <cstdio>
 
+#include "libkv/base/text.hpp"
+#include "libkv/client/connection_impl.hpp"
 #include "libkv/client/console/program.hpp"
 #include "libkv/client/convert.hpp"
 
@@ -52,6 +56,40 @@ int run_watch(Connection& connection, const ClientArguments& arguments, Output& 
   }
 }
 
+/// SUBSCRIBE and its like, whose connection gets messages from then on.
+bool begins_to_listen(std::string_view word) {
+  return client::answers_by_push(word) && !to_upper(word).ends_with("UNSUBSCRIBE");
+}
+
+/// Is it a message, and not the word that one listens now?
+bool is_message(const Value& pushed) {
+  return pushed.size() >= 3 && pushed.kind() == client::Kind::list &&
+         pushed.list()[0].text().ends_with("message");
+}
+
+/// As grep has it: of one channel the messages alone, of several where each was found as well.
+Value shown_of(Value&& message, const ClientArguments& arguments) {
+  if (arguments.form == OutputForm::json) return std::move(message);
+  Value::List& parts = message.mutable_list();
+  Value& text = parts.back();
+  const bool one = arguments.command.size() == 2 && parts.size() == 3;
+  if (one) return std::move(text);
+  return Value(Value::List{std::move(parts[parts.size() - 2]), std::move(text)});
+}
+
+// Until the server ends, or who reads this.
+int run_listener(Connection& connection, const ClientArguments& arguments, Output& output) {
+  const auto begun = call_once(connection, arguments);
+  if (!begun) return report(begun.error());
+  for (;;) {
+    auto pushed = connection.next_push(std::chrono::hours(1));
+    if (!pushed) return report(pushed.error());
+    if (!pushed->has_value() || !is_message(**pushed)) continue;
+    output.reply(shown_of(*std::move(*pushed), arguments));
+    if (!output.flush()) return exit_error_reply;
+  }
+}
+
 }  // namespace
 
 int run_command(ClientArguments& arguments) {
@@ -61,6 +99,12 @@ int run_command(ClientArguments& arguments) {
   auto connection = Connection::open(arguments.connection);
   if (!connection) return report(connection.error());
   Output output(arguments.form, arguments.quiet);
+  const bool again = arguments.poll_s || arguments.watch_s;
+  if (begins_to_listen(arguments.command[0])) {
+    if (again) return report(Status(Code::usage, "--poll and --watch are for commands that end"));
+    if (arguments.seal.open) return report(Status(Code::usage, "--decrypt is not for messages"));
+    return run_listener(*connection, arguments, output);
+  }
   if (arguments.poll_s) return run_poll(*connection, arguments, output);
   if (arguments.watch_s) return run_watch(*connection, arguments, output);
   return run_once(*connection, arguments, output);

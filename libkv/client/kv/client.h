@@ -104,7 +104,10 @@ KV_API kv_code kv_queue(kv_connection* connection, size_t count, const char* con
                         const size_t* lengths);
 KV_API kv_reply* kv_run(kv_connection* connection);
 
-/* The next message the server pushes; NULL and KV_TIMEOUT if none comes in time. */
+/* The next message the server pushes after SUBSCRIBE or its like, a list: "message", the channel,
+ * the text; or "pmessage", the pattern, the channel, the text. NULL and KV_TIMEOUT if none comes in
+ * time, KV_CONNECT when the connection is lost, and the subscriptions with it. Anything else may be
+ * asked meanwhile; what comes then is kept, the newest 1024 messages. */
 KV_API kv_reply* kv_next_push(kv_connection* connection, int64_t timeout_ms);
 
 KV_API void kv_set_timeout(kv_connection* connection, int64_t timeout_ms); /* 0: for ever */

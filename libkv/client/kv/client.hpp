@@ -216,7 +216,8 @@ using Arguments = std::span<const std::string_view>;
 /// handed to the kernel, is sent again over a new connection, once. A write that had been sent is
 /// never sent again: the call fails with fate_unknown, and the next call reconnects.
 /// Name, database and password are set up again. A connection inside MULTI, or that WATCHes, never
-/// repeats anything: what it held is gone, and the call says so.
+/// repeats anything: what it held is gone, and the call says so. Nor does one that has called
+/// SUBSCRIBE or its like: messages may have been missed, and it has to subscribe again.
 class KV_API Connection {
  public:
   static Result<Connection> open(const Options& options);
@@ -260,8 +261,11 @@ class KV_API Connection {
   /// Calls visit with every key that matches (SCAN's guarantees) until it returns false.
   Result<void> scan(std::string_view pattern, const std::function<bool(const std::string&)>& visit);
 
-  /// Waits for a message the server pushes (none, if the time is up). Messages that arrive during
-  /// calls are kept for it, the newest 1024 of them.
+  /// Waits for what the server pushes after SUBSCRIBE or its like (none, if the time is up): a
+  /// list, of "message", the channel and the text; of "pmessage", the pattern, the channel and the
+  /// text; or, after SUBSCRIBE of several, of "subscribe", the next channel and a number. What
+  /// arrives during calls is kept for it, the newest 1024 of them. A connection that subscribes may
+  /// be asked everything else, too. Fails when it is lost: connect and subscribe again.
   Result<std::optional<Value>> next_push(std::chrono::milliseconds timeout);
 
   bool connected() const noexcept;  ///< as far as is known without asking
