@@ -40,7 +40,7 @@ class Pair {
       throw;
     }
   }
-  void erase(const std::pair<double, std::string>& key) {
+  void erase(const std::pair<double, std::string> key) {  // a copy: it may be the model's own
     model_.erase(key);
     tree_.erase({key.first, key.second});
     free_entry(pool_, entries_[key]);
