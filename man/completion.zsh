@@ -93,6 +93,7 @@ _kv_commands() {
     'MEMORY:Tells what takes how much memory'
     'MGET:The values of several keys, nil for those without one'
     'MODULE:Tells about loaded modules\: there are none'
+    'MONITOR:Shows every request from now on, but for those that log in or administer the server'
     'MOVE:Moves a key to another database'
     'MSET:Stores several values at once'
     'MSETNX:Stores several values only if none of the keys exists'

@@ -60,6 +60,8 @@ inline constexpr std::size_t unread_messages_bytes_max = std::size_t{32} << 20;
 inline constexpr std::size_t unread_messages_long_bytes = std::size_t{8} << 20;
 inline constexpr std::chrono::seconds unread_messages_long{60};
 inline constexpr std::size_t all_unread_messages_bytes_max = std::size_t{1} << 30;
+inline constexpr std::size_t monitored_args_max = 128;        // shown of a request, and so many
+inline constexpr std::size_t monitored_arg_bytes_max = 4096;  // of each
 inline constexpr std::size_t publish_bytes_max = std::size_t{512} << 20;  // to all who hear it
 inline constexpr std::size_t taken_message_step_bytes =
     16 * 1024;  // a child reports in such steps about who gets messages

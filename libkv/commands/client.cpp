@@ -28,6 +28,7 @@ void field(std::string& line, std::string_view name, std::int64_t value) {
 
 std::string flag_letters(const Session& session) {
   std::string letters;
+  if (session.monitor) letters += 'O';
   if (session.subscriber) letters += 'P';
   if (session.transaction != nullptr) letters += 'x';
   if (session.waiting) letters += 'b';

@@ -89,6 +89,8 @@ std::string_view group_name(Group group) noexcept;
 /// The subcommand that word names in any case, as its row spells it; empty if it names none.
 /// DEBUG's have no names of their own, as with Redis.
 std::string_view subcommand_name(const Command& command, std::string_view word) noexcept;
+/// The flags of a row and of its subcommand that word names, if it has one.
+std::uint32_t flags_with(const Command& command, std::string_view word) noexcept;
 
 // One function per family file: its rows.
 std::span<const Command> string_commands() noexcept;            // strings.cpp: whole values

@@ -164,6 +164,7 @@ void reset(Call& call) {
   session.transaction.reset();
   call.server.unwatch_keys(session);
   call.server.subscriptions().forget(session);
+  call.server.monitor(session, false);
   call.reply.simple("RESET");
 }
 

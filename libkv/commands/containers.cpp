@@ -56,6 +56,12 @@ std::string_view subcommand_name(const Command& command, std::string_view word) 
   return row != nullptr ? row->name : std::string_view{};
 }
 
+std::uint32_t flags_with(const Command& command, std::string_view word) noexcept {
+  const bool container = !command.subcommands.empty();
+  const Subcommand* row = container ? find_subcommand(subcommands_of(command.name), word) : nullptr;
+  return command.flags | (row != nullptr ? row->flags : 0);
+}
+
 void run_container(Call& call) {
   const bool debug = is_debug(call.command);
   const Subcommand* row = find_subcommand(subcommands_of(call.command.name), call.arg(1));

@@ -1,8 +1,16 @@
-// Rows of the containers that look inside: COMMAND, DEBUG, LATENCY, MEMORY, MODULE, OBJECT.
+// MONITOR, and rows of the containers that look inside: COMMAND, DEBUG, LATENCY, MEMORY, MODULE,
+// OBJECT.
 #include "libkv/commands/admin.hpp"
 
 namespace kv {
 namespace {
+
+/// What it is told comes as messages do (Services::monitor).
+void monitor(Call& call) {
+  if (call.plio()) return call.fail("ERR to monitor needs a client that speaks RESP");
+  call.server.monitor(call.session, true);
+  call.reply.ok();
+}
 
 constexpr Command kRows[] = {
     {"command",
@@ -65,6 +73,17 @@ constexpr Command kRows[] = {
      "O(1)",
      "1.0",
      "help list"},
+    {"monitor",
+     1,
+     kAdmin | kNoScript | kLoading | kStale | kNoMulti | kListens,
+     {},
+     {},
+     Group::server,
+     monitor,
+     "",
+     "Shows every request from now on, but for those that log in or administer the server",
+     "O(1)",
+     "1.0"},
     {"object",
      -2,
      0,

@@ -110,6 +110,10 @@ class Services {
   /// caller's own session.
   virtual void close_session(Session& session) = 0;
 
+  /// MONITOR: is the session told of every request from now on? All of it, or std::bad_alloc and
+  /// nothing.
+  virtual void monitor(Session& session, bool on) = 0;
+
   /// Ends the wait of a session whose request waits for a list: answers it null, or an error. It
   /// is told later. False: it has none.
   virtual bool unblock(Session& session, bool with_error) = 0;

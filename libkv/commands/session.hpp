@@ -44,6 +44,7 @@ struct Session {
 
   enum class ReplyMode : std::uint8_t { on, off, skip_next, skipping } reply_mode = ReplyMode::on;
   bool no_evict = false, no_touch = false;
+  bool monitor = false;            // is told of every request
   bool close_after_reply = false;  // set by QUIT, CLIENT KILL of itself, a failed PLIO login
   std::uint64_t unread = 0;        // bytes of replies its client has not taken yet
   std::size_t last_reply = 0;      // bytes of the reply before

@@ -32,6 +32,7 @@ class Offline final : public Services, public ReplySink {
   void close_session(Session&) override {}
   bool unblock(Session&, bool) override { return false; }
   void watch_key(Session&, std::string_view, bool) override {}
+  void monitor(Session&, bool) override {}
   Subscriptions& subscriptions() override { return subscriptions_; }
   Result<std::uint64_t> publish(const Session&, Topic, std::string_view, const Scalar&) override {
     return std::uint64_t{0};

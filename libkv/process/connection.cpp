@@ -186,7 +186,7 @@ void Connection::push(std::string_view message) {
   if (closing_ || (input_ended_ && under_way_ == 0) || message.empty()) return;
   const std::size_t at = out_.size();
   out_.append(message);
-  if (!resp3_) out_[at] = '*';  // nothing else of it differs
+  if (!resp3_ && message.front() == '>') out_[at] = '*';  // nothing else of it differs
   untold_ += message.size();
   taken_step_ = limits::taken_message_step_bytes;
 }

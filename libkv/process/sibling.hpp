@@ -74,6 +74,7 @@ class Sibling : public Services, public ReplySink {
     engine_.watch(session, key, there);
   }
   void unwatch_keys(Session& session) override { engine_.unwatch(session); }
+  void monitor(Session& session, bool on) override;
   Subscriptions& subscriptions() override { return subscriptions_; }
   Result<std::uint64_t> publish(const Session& from, Topic topic, std::string_view channel,
                                 const Scalar& message) override;
@@ -164,6 +165,7 @@ class Sibling : public Services, public ReplySink {
   void hang_up_on_unheard();
   void forget_messages(Session& session, std::uint64_t left) noexcept;
   void close_slow_subscribers();
+  void show_to_monitors(const Session& from, std::span<const Scalar> args);
   void hold_publisher(const Session& from);
   void release_publishers();
   void forget_held(const Channel& channel) noexcept;
@@ -225,6 +227,7 @@ class Sibling : public Services, public ReplySink {
   std::vector<std::pair<std::uint64_t, bool>> unblocked_;
 
   Subscriptions subscriptions_;
+  Subscriptions::Listeners monitors_;
   std::uint64_t unread_messages_ = 0;  // bytes, of all sessions
   // Of the message that is being sent; empty between two.
   std::vector<Subscriptions::Audience> audiences_;

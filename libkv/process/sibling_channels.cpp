@@ -432,6 +432,7 @@ void Sibling::carry_out(Session& session, std::size_t bytes, std::uint64_t key_h
   session.last_ms = counters_.clock_ms;
   if (log::verbose()) note_request(session, args_);
   const bool over = session.dead || session.close_after_reply;  // QUIT, or killed
+  if (!over && !monitors_.empty()) show_to_monitors(session, args_);
   if (!over && !must_wait(session, args_)) submit(session, args_, key_hash);
 }
 
@@ -524,6 +525,7 @@ void Sibling::forget(std::unique_ptr<Session> session) {
   (void)engine_.withdraw_wait(*session);
   engine_.unwatch(*session);
   subscriptions_.forget(*session);
+  monitor(*session, false);
   forget_messages(*session, 0);
   const auto waiting = deferred_.find(session->id);
   if (waiting != deferred_.end()) {

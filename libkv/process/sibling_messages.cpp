@@ -7,12 +7,14 @@
 // hand out is another matter: who publishes faster than that is not read from for a moment, or
 // those who read well would be hung up on.
 #include <algorithm>
+#include <cstdio>
 #include <new>
 #include <utility>
 
 #include "libkv/base/clock.hpp"
 #include "libkv/base/log.hpp"
 #include "libkv/base/memory.hpp"
+#include "libkv/base/text.hpp"
 #include "libkv/process/sibling.hpp"
 
 namespace kv {
@@ -184,6 +186,59 @@ void Sibling::close_slow_subscribers() {
     }
   }
   hang_up_on_unheard();
+}
+
+// --- MONITOR ---
+
+namespace {
+
+/// A line of MONITOR, as Redis has it: time, database, address and the request in quotes.
+void write_line(std::string& out, const Session& from, std::span<const Scalar> args) {
+  const std::int64_t micros = wall_ns() / 1000;
+  char time[48];
+  std::snprintf(time, sizeof time, "+%lld.%06lld [%u ", static_cast<long long>(micros / 1'000'000),
+                static_cast<long long>(micros % 1'000'000), from.database);
+  out.assign(time);
+  out.append(from.address.starts_with('/') ? "unix:" : "").append(from.address).append("]");
+  const std::size_t shown = std::min(args.size(), limits::monitored_args_max);
+  for (const Scalar& arg : args.first(shown)) {
+    const std::string_view bytes = arg.bytes.substr(0, limits::monitored_arg_bytes_max);
+    out.append(" ").append(quoted(bytes));
+    if (bytes.size() == arg.bytes.size()) continue;
+    out.append("... (").append(std::to_string(arg.bytes.size())).append(" bytes)");
+  }
+  if (shown < args.size())
+    out.append(" ... (").append(std::to_string(args.size())).append(" words)");
+  out.append("\r\n");
+}
+
+}  // namespace
+
+void Sibling::monitor(Session& session, bool on) {
+  if (session.monitor == on) return;
+  if (on) monitors_.push_back(&session);
+  else std::erase(monitors_, &session);
+  session.monitor = on;
+}
+
+/// Nothing of logins, and as with Redis nothing of what administers the server. Who monitors and
+/// does not read is hung up on like a subscriber.
+void Sibling::show_to_monitors(const Session& from, std::span<const Scalar> args) {
+  const Command* const command = find_command(args[0].bytes);
+  if (!from.authenticated || command == nullptr) return;
+  const std::string_view second = args.size() > 1 ? args[1].bytes : std::string_view();
+  if ((flags_with(*command, second) & (kAdmin | kNoAuth)) != 0) return;
+  const Sending sending(*this);
+  try {
+    write_line(message_, from, args);
+    make_room_for_messages(message_.size() * monitors_.size());
+    send_to(monitors_, message_);
+  } catch (const std::bad_alloc&) {
+    const memory::MayUseReserve whole;
+    for (Session* const session : monitors_) unheard_.emplace_back(session, no_memory);
+  }
+  hang_up_on_unheard();
+  hold_publisher(from);
 }
 
 // --- children that lag ---

@@ -84,6 +84,7 @@ void Sibling::close_session(Session& session) {
   session.dead = true;  // nothing more of it is run
   (void)engine_.withdraw_wait(session);
   subscriptions_.forget(session);
+  monitor(session, false);
   forget_messages(session, 0);
   // The child is told later: a reply to somebody else in that child may be half written now.
   if (session.channel != nullptr) closing_.push_back(&session);

@@ -135,6 +135,39 @@ def publish(port, channel, texts):
     return answers
 
 
+def test_monitor(tap):
+    """Lines as redis-server's, but for time and port; nothing of logins; and whoever does not read them is let go."""
+    scene = [("SET", "k", "a \"quoted\"\r\n\x00 value"), ("GET", "k"), ("NOSUCH", "x"), ("CONFIG", "GET", "port"),
+             ("AUTH", PASSWORD), ("SELECT", 3), ("MULTI",), ("INCR", "n"), ("EXEC",), ("PING",)]
+    told = []
+    with Server() as server, Redis() as original:
+        for one in (server, original):
+            watcher, other = Raw(one.port), Raw(one.port)
+            tap.equal("MONITOR is answered", watcher.call("MONITOR"), b"+OK\r\n")
+            for words in scene:
+                other.call(*words)
+            lines = [watcher.line()]
+            while b'"PING"' not in lines[-1]:
+                lines.append(watcher.line())
+            # Redis shows that somebody logs in, and a SELECT with the database that it leads to.
+            told.append([line.split(b" ", 2)[1] + line[line.index(b"]"):] for line in lines
+                         if b'"AUTH"' not in line and b'"SELECT"' not in line])
+        # MULTI's come when they come, not with EXEC.
+        tap.equal("the same lines", sorted(told[0]), sorted(told[1]))
+        tap.ok(not [line for line in told[0] if PASSWORD.encode() in line], "and no password")
+        deaf, busy = Raw(server.port), Raw(server.port)
+        deaf.call("MONITOR")
+        text = request("SET", "k", b"x" * 4000)
+        for _ in range(200):
+            busy.send(text * 200)
+            for _ in range(200):
+                busy.reply()
+        watchers = busy.call("CLIENT", "LIST")
+        tap.ok(watchers.count(b"flags=O") <= 1 and until(20, lambda: "does not read" in server.text()),
+               "a monitor that does not read is hung up on", server.text()[-300:])
+        tap.equal("and others go on", busy.call("GET", "n"), b"$-1\r\n")
+
+
 def test_everybody_in_order(tap):
     """One pipeline of messages, some larger than a frame; 50 who listen while others SET and GET."""
     texts = [b"%d" % i + b"x" * (i * 37 % 300) for i in range(20_000)]
@@ -330,5 +363,5 @@ def test_redis_py(tap):
 
 
 if __name__ == "__main__":
-    main(test_as_redis, test_everybody_in_order, test_own_messages, test_slow_reader, test_stopped_child,
+    main(test_as_redis, test_monitor, test_everybody_in_order, test_own_messages, test_slow_reader, test_stopped_child,
          test_sibling_dies, test_grace, test_half_closed, test_limits, test_redis_py)

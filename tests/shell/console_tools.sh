@@ -23,19 +23,25 @@ tools() {
   like "$1: --stat: keys and memory" "$(cat "$SCRATCH/stat")" $'\n4 +[0-9.]+[BKMG] +[0-9]+ '
 }
 
-start_server && tools kv
+# monitors NAME: on the server at PORT
+monitors() {
+  "$KV_CLIENT" --pass "$PASS" --port "$PORT" --monitor >"$SCRATCH/monitor" &
+  local pid=$!
+  wait_for 10 grep -q OK "$SCRATCH/monitor"
+  kv SET seen yes >"$SCRATCH/out"
+  local line='^[0-9]+\.[0-9]{6} \[0 .*[0-9]\] "SET" "seen" "yes"$'
+  passes "$1: --monitor shows what others send" wait_for 10 grep -qE "$line" "$SCRATCH/monitor"
+  kill "$pid"
+}
+
+start_server && tools kv && monitors kv
 PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 redis-server --port "$PORT" --bind 127.0.0.1 --requirepass "$PASS" --save '' --dir "$SCRATCH" >"$SCRATCH/redis.out" 2>&1 &
 SERVERS+=($!)
 wait_for 20 redis PING
 tools redis
 
-"$KV_CLIENT" --pass "$PASS" --port "$PORT" --monitor >"$SCRATCH/monitor" &
-pid=$!
-wait_for 10 grep -q OK "$SCRATCH/monitor"
-kv SET seen yes >"$SCRATCH/out"
-passes "--monitor shows what others send" wait_for 10 grep -q '"SET" "seen" "yes"' "$SCRATCH/monitor"
-kill "$pid"
+monitors redis
 for tool in --bigkeys --latency --stat '--scan *'; do
   exits "$tool on a full disk: 1" 1 bash -c "set -f; timeout 20 '$KV_CLIENT' --pass $PASS --port $PORT $tool >/dev/full"
   is "$tool: and why" "$(cat "$SCRATCH/err")" 'cannot write to standard output: No space left on device'

@@ -291,6 +291,17 @@ TEST_CASE("commands/memory: STATS, DOCTOR, PURGE, MALLOC-STATS") {
 
 // --- DEBUG ---
 
+TEST_CASE("commands/monitor: begins, and RESET ends it; not over PLIO") {
+  FakeServices server;
+  FakeClient client(server), plio(server, kv::Dialect::plio);
+  CHECK(client("MONITOR") == kOk);
+  CHECK(client.session.monitor);
+  CHECK(client("RESET") == "+RESET\r\n");
+  CHECK_FALSE(client.session.monitor);
+  CHECK(plio("MONITOR").ends_with("Error: to monitor needs a client that speaks RESP\r\n"));
+  CHECK_FALSE(plio.session.monitor);
+}
+
 TEST_CASE("commands/debug: SLEEP, RELOAD, SET-ACTIVE-EXPIRE do what they say") {
   FakeServices server;
   FakeClient client(server);

@@ -52,6 +52,7 @@ class FakeServices : public Services {
   }
   void unwatch_keys(Session&) override { watched.clear(); }
 
+  void monitor(Session& session, bool on) override { session.monitor = on; }
   Subscriptions& subscriptions() override { return subscriptions_; }
   Result<std::uint64_t> publish(const Session&, Topic topic, std::string_view channel,
                                 const Scalar& message) override {
