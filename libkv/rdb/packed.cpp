@@ -25,10 +25,12 @@ const char* check_total(std::string_view bytes, ByteReader& in) {
 
 // --- listpack ---
 
-/// Bytes behind an element of a listpack that give its length, for reading it backwards.
+/// Bytes behind an element of a listpack that give its length, for reading it backwards. Of what 7
+/// bits a byte can hold, Redis leaves out the last number but where one byte does.
 unsigned backward_bytes(std::size_t element) noexcept {
   unsigned bytes = 1;
-  for (std::size_t limit = 127; bytes < 5 && element > limit; limit = limit << 7 | 127) ++bytes;
+  if (element <= 127) return bytes;
+  for (std::size_t limit = 127; bytes < 5 && element >= limit; limit = limit << 7 | 127) ++bytes;
   return bytes;
 }
 

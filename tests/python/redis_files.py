@@ -15,7 +15,7 @@ def fill(r, dice):
     """Every form in which Redis 7.0 keeps strings, lists and hashes, in several databases."""
     numbers = [0, 1, 12, 13, -1, 63, 64, 127, 128, -128, 4095, -4096, 4096, 32767, -32768, 32768, 8388607, -8388608,
                8388608, 2**31 - 1, -2**31, 2**31, 2**63 - 1, -2**63]
-    texts = ["", "a", "x" * 63, "y" * 64, "z" * 4095, "w" * 4096, "same " * 5000, bytes(range(256)), "012", "-0", "+1",
+    texts = ["", "a", "x" * 63, "y" * 64, "z" * 4095, "w" * 4096, "b" * 16378, "same " * 5000, bytes(range(256)), "012", "-0", "+1",
              str(2**63), dice.randbytes(20), dice.randbytes(70000)]
     for i, value in enumerate(numbers + texts):
         r.set(f"string:{i}", value)

@@ -104,6 +104,10 @@ TEST_CASE("rdb: every width of a number in a listpack, as of Redis 7") {
   const std::string long_text(200, 'x');  // its length backwards takes two bytes
   CHECK(elements_of(kv::visit_listpack, listpack("\xe0\xc8"s + long_text + "\x01\xca\x01\x01"s)) ==
         long_text + " 1");
+  // Of 16383 bytes in all, which fit in two times 7 bits, the length takes three.
+  const std::string border(16378, 'x');
+  CHECK(elements_of(kv::visit_listpack, listpack("\xf0\xfa\x3f\0\0"s + border +
+                                                 "\0\xff\xff\x01\x01"s)) == border + " 1");
   CHECK(elements_of(kv::visit_listpack, listpack("\xf5\x01"s)) ==
         "(an element of a packed value has no known encoding)");
   CHECK(elements_of(kv::visit_listpack, listpack("\x82h"s)) == "(a packed value ends too early)");
