@@ -76,11 +76,12 @@ bool read_value(Call& call, Keyspace& keys, Place& place) {
   if (value.empty()) return call.fail("ERR DUMP payload version or checksum are wrong"), false;
   RdbValueReader reader(value.substr(1));
   const bool read = reader.value(static_cast<std::uint8_t>(value[0]), keys, place);
-  if (!reader.left_out().empty()) {
-    call.fail("ERR the value is " + std::string(reader.left_out()) + ", which kv does not have");
+  const std::string_view what = reader.left_out();
+  if (!what.empty() && what != RdbValueReader::without_elements) {
+    call.fail("ERR the value is " + std::string(what) + ", which kv does not have");
     return false;
   }
-  if (read && reader.bytes().at_end()) return true;
+  if (read && place.found() && reader.bytes().at_end()) return true;
   call.fail("ERR Bad data format");
   return false;
 }

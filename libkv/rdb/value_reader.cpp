@@ -209,7 +209,8 @@ bool RdbValueReader::value(std::uint8_t type, Keyspace& keys, Place& place) {
   if (!collection(type, filler)) return false;
   if (filler.half_a_pair()) return fail("a field of a hash has no value");
   if (filler.wrong_score()) return fail("a member is there twice, or its score is no number");
-  return place.found() || fail("a value without elements");
+  if (!place.found()) left_out_ = without_elements;
+  return true;
 }
 
 // --- what kv does not have ---

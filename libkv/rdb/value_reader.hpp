@@ -39,8 +39,12 @@ class RdbValueReader {
   /// What a module has put into a file: its name and values. of_a_key: or beside the keys.
   bool skip_module(bool of_a_key);
 
+  /// What left_out() says of a list, set or hash that is empty: faults of old versions of Redis
+  /// have made some, and today's passes over them.
+  static constexpr std::string_view without_elements = "a value without elements";
+
   /// A value, put where place is, which must be absent. True with nothing put there: it is of a
-  /// type that kv does not have, and left_out() says which.
+  /// type that kv does not have, or empty, and left_out() says which.
   bool value(std::uint8_t type, Keyspace& keys, Place& place);
   /// "a stream"; empty if the last value was read.
   std::string_view left_out() const noexcept { return left_out_; }

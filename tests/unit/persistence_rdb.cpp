@@ -179,7 +179,6 @@ TEST_CASE("rdb: what is wrong is said, and where (S5)") {
   CHECK(why(key(4, "h",
                 "\x80\xff\xff\xff\xff\x01"
                 "a"s)) == "byte 11: a hash is larger than the file (RDB version 4)");
-  CHECK(why(key(1, "l", "\0"s)) == "byte 11: a value without elements (RDB version 4)");
   CHECK(why(key(13, "h", sized(ziplist("\0\xf2"s)))) ==
         "byte 11: a field of a hash has no value (RDB version 4)");
   CHECK(why(key(99, "x", "")) ==
@@ -188,6 +187,21 @@ TEST_CASE("rdb: what is wrong is said, and where (S5)") {
         std::string::npos);
   CHECK(Loaded("REDISx").status.message() == "an RDB file without a version");
   CHECK(Loaded("REDIS0004").status.message() == "byte 9: it ends too early (RDB version 4)");
+}
+
+TEST_CASE("rdb: what is empty is left out, and the rest read") {
+  const std::string none = sized(ziplist(""));
+  Loaded got(file("\xfc\x10\xa5\xd4\xe8\0\0\0\0"s + key(1, "l", "\0"s) + key(2, "t", "\0"s) +
+                  key(4, "h", "\0"s) + key(10, "z", none) + key(14, "q", "\0"s) +
+                  key(14, "r", "\x01" + none) + key(1, "kept", "\x01" + sized("x"))));
+  CAPTURE(got.status.message());
+  REQUIRE(got.status.ok());
+  CHECK(got.report.loaded == 1);
+  REQUIRE(got.report.refused.size() == 6);
+  CHECK(got.report.refused[0] ==
+        "byte 20: the key \"l\" is a value without elements, which kv does not have");
+  CHECK(got.keys().size() == 1);
+  CHECK_FALSE(got.keys().expiry(got.keys().peek("kept", 0)));
 }
 
 TEST_CASE("rdb: bytes changed at random are read or refused, and nothing else (S5)") {
