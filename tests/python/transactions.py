@@ -40,6 +40,8 @@ SET w 1 | WATCH w | b: SWAPDB 0 1 | MULTI | EXEC
 SET w 1 | WATCH w | b: COPY w v | MULTI | EXEC
 SET v 1 | WATCH w | b: COPY v w | MULTI | EXEC
 SADD v 1 2 | SADD u 2 3 | WATCH v u | b: SINTERSTORE w v u | MULTI | SMEMBERS w | EXEC
+SET v a | SET u b | WATCH v u | b: BITOP OR w v u | MULTI | GET w | EXEC
+SET v a | SET w b | WATCH w | b: BITOP NOT w v | MULTI | EXEC
 SADD v 1 2 | SADD w 3 | WATCH w | b: SUNIONSTORE w v | MULTI | EXEC
 SADD v 1 2 | SADD w 3 | WATCH w | b: SMOVE v w 1 | MULTI | EXEC
 SADD v 1 | WATCH v | b: SPOP v | MULTI | EXEC
