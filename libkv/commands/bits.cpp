@@ -58,6 +58,7 @@ void set_bit(Call& call) {
 struct Range {
   std::uint64_t first = 0, end = 0;
   bool end_given = false;
+  bool backwards = false;  // counted from the end, both, and it begins behind its end
 };
 
 /// "start [end [BYTE | BIT]]" from argument i on, if there are any. False: answered, or empty.
@@ -73,7 +74,7 @@ bool read_range(Call& call, std::size_t i, std::string_view text, Range& range, 
   }
   range.end_given = i + 1 < call.argc();
   const auto size = static_cast<std::int64_t>(text.size() * (bits ? 8 : 1));
-  if (start < 0 && stop < 0 && start > stop) empty = true;
+  range.backwards = start < 0 && stop < 0 && start > stop;
   start = std::max<std::int64_t>(0, start < 0 ? start + size : start);
   stop = std::max<std::int64_t>(0, stop < 0 ? stop + size : stop);
   stop = std::min(stop, size - 1);
@@ -122,7 +123,8 @@ void count_bits(Call& call) {
   Range range;
   bool empty = false;
   if (!read_range(call, 2, text, range, empty)) return;
-  call.reply.integer(empty ? 0 : count_ones(text, range));
+  // Such a range is none for BITCOUNT alone, as in Redis: BITPOS looks at what it comes to.
+  call.reply.integer(empty || range.backwards ? 0 : count_ones(text, range));
 }
 
 /// The first such bit of the range, or none.
