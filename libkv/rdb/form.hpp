@@ -2,7 +2,6 @@
 // are Redis's; its rdb.h and rdb.c describe them.
 #pragma once
 
-#include <boost/crc.hpp>
 #include <cstdint>
 #include <string_view>
 
@@ -33,10 +32,6 @@ enum RdbType : std::uint8_t {
 };
 
 /// The checksum of RDB files and of DUMP: CRC-64 by Jones.
-inline std::uint64_t rdb_checksum(std::string_view bytes) noexcept {
-  boost::crc_optimal<64, 0xad93d23594c935a9u, 0, 0, true, true> sum;
-  sum.process_bytes(bytes.data(), bytes.size());
-  return sum.checksum();
-}
+std::uint64_t rdb_checksum(std::string_view bytes) noexcept;
 
 }  // namespace kv

@@ -1,9 +1,11 @@
 // RDB files in forms that today's redis-server no longer writes, and hostile ones. What it does
 // write is read in tests/python/redis_files.py.
+#include <boost/crc.hpp>
 #include <catch2/catch.hpp>
 #include <random>
 
 #include "libkv/keyspace/digest.hpp"
+#include "libkv/rdb/form.hpp"
 #include "libkv/rdb/packed.hpp"
 #include "persistence/rdb.hpp"
 #include "persistence/scratch.hpp"
@@ -187,6 +189,19 @@ TEST_CASE("rdb: what is wrong is said, and where (S5)") {
         std::string::npos);
   CHECK(Loaded("REDISx").status.message() == "an RDB file without a version");
   CHECK(Loaded("REDIS0004").status.message() == "byte 9: it ends too early (RDB version 4)");
+}
+
+TEST_CASE("rdb: the checksum is Redis's, whatever the length") {
+  CHECK(kv::rdb_checksum("") == 0);
+  CHECK(kv::rdb_checksum("123456789") == 0xe9c6d914c4b8d9ca);
+  std::mt19937 dice(12);
+  std::string bytes;
+  for (int size = 0; size < 100; ++size) {
+    boost::crc_optimal<64, 0xad93d23594c935a9u, 0, 0, true, true> byte_by_byte;
+    byte_by_byte.process_bytes(bytes.data(), bytes.size());
+    REQUIRE(kv::rdb_checksum(bytes) == byte_by_byte.checksum());
+    bytes.push_back(static_cast<char>(dice()));
+  }
 }
 
 TEST_CASE("rdb: what is empty is left out, and the rest read") {
