@@ -207,11 +207,11 @@ void combine(std::string& result, std::string_view next, Operation operation) {
   }
 }
 
-/// Is that what storing the result would come to? An empty one is no key.
-bool holds(Keyspace& keys, const Place& target, const std::string& result) {
-  if (!target.found() || result.empty()) return !target.found() && result.empty();
-  return keys.type(target) == Type::string && keys.string(target) == Scalar(result) &&
-         !keys.expiry(target);
+/// Would a result of that many bytes change what is there, whatever it is? An empty one is no key.
+bool surely_changes(Keyspace& keys, const Place& target, std::size_t size) {
+  if (!target.found() || size == 0) return target.found() || size > 0;
+  return keys.type(target) != Type::string || keys.expiry(target) ||
+         keys.string(target).bytes.size() != size;
 }
 
 void store(Keyspace& keys, Place& target, const std::string& result) {
@@ -230,17 +230,19 @@ void combine_strings(Call& call) {
     sources.push_back(text_at(call, source));
     size = std::max(size, sources.back().size());
   }
+  // Where that tells nothing the result is needed, to see whether it is what is there.
+  Place target = call.locate(2);
+  if (surely_changes(call.keys(), target, size) && !call.commit()) return;
   std::string result(sources[0]);
   result.resize(size, '\0');
   if (operation == Operation::negation) {
     for (char& byte : result) byte = static_cast<char>(~byte);
   }
   for (std::size_t i = 1; i < sources.size(); ++i) combine(result, sources[i], operation);
-  Place target = call.locate(2);
-  if (!holds(call.keys(), target, result)) {
-    if (!call.commit()) return;
-    store(call.keys(), target, result);
-  }
+  const bool changes =
+      call.committed() || (size > 0 && call.keys().string(target) != Scalar(result));
+  if (changes && !call.committed() && !call.commit()) return;
+  if (changes) store(call.keys(), target, result);
   call.reply.integer(static_cast<std::int64_t>(size));
 }
 

@@ -412,9 +412,12 @@ std::size_t Keyspace::overwrite(Place& place, std::size_t offset, std::string_vi
   Impl& impl = *impl_;
   impl.refresh(place);
   if (!place.found()) {
-    if (offset == 0) set_string(place, bytes);
-    else set_string(place, Scalar(std::string(offset, '\0').append(bytes)));
-    return offset + bytes.size();
+    if (offset == 0) return set_string(place, bytes), bytes.size();
+    std::string whole;
+    whole.reserve(offset + bytes.size());  // it may be large: neither moved nor twice the size
+    whole.append(offset, '\0').append(bytes);
+    set_string(place, Scalar(whole));
+    return whole.size();
   }
   const std::string_view old = Impl::entry(place).string().bytes;
   const std::less<const char*> before;
