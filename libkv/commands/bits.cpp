@@ -265,7 +265,7 @@ constexpr Command rows[] = {
      "key bit [start [end [BYTE | BIT]]]",
      "Where the first 1 or 0 of a string is",
      "O(N) where N is the length of the part", "1.0"},
-    {"bitop", -4, kWrite | kDenyOom, {2, -1, 1}, {}, Group::bitmap, combine_strings,
+    {"bitop", -4, kWrite | kDenyOom | kStores, {2, -1, 1}, {}, Group::bitmap, combine_strings,
      "<AND | OR | XOR | NOT> destkey key [key ...]",
      "Stores what strings give when their bits are combined; answers its length in bytes",
      "O(N) where N is the length of all strings", "1.0"},

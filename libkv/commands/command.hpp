@@ -50,6 +50,8 @@ enum : std::uint32_t {
   kNeverQueued = 1u << 20,  // carried out at once, also there
   kListens = 1u << 21,      // of SUBSCRIBE and its kin: the replies are messages
   kWhileListening = 1u << 22,  // also for a subscriber that speaks RESP2
+  kStores = 1u << 23,          // of its keys it changes the first alone, where its result goes
+  kReadsFirst = 1u << 24,      // of its keys it changes all but the first
 };
 
 /// Which arguments are keys (Redis's first, last, step; the command word is 0) or, for values,

@@ -201,7 +201,7 @@ constexpr Command rows[] = {
      "key db",
      "Moves a key to another database",
      "O(1)", "1.0"},
-    {"copy", -3, kWrite | kDenyOom, {1, 2, 1}, {}, Group::generic, copy,
+    {"copy", -3, kWrite | kDenyOom | kReadsFirst, {1, 2, 1}, {}, Group::generic, copy,
      "source destination [DB destination-db] [REPLACE]",
      "Copies a value to another key",
      "O(N) where N is the number of elements", "1.0"},

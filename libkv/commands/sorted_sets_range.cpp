@@ -175,7 +175,7 @@ constexpr Command rows[] = {
      "key max min [LIMIT offset count]",
      "Members within a range of members, the last first, where all have the same score",
      "O(log(N)+M) where N is the number of members and M the number returned", "1.0"},
-    {"zrangestore", -5, kWrite | kDenyOom, {1, 2, 1}, {}, Group::sorted_set, store_range,
+    {"zrangestore", -5, kWrite | kDenyOom | kStores, {1, 2, 1}, {}, Group::sorted_set, store_range,
      "destination source min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]",
      "Stores a range of a sorted set as another one",
      "O(log(N)+M) where N is the number of members and M the number stored", "1.0"},

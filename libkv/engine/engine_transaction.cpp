@@ -38,14 +38,10 @@ void Engine::watch(Session& session, std::string_view key, bool there) {
 /// A command has changed what it touches.
 void Engine::note_changed(const Command& command, std::span<const Scalar> args) {
   if (may_touch_anything(command)) return watches_.note_all_changed();
-  // COPY changes all its keys but the first, SINTERSTORE, ZRANGESTORE and their kin and BITOP the
-  // first alone.
-  const bool of_sets = command.group == Group::set || command.group == Group::sorted_set;
-  const bool stores = (of_sets && command.name.ends_with("store")) || command.name == "bitop";
-  bool changed = command.name != "copy";
+  bool changed = (command.flags & kReadsFirst) == 0;
   for_each_key(command, args, 0, [&](std::uint64_t hash) {
     if (changed) watches_.note_changed(hash);
-    changed = !stores;
+    changed = (command.flags & kStores) == 0;
   });
 }
 
