@@ -165,11 +165,24 @@ void Connection::Impl::drop() noexcept {
   link.close();
   handshake_replies = 0;
   in_multi = watching = subscribed = session_over = false;
+  listens_to = {};
   queued_changes.clear();
+}
+
+/// SUBSCRIBE and its like are confirmed name by name, with how many there are then: those of shard
+/// channels by themselves.
+void Connection::Impl::note_confirmed(const Value& message) noexcept {
+  const Value::List& items = message.list();
+  if (items.size() != 3 || !answers_by_push(items[0].text())) return;
+  const std::string_view word = items[0].text();
+  const bool of_shard = is_word(word, "ssubscribe") || is_word(word, "sunsubscribe");
+  listens_to[of_shard ? 1 : 0] = items[2].integer();
+  subscribed = listens_to[0] > 0 || listens_to[1] > 0;
 }
 
 void Connection::Impl::keep_push(Value&& message) {
   constexpr std::size_t pushes_max = 1024;
+  note_confirmed(message);
   if (pushes.size() >= pushes_max) pushes.pop_front();
   pushes.push_back(std::move(message));
 }
@@ -192,15 +205,24 @@ Status Connection::Impl::attempt(Arguments arguments, Attempt& attempt) {
   const std::uint64_t end = link.queued();
   Status status = finish_handshake(deadline);
   const bool refused = !status && status.code() != Code::lost && status.code() != Code::timeout;
-  const bool subscription = answers_by_push(arguments[0]);
+  // Its answers: one for each name. All of them are awaited, or the next SUBSCRIBE would take one
+  // of them for its own, and its own, perhaps an error, would be that of the call behind it.
+  std::size_t confirmations = 0;
+  if (answers_by_push(arguments[0])) confirmations = std::max<std::size_t>(arguments.size(), 2) - 1;
+  bool confirmed = false;
   const auto server_waits = time_to_wait(arguments);
   const Deadline answered_by = server_waits.count() > 0 ? answer_by(server_waits) : deadline;
   while (status.ok()) {
-    status = link.read(attempt.reply, answered_by);
-    if (!status || attempt.reply.form() != Form::push) break;
-    const Value::List& items = attempt.reply.list();
-    if (subscription && !items.empty() && is_word(items[0].text(), arguments[0])) break;
-    keep_push(std::move(attempt.reply));
+    Value next;
+    status = link.read(next, answered_by);
+    if (!status) break;
+    const bool pushed = next.form() == Form::push;
+    const bool confirms = pushed && confirmations > 0 && !next.list().empty() &&
+                          is_word(next.list()[0].text(), arguments[0]);
+    if (confirms) note_confirmed(next);
+    if (!pushed || (confirms && !std::exchange(confirmed, true))) attempt.reply = std::move(next);
+    else keep_push(std::move(next));
+    if (!pushed || (confirms && --confirmations == 0)) break;
   }
   attempt.fully_sent = !refused && link.taken() >= end;
   return status;
@@ -268,7 +290,8 @@ Result<Value> Connection::Impl::exchange(Arguments arguments) {
 /// The session is what it was until EXEC has carried it out.
 void Connection::Impl::note_queued(Arguments arguments) {
   const bool changes = is_word(arguments[0], "select") || is_word(arguments[0], "client") ||
-                       is_word(arguments[0], "auth") || is_word(arguments[0], "hello");
+                       is_word(arguments[0], "auth") || is_word(arguments[0], "hello") ||
+                       answers_by_push(arguments[0]);
   if (changes) queued_changes.push_back({queued, {arguments.begin(), arguments.end()}});
   ++queued;
 }
@@ -281,7 +304,9 @@ void Connection::Impl::note_state(Arguments arguments, const Value& reply) {
     for (const Queued& change : std::exchange(queued_changes, {})) {
       if (change.index >= reply.list().size()) break;  // nothing was carried out
       const std::vector<std::string_view> views(change.arguments.begin(), change.arguments.end());
-      note_state(views, reply.list()[change.index]);
+      const Value& answer = reply.list()[change.index];
+      if (answers_by_push(views[0])) note_confirmed(answer);
+      note_state(views, answer);
     }
   }
   if (reply.is_error()) return;
@@ -289,7 +314,6 @@ void Connection::Impl::note_state(Arguments arguments, const Value& reply) {
   if (is_word(word, "watch")) watching = true;
   if (is_word(word, "discard")) in_multi = watching = false;
   if (is_word(word, "unwatch")) watching = false;
-  if (answers_by_push(word)) subscribed = true;
   if (is_word(word, "quit") || is_word(word, "reset")) session_over = true;
   if (reply.form() == Form::status && reply.text() == "QUEUED") return note_queued(arguments);
   if (is_word(word, "reset")) {  // but who to log in as: without that it would be of no use

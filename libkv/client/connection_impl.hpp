@@ -4,6 +4,7 @@
 // Internal: the library's own files and the client program use it. One thread at a time.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -36,6 +37,7 @@ struct Connection::Impl {
   /// The link is of no more use; what its session held is gone.
   void drop() noexcept;
   void keep_push(Value&& message);
+  void note_confirmed(const Value& message) noexcept;
 
   /// Many requests without waiting. next_request gives the next one's arguments, which are read at
   /// once; on_reply gets every reply in order, error replies included, and ends it all by
@@ -61,6 +63,7 @@ struct Connection::Impl {
   unsigned handshake_replies = 0;  // still to come
   // What the session holds that a new one would not have.
   bool in_multi = false, watching = false, subscribed = false;
+  std::array<std::int64_t, 2> listens_to{};  // channels and patterns; shard channels
   struct Queued {
     std::size_t index;  // among what MULTI has queued
     std::vector<std::string> arguments;

@@ -86,6 +86,46 @@ TEST_CASE("client/pubsub: what is lost with a connection is told, not opened aga
   CHECK(connection.reconnects() == 1);
 }
 
+TEST_CASE("client/pubsub: each call gets its own answer, however many names were subscribed to") {
+  FakeServer server([](Peer& peer, int) {
+    peer.greet();
+    peer.request();
+    peer.say(pushed("subscribe", "a", ":1\r\n") + pushed("subscribe", "b", ":2\r\n"));
+    peer.request();
+    peer.say("-ERR too many subscriptions\r\n");
+    peer.request();
+    peer.say(bulk("v"));
+  });
+  Connection connection = opened(server.options());
+  REQUIRE(connection.call({"SUBSCRIBE", "a", "b"}).ok());
+  CHECK_FALSE(connection.call({"SUBSCRIBE", "c"}).ok());
+  const auto value = connection.get("k");
+  REQUIRE(value.ok());
+  CHECK(*value == "v");
+  const auto message = connection.next_push(seconds(5));
+  REQUIRE((message.ok() && message->has_value()));
+  CHECK((*message)->list()[1].text() == "b");
+}
+
+TEST_CASE("client/pubsub: who listens to nothing any more is reconnected as others are") {
+  const bool unsubscribes = GENERATE(true, false);
+  FakeServer server([=](Peer& peer, int n) {
+    peer.greet();
+    if (peer.request() == "GET k") return peer.say(bulk("v"));
+    if (n > 0) return;
+    if (!unsubscribes) return peer.say("+QUEUED\r\n");
+    peer.say(pushed("ssubscribe", "a", ":1\r\n") + pushed("ssubscribe", "b", ":2\r\n"));
+    peer.request();
+    peer.say(pushed("sunsubscribe", "a", ":1\r\n") + pushed("sunsubscribe", "b", ":0\r\n"));
+  });
+  Connection connection = opened(server.options());
+  REQUIRE(connection.call({"SSUBSCRIBE", "a", "b"}).ok());
+  if (unsubscribes) REQUIRE(connection.call({"SUNSUBSCRIBE", "a", "b"}).ok());
+  std::this_thread::sleep_for(milliseconds(100));
+  CHECK(connection.get("k").ok());
+  CHECK(connection.reconnects() == 1);
+}
+
 TEST_CASE("client/pubsub: a pool keeps no connection that has subscribed") {
   FakeServer server(news_server);
   Pool pool(server.options(), 1);

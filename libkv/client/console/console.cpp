@@ -165,7 +165,11 @@ void Console::show_pushes() {
     running = &connection_;
     const auto message = connection_.next_push(std::chrono::hours(24));
     running = nullptr;
-    if (!message) break;
+    if (!message) {
+      const bool interrupted = message.error().code == client::ErrorCode::timeout;
+      if (!interrupted) print("(error) " + for_terminal(message.error().message));
+      break;
+    }
     if (!message->has_value()) continue;
     std::string out;
     append_shown(out, **message);
