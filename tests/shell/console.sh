@@ -107,6 +107,18 @@ for option in -0 --fail-nil; do
   like "$option is refused" "$(OPTIONS=$option at_terminal)" "^$option is not for the console"$'\n'".*status 2"
 done
 
+# --- messages ---
+published="run $KV_CLIENT --pass $PASS --port $PORT"
+shown=$(at_terminal $'SUBSCRIBE news\r' "$published PUBLISH news 'tea is ready'" 'wait ready' $'\x03' $'GET k\r')
+like "messages are shown until ^C" "$shown" $'waiting for messages.*"tea is ready".*GET'
+unlike "which is no error" "$shown" '\(error\)'
+shown=$(at_terminal $'SUBSCRIBE news\r' "$published CLIENT KILL TYPE pubsub" 'wait closed' $'PING\r')
+like "the end of the connection is told" "$shown" 'error\) the server closed the connection.*PONG'
+shown=$(at_terminal $'UNSUBSCRIBE\r' $'PING\r')
+like "who listens to nothing does not wait" "$shown" $'\nPONG\n'
+shown=$(at_terminal $'MULTI\r' $'SUBSCRIBE news\r' $'PING\r' $'EXEC\r' 'wait messages' $'\x03')
+like "nor does MULTI, before EXEC" "$shown" 'SUBSCRIBE.*QUEUED.*QUEUED.*EXEC.*waiting for messages'
+
 # --- other locales ---
 for locale in C POSIX; do
   shown=$(LC_ALL=$locale at_terminal $'SET name J\u00fcrgen\r')
