@@ -21,6 +21,7 @@ namespace kv {
 namespace {
 
 constexpr std::string_view does_not_read = "does not read its messages";
+constexpr std::string_view too_large = "is sent a message larger than may wait for a subscriber";
 constexpr std::string_view others_need_room =
     "does not read its messages, and those of all take too much memory";
 constexpr std::string_view no_memory = "is sent a message for which there is no memory";
@@ -118,7 +119,8 @@ void Sibling::send_to(const Subscriptions::Listeners& listeners, std::string_vie
   for (Session* const session : listeners) {
     if (session->channel == nullptr || session->lost || session->close_after_reply) continue;
     if (session->unread_messages + body.size() > limits::unread_messages_bytes_max) {
-      unheard_.emplace_back(session, does_not_read);
+      const bool alone = body.size() > limits::unread_messages_bytes_max;
+      unheard_.emplace_back(session, alone ? too_large : does_not_read);
       continue;
     }
     Channel& channel = *session->channel;

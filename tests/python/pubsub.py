@@ -253,6 +253,20 @@ def test_slow_reader(tap):
             tap.ok(slow.closed(), f"P12 its connection ends {name}")
 
 
+def test_too_large(tap):
+    """What is larger than may wait for a subscriber ends it, as with Redis; the log does not blame its reading."""
+    with Server() as server:
+        listener, publisher = subscriber(server.port, "c"), Raw(server.port)
+        text = b"z" * (31 << 20)
+        tap.equal("P12 31 MiB are sent", publisher.call("PUBLISH", "c", text), b":1\r\n")
+        one = message("c", text)
+        tap.ok(listener.exactly(len(one)) == one, "P12 and arrive")
+        tap.equal("P12 33 MiB are counted", publisher.call("PUBLISH", "c", b"z" * (33 << 20)), b":1\r\n")
+        tap.ok(listener.closed(), "P12 but end who listens")
+        said = server.text()
+        tap.ok("is sent a message larger than" in said and "does not read" not in said, "P12 the log says why", said[-300:])
+
+
 def test_stopped_child(tap):
     """P12: a child that has stopped holds up who publishes for a moment, not for good."""
     with Server("--children", "0") as server:
@@ -363,5 +377,5 @@ def test_redis_py(tap):
 
 
 if __name__ == "__main__":
-    main(test_as_redis, test_monitor, test_everybody_in_order, test_own_messages, test_slow_reader, test_stopped_child,
-         test_sibling_dies, test_grace, test_half_closed, test_limits, test_redis_py)
+    main(test_as_redis, test_monitor, test_everybody_in_order, test_own_messages, test_slow_reader, test_too_large,
+         test_stopped_child, test_sibling_dies, test_grace, test_half_closed, test_limits, test_redis_py)
