@@ -121,7 +121,8 @@ void wait_and_pop_several(Call& call) {
   PopSeveral asked;
   End end = End::lowest;
   std::int64_t timeout_ms = 0;
-  if (!wait_time(call, 1, timeout_ms) || !read_several(call, 2, asked, end)) return;
+  // The time is looked at last, as Redis does.
+  if (!read_several(call, 2, asked, end) || !wait_time(call, 1, timeout_ms)) return;
   if (!pop_first_of(call, asked, end, Popped::array)) wait_for(call, asked, timeout_ms);
 }
 
