@@ -153,7 +153,7 @@ class Engine {
   void feed_waiting(const Request& request);
   void note_fed(const Request& request);
   void serve_waiting();
-  void serve(Waiter& waiter);
+  void serve(Waiter& waiter, const Waiter::Key& key);
 
   // engine_transaction.cpp
   bool goes_into_transaction(const Request& request);

@@ -68,18 +68,26 @@ void Engine::serve_waiting() {
     Place place = keys.peek(key, time_ns / 1'000'000, hash);
     return keys.type(place);
   };
-  while (const std::unique_ptr<Waiter> waiter = waiting_.take_served(type_at)) serve(*waiter);
+  while (true) {
+    const WaitingRequests::Served next = waiting_.take_served(type_at);
+    if (next.waiter == nullptr) break;
+    serve(*next.waiter, next.key);
+  }
   serving_ = false;
 }
 
-/// As if it had been sent just now.
-void Engine::serve(Waiter& waiter) {
+/// As if it had been sent just now, but for the key alone that was fed first: one in front of it in
+/// the request may have been fed after it, in the same transaction.
+void Engine::serve(Waiter& waiter, const Waiter::Key& key) {
   Session& session = waiter.session;
   session.waiting = false;
   try {
     sink_.end_wait(session);
     const Command* const command = named(waiter.args()[0].bytes);
-    submit_write({session, *command, waiter.args(), first_key_hash(*command, waiter.args())});
+    const bool several = waiter.keys().size() > 1;
+    const std::vector<Scalar> some = several ? waiter.args_for(key) : std::vector<Scalar>();
+    const std::span<const Scalar> args = several ? some : waiter.args();
+    submit_write({session, *command, args, first_key_hash(*command, args)});
     finish();
   } catch (const std::bad_alloc&) {
     finish();

@@ -10,7 +10,12 @@ namespace kv {
 
 Waiter::Waiter(Session& session_, std::span<const Scalar> args, std::size_t first, std::size_t last,
                Type type_, std::int64_t deadline)
-    : session(session_), type(type_), deadline_ns(deadline), arguments_(args) {
+    : session(session_),
+      type(type_),
+      deadline_ns(deadline),
+      first_(first),
+      last_(last),
+      arguments_(args) {
   keys_.reserve(last - first + 1);
   for (std::size_t i = first; i <= last; ++i) {
     keys_.push_back({hash_of(this->args()[i].bytes), this->args()[i].bytes});
@@ -29,6 +34,17 @@ std::span<const Waiter::Key> Waiter::keys_with(std::uint64_t hash) const noexcep
   auto last = first;
   while (last != keys_.end() && last->hash == hash) ++last;
   return {first, last};
+}
+
+std::vector<Scalar> Waiter::args_for(const Key& key) const {
+  const std::span<const Scalar> all = args();
+  std::vector<Scalar> some;
+  some.reserve(all.size() - (last_ - first_));
+  some.insert(some.end(), all.begin(), all.begin() + static_cast<std::ptrdiff_t>(first_));
+  if (first_ > 1) some.back() = {"1", Kind::number};  // how many keys there are
+  some.emplace_back(key.bytes);
+  some.insert(some.end(), all.begin() + static_cast<std::ptrdiff_t>(last_) + 1, all.end());
+  return some;
 }
 
 void WaitingRequests::add(std::unique_ptr<Waiter> waiter) {
@@ -94,7 +110,7 @@ void WaitingRequests::forget_fed(Queue& queue) noexcept {
 }
 
 /// Thousands may wait for the same key: mostly it is looked up once.
-Waiter* WaitingRequests::first_served(const Queue& queue, TypeAt type_at) {
+Waiter* WaitingRequests::first_served(const Queue& queue, TypeAt type_at, Waiter::Key& by) {
   std::optional<std::pair<unsigned, std::string_view>> seen;
   Type there = Type::none;  // at what was seen
   for (Waiter* const waiter : queue.waiters) {
@@ -102,19 +118,22 @@ Waiter* WaitingRequests::first_served(const Queue& queue, TypeAt type_at) {
       const std::pair here(waiter->session.database, key.bytes);
       if (seen != here) there = type_at(here.first, here.second, queue.hash);
       seen = here;
-      if (there == waiter->type) return waiter;
+      if (there == waiter->type) return by = key, waiter;
     }
   }
   return nullptr;
 }
 
-std::unique_ptr<Waiter> WaitingRequests::take_served(TypeAt type_at) {
+WaitingRequests::Served WaitingRequests::take_served(TypeAt type_at) {
   while (first_fed_ != nullptr) {
     Queue& queue = *first_fed_;
-    if (Waiter* const waiter = first_served(queue, type_at)) return take(waiter->session);
+    Waiter::Key key{};
+    if (Waiter* const waiter = first_served(queue, type_at, key)) {
+      return {take(waiter->session), key};
+    }
     forget_fed(queue);
   }
-  return nullptr;
+  return {};
 }
 
 std::int64_t WaitingRequests::first_deadline_ns() const noexcept {

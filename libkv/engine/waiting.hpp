@@ -44,8 +44,11 @@ class Waiter {
   /// Each once, in the order of their hashes.
   std::span<const Key> keys() const noexcept { return keys_; }
   std::span<const Key> keys_with(std::uint64_t hash) const noexcept;
+  /// The same request for this one of its keys alone. Throws std::bad_alloc.
+  std::vector<Scalar> args_for(const Key& key) const;
 
  private:
+  const std::size_t first_, last_;  // of its arguments: the keys
   const KeptArguments arguments_;
   std::vector<Key> keys_;
 };
@@ -66,9 +69,13 @@ class WaitingRequests {
   bool any_fed() const noexcept { return first_fed_ != nullptr; }
   /// What is at this key, whose hash that is?
   using TypeAt = FunctionRef<Type(unsigned database, std::string_view key, std::uint64_t hash)>;
-  /// Of those who wait for a fed key that is there, the one that has waited longest; null: nobody
-  /// does, and no key counts as fed any more.
-  std::unique_ptr<Waiter> take_served(TypeAt type_at);
+  struct Served {
+    std::unique_ptr<Waiter> waiter;
+    Waiter::Key key;  // one of the waiter's
+  };
+  /// Of those who wait for the key that was fed first and is there, the one that has waited
+  /// longest; null: nobody does, and no key counts as fed any more.
+  Served take_served(TypeAt type_at);
 
   /// When the first of them has waited enough; INT64_MAX: none ever will have.
   std::int64_t first_deadline_ns() const noexcept;
@@ -82,7 +89,7 @@ class WaitingRequests {
     bool fed = false;
     Queue *fed_before = nullptr, *fed_behind = nullptr;  // its neighbours among those that are
   };
-  static Waiter* first_served(const Queue& queue, TypeAt type_at);
+  static Waiter* first_served(const Queue& queue, TypeAt type_at, Waiter::Key& by);
   void note_fed(Queue& queue) noexcept;
   void forget_fed(Queue& queue) noexcept;
 

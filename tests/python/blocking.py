@@ -108,6 +108,24 @@ def sorted_sets(s):
     s.say(b, "FLUSHALL")
 
 
+def first_fed(s):
+    """Of several keys the one that was written to first, wherever it stands in the request."""
+    a, b, c = s.a, s.b, s.client()
+    for words, fill in ((["BZPOPMIN", "p", "q", "0"], "ZADD"), (["BZMPOP", "0", 3, "o", "p", "q", "MAX", "COUNT", 9], "ZADD"),
+                        (["BLPOP", "p", "q", "0"], "RPUSH"), (["BLMPOP", "0", 2, "p", "q", "RIGHT"], "RPUSH")):
+        s.wait(a, *words)
+        for queued in (["MULTI"], [fill, "q", 1, "x"], [fill, "p", 2, "y"], ["EXEC"]):
+            s.say(b, *queued)
+        s.served(a, words)
+        s.say(b, "DEL", "p", "q")
+    s.wait(a, "BZPOPMIN", "p", "q", "0")
+    s.wait(c, "BZPOPMAX", "q", "p", "0")
+    for queued in (["MULTI"], ["ZADD", "q", 1, "x"], ["ZADD", "p", 2, "y"], ["EXEC"]):
+        s.say(b, *queued)
+    s.served(a, "the first"), s.served(c, "the second")
+    s.say(b, "FLUSHALL")
+
+
 def other_ways(s):
     a, b = s.a, s.b
     for how in (["RENAME", "u", "t"], ["COPY", "u", "t"]):
@@ -191,7 +209,7 @@ def compare(tap, what, *options):
     with Redis() as original:
         for hello in (False, True):
             with Server("--persist", "3600", *options) as kv:
-                for scene in (first_come, moves, sorted_sets, other_ways, ends, behind_it, away):
+                for scene in (first_come, moves, sorted_sets, first_fed, other_ways, ends, behind_it, away):
                     stages = [Stage(server.port, hello) for server in (kv, original)]
                     for stage in stages:
                         scene(stage)
