@@ -145,7 +145,8 @@ TEST_CASE("rdb: a file of an old version, without a checksum") {
                sized("\x01\x01"
                      "a\x01\0"
                      "1\xff"s)));
-  Loaded got(bytes + "*1\r\n");
+  const std::string with_commands = bytes + "*1\r\n";
+  Loaded got(with_commands);
   REQUIRE(got.status.ok());
   CHECK(got.report.loaded == 5);
   CHECK(got.rest == "*1\r\n");
