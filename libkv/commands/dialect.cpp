@@ -66,10 +66,7 @@ void reply_sorted_set(Call& call, SortedSet set) {
 
 void reply_set(Call& call, Set set) {
   call.reply.array(set.size());
-  set.visit([&](const Scalar& member) {
-    call.reply.scalar(member);
-    return true;
-  });
+  reply_members(call, set);
 }
 
 /// The pairs of a list whose elements are all pairs; empty if some are not.

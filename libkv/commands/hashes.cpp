@@ -54,13 +54,9 @@ class Fields {
     });
   }
 
-  struct Hasher {  // keyed: nobody can choose names that collide
-    std::size_t operator()(std::string_view text) const noexcept { return hash_of(text); }
-  };
-
   Call& call_;
   Place& place_;
-  std::unordered_map<std::string_view, std::optional<PlioItem>, Hasher> wanted_;  // of a list
+  std::unordered_map<std::string_view, std::optional<PlioItem>, KeyedHash> wanted_;  // of a list
 };
 
 void reply_optional(Call& call, const std::optional<Scalar>& value) {

@@ -1,13 +1,11 @@
 // Commands that count in hashes, choose fields at random, or walk a hash a few fields at a time.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 #include <unordered_set>
 #include <vector>
 
 #include "libkv/base/digits.hpp"
-#include "libkv/base/limits.hpp"
 #include "libkv/base/random.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/commands/call.hpp"
@@ -17,8 +15,6 @@
 
 namespace kv {
 namespace {
-
-constexpr std::int64_t int_max = std::numeric_limits<std::int64_t>::max();
 
 void increment_by(Call& call) {
   std::int64_t delta = 0;
@@ -129,24 +125,12 @@ std::vector<Hash::Pair> choose(const Hash& hash, std::int64_t count, Dice dice) 
   return chosen;
 }
 
-/// The options of HRANDFIELD with a count. A reply that repeats fields has a limit of its own:
-/// nobody's memory should depend on a number somebody typed.
-bool read_choice(Call& call, std::int64_t& count, bool& with_values) {
-  if (!integer_within(call, 2, -int_max, int_max, count)) return false;
-  with_values = call.argc() == 4 && call.is(3, "WITHVALUES");
-  if (call.argc() > 4 || (call.argc() == 4 && !with_values)) return call.syntax_error(), false;
-  const bool doubled_fits = !with_values || (count >= -int_max / 2 && count <= int_max / 2);
-  if (doubled_fits && count >= -static_cast<std::int64_t>(limits::args_max)) return true;
-  call.fail("ERR value is out of range");
-  return false;
-}
-
 void random_field(Call& call) {
   std::int64_t count = 1;
   bool with_values = false;
   Place place;
   const bool counted = call.argc() > 2;
-  if (counted && !read_choice(call, count, with_values)) return;
+  if (counted && !random_choice(call, "WITHVALUES", count, with_values)) return;
   if (!find(call, 1, Type::hash, place)) return;
   if (!place.found()) return counted ? call.reply.array(0) : call.reply.nil();
   const Hash hash = call.keys().hash(place);

@@ -63,19 +63,12 @@ void are_members(Call& call) {
   }
 }
 
-void reply_all(Call& call, const Set& set) {
-  set.visit([&](const Scalar& member) {
-    call.reply.scalar(member);
-    return true;
-  });
-}
-
 void members(Call& call) {
   Place place;
   if (!enough(call, 2) || !find(call, 1, Type::set, place)) return;
   const Set set = call.keys().set(place);
   call.reply.set(set.size());
-  reply_all(call, set);
+  reply_members(call, set);
 }
 
 void size(Call& call) {
@@ -162,7 +155,7 @@ void pop_all(Call& call, Place& place) {
   if (too_large_to_pop(call, bytes) || !call.commit()) return;
   call.reply.reserve(bytes + 32);
   call.reply.set(set.size());
-  reply_all(call, set);
+  reply_members(call, set);
   call.keys().erase(place);
 }
 
@@ -205,7 +198,7 @@ void random_members(Call& call, const Set& set, std::int64_t count) {
   }
   const std::size_t n = std::min(static_cast<std::size_t>(count), set.size());
   call.reply.array(n);
-  if (n == set.size()) return reply_all(call, set);
+  if (n == set.size()) return reply_members(call, set);
   for (const Draw& one : draw(set.size(), n, seed)) call.reply.scalar(set.at(one.at));
 }
 

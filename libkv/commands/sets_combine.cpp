@@ -102,25 +102,22 @@ void combine(Op op, std::vector<Set>& sets, Set& result) {
   });
 }
 
-void reply_members(Call& call, const Set& set) {
+void reply_set(Call& call, const Set& set) {
   call.reply.set(set.size());
-  set.visit([&call](const Scalar& member) {
-    call.reply.scalar(member);
-    return true;
-  });
+  reply_members(call, set);
 }
 
 void read(Call& call, Op op) {
   Sets found;
   if (!enough(call, 2) || !found.find(call, 1, call.argc() - 1)) return;
   if (found.surely_empty(op)) return call.reply.set(0);
-  if (found.sets().size() == 1) return reply_members(call, found.sets().front());
+  if (found.sets().size() == 1) return reply_set(call, found.sets().front());
   if (op != Op::intersection) {
     Keyspace elsewhere;
     Place place = elsewhere.peek({}, call.now_ms());
     Set result = elsewhere.make_set(place);
     combine(op, found.sets(), result);
-    return reply_members(call, result);
+    return reply_set(call, result);
   }
   std::vector<Scalar> members;
   intersect(found.sets(), [&members](const Scalar& member) {

@@ -4,13 +4,11 @@
 // like in sorted_sets_combine.cpp. Over PLIO they are as over RESP: picolisp-kv has none of them.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
 
-#include "libkv/base/limits.hpp"
 #include "libkv/base/random.hpp"
 #include "libkv/commands/call.hpp"
 #include "libkv/commands/scan.hpp"
@@ -19,8 +17,6 @@
 
 namespace kv {
 namespace {
-
-constexpr std::int64_t int_max = std::numeric_limits<std::int64_t>::max();
 
 // --- ZADD, ZINCRBY ---
 
@@ -201,23 +197,12 @@ std::vector<std::size_t> choose(std::size_t size, std::int64_t count, std::uint6
   return chosen;
 }
 
-/// As HRANDFIELD's: a reply that repeats members has a limit of its own.
-bool read_choice(Call& call, std::int64_t& count, bool& with_scores) {
-  if (!integer_within(call, 2, -int_max, int_max, count)) return false;
-  with_scores = call.argc() == 4 && call.is(3, "WITHSCORES");
-  if (call.argc() > 4 || (call.argc() == 4 && !with_scores)) return call.syntax_error(), false;
-  const bool doubled_fits = !with_scores || (count >= -int_max / 2 && count <= int_max / 2);
-  if (doubled_fits && count >= -static_cast<std::int64_t>(limits::args_max)) return true;
-  call.fail("ERR value is out of range");
-  return false;
-}
-
 void random_member(Call& call) {
   std::int64_t count = 1;
   bool with_scores = false;
   Place place;
   const bool counted = call.argc() > 2;
-  if (counted && !read_choice(call, count, with_scores)) return;
+  if (counted && !random_choice(call, "WITHSCORES", count, with_scores)) return;
   if (!find(call, 1, Type::zset, place)) return;
   if (!place.found()) return counted ? call.reply.array(0) : call.reply.nil();
   const SortedSet set = call.keys().sorted_set(place);

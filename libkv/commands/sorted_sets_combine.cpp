@@ -21,10 +21,6 @@ namespace {
 
 using Element = SortedSet::Element;
 
-struct Hasher {  // keyed: nobody can choose names that collide
-  std::size_t operator()(std::string_view text) const noexcept { return hash_of(text); }
-};
-
 /// One of the keys that are combined, with its weight.
 class Source {
  public:
@@ -155,7 +151,7 @@ bool read_question(Call& call, std::size_t at, Question& question) {
 using Taker = FunctionRef<bool(const Element&)>;
 
 void unite(Question& question, Taker take) {
-  std::unordered_map<std::string_view, Element, Hasher> all;
+  std::unordered_map<std::string_view, Element, KeyedHash> all;
   for (Source& source : question.sources) {
     source.visit([&](const Element& element) {
       const double score = source.weighted(element.score);
@@ -194,7 +190,7 @@ void subtract(Question& question, Taker take) {
   std::size_t of_others = 0;
   for (const Source& other : others) of_others += other.size();
   if (of_others < first.size() * others.size() / 2) {
-    std::unordered_set<std::string_view, Hasher> gone;
+    std::unordered_set<std::string_view, KeyedHash> gone;
     for (Source& other : others) {
       other.visit([&](const Element& element) {
         gone.insert(element.member.bytes);

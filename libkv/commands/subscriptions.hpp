@@ -59,11 +59,7 @@ class Subscriptions {
   void find_audiences(Topic topic, std::string_view channel, std::vector<Audience>& found) const;
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view name) const noexcept { return hash_of(name); }
-  };
-  using Names = std::unordered_map<std::string, Listeners, Hash, std::equal_to<>>;
+  using Names = std::unordered_map<std::string, Listeners, KeyedHash, std::equal_to<>>;
   using Entry = Names::value_type;
   /// What a session listens to, and its place among the listeners: leaving takes no search.
   struct Own {

@@ -139,6 +139,24 @@ std::uint64_t random_number(Call& call) noexcept {
   return splitmix64(state);
 }
 
+bool random_choice(Call& call, std::string_view word, std::int64_t& count, bool& with_word) {
+  constexpr auto max = std::numeric_limits<std::int64_t>::max();
+  if (!integer_within(call, 2, -max, max, count)) return false;
+  with_word = call.argc() == 4 && call.is(3, word);
+  if (call.argc() > 4 || (call.argc() == 4 && !with_word)) return call.syntax_error(), false;
+  const bool doubled_fits = !with_word || (count >= -max / 2 && count <= max / 2);
+  if (doubled_fits && count >= -static_cast<std::int64_t>(limits::args_max)) return true;
+  call.fail("ERR value is out of range");
+  return false;
+}
+
+void reply_members(Call& call, const Set& set) {
+  set.visit([&call](const Scalar& member) {
+    call.reply.scalar(member);
+    return true;
+  });
+}
+
 List list_at(Call& call, Place& place) {
   return place.found() ? call.keys().list(place) : call.keys().make_list(place);
 }

@@ -66,6 +66,14 @@ void invalid_expire_time(Call& call);
 /// A number for choosing at random in a read. Differs from call to call; never for writes.
 std::uint64_t random_number(Call& call) noexcept;
 
+/// "count [word]" from argument 2 on, as HRANDFIELD and ZRANDMEMBER have it: a negative count may
+/// repeat elements, and word asks for more of each. A reply that repeats has a limit of its own:
+/// nobody's memory should depend on a number somebody typed.
+bool random_choice(Call& call, std::string_view word, std::int64_t& count, bool& with_word);
+
+/// The members of a set, in the order of their numbers, behind the header that is there already.
+void reply_members(Call& call, const Set& set);
+
 /// The list or hash at place, made if nothing is there. The type has been checked.
 List list_at(Call& call, Place& place);
 Hash hash_at(Call& call, Place& place);

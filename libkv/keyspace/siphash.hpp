@@ -5,6 +5,7 @@
 // Nothing that is written to disk may depend on a hash.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -19,5 +20,11 @@ std::uint64_t siphash13(std::string_view text, const SipKey& key) noexcept;
 
 /// siphash13 under this process's own key; never 0, so that 0 can mean "not computed yet".
 std::uint64_t hash_of(std::string_view text) noexcept;
+
+/// For the standard containers whose keys are foreign text.
+struct KeyedHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const noexcept { return hash_of(text); }
+};
 
 }  // namespace kv

@@ -54,6 +54,21 @@ std::string sparse_text(std::mt19937& dice) {
   return text;
 }
 
+/// A string at k, and a range of its bits.
+struct Round {
+  Round(Talk& t, std::mt19937& dice) : naive{sparse_text(dice)} {
+    t.server.database(0).clear();
+    kv::Place place = t.server.database(0).locate("k", 0);
+    t.server.database(0).set_string(place, kv::Scalar(naive.text));
+    first = dice() % size();
+    last = first + dice() % (size() - first);
+  }
+  std::size_t size() const { return naive.text.size() * 8; }
+
+  Naive naive;
+  std::size_t first = 0, last = 0;
+};
+
 std::string range_words(std::size_t first, std::size_t last) {
   return " " + std::to_string(first) + " " + std::to_string(last) + " BIT";
 }
@@ -63,31 +78,23 @@ std::string range_words(std::size_t first, std::size_t last) {
 TEST_CASE("commands/bitcount: counts as one would by hand, whatever the ends") {
   Talk t;
   std::mt19937 dice(7);
-  for (int round = 0; round < 300; ++round) {
-    const Naive naive{sparse_text(dice)};
-    const std::size_t size = naive.text.size() * 8;
-    t.server.database(0).clear();
-    kv::Place place = t.server.database(0).locate("k", 0);
-    t.server.database(0).set_string(place, kv::Scalar(naive.text));
-    const std::size_t first = dice() % size, last = first + dice() % (size - first);
-    CAPTURE(round, first, last, naive.text.size());
+  for (int i = 0; i < 300; ++i) {
+    const Round round(t, dice);
+    const auto& [naive, first, last] = round;
+    CAPTURE(i, first, last, naive.text.size());
     CHECK(t.r("BITCOUNT k" + range_words(first, last)) == std::to_string(naive.count(first, last)));
-    CHECK(t.r("BITCOUNT k") == std::to_string(naive.count(0, size - 1)));
+    CHECK(t.r("BITCOUNT k") == std::to_string(naive.count(0, round.size() - 1)));
   }
 }
 
 TEST_CASE("commands/bitpos: finds as one would by hand, whatever the ends") {
   Talk t;
   std::mt19937 dice(8);
-  for (int round = 0; round < 300; ++round) {
-    const Naive naive{sparse_text(dice)};
-    const std::size_t size = naive.text.size() * 8;
-    t.server.database(0).clear();
-    kv::Place place = t.server.database(0).locate("k", 0);
-    t.server.database(0).set_string(place, kv::Scalar(naive.text));
-    const std::size_t first = dice() % size, last = first + dice() % (size - first);
+  for (int i = 0; i < 300; ++i) {
+    const Round round(t, dice);
+    const auto& [naive, first, last] = round;
     for (const bool bit : {false, true}) {
-      CAPTURE(round, first, last, bit, naive.text.size());
+      CAPTURE(i, first, last, bit, naive.text.size());
       const std::string range = range_words(first, last);
       CHECK(t.r("BITPOS k " + std::string(bit ? "1" : "0") + range) ==
             std::to_string(naive.find(bit, first, last)));
