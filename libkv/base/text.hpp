@@ -3,10 +3,37 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
 namespace kv {
+
+/// The same bytes at both places, as one number.
+template <class Word>
+bool same_word(const char* a, const char* b) noexcept {
+  Word x, y;
+  std::memcpy(&x, a, sizeof x);
+  std::memcpy(&y, b, sizeof y);
+  return x == y;
+}
+
+/// a == b without a call for short texts, as keys and command words mostly are: the first and the
+/// last bytes as numbers, which may overlap.
+inline bool same_bytes(std::string_view a, std::string_view b) noexcept {
+  const std::size_t size = a.size();
+  const char *const p = a.data(), *const q = b.data();
+  const auto ends = [&]<class Word>(Word) {
+    constexpr std::size_t bytes = sizeof(Word);
+    return same_word<Word>(p, q) && same_word<Word>(p + size - bytes, q + size - bytes);
+  };
+  if (size != b.size()) return false;
+  if (size > 16) return std::memcmp(p, q, size) == 0;
+  if (size >= 8) return ends(std::uint64_t{});
+  if (size >= 4) return ends(std::uint32_t{});
+  if (size >= 2) return ends(std::uint16_t{});
+  return size == 0 || *p == *q;
+}
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept;  ///< ASCII only
 /// "[::1]" without its brackets, which an IPv6 address may have as where a port follows it; any

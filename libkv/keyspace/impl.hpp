@@ -56,20 +56,18 @@ struct Keyspace::Impl {
 
   /// Finds the place's slot again if slots may have moved since.
   void refresh(Place& place) const noexcept {
-    if (place.version == table.version() || place.version == 0) [[likely]]
-      return;
-    place.slot = table.find(hash(place), place.key);
-    place.version = table.version();
+    if (place.version != table.version() && place.version != 0) [[unlikely]]
+      find_again(place);
   }
   /// The entry at a place; null if absent.
   const Entry* seen(const Place& place) const noexcept {
-    if (place.version == table.version() || place.version == 0) [[likely]] {
-      return place.slot != nullptr ? Table::entry(place.slot) : nullptr;
-    }
-    Place fresh = place;
-    refresh(fresh);
-    return fresh.slot != nullptr ? Table::entry(fresh.slot) : nullptr;
+    if (place.version != table.version() && place.version != 0) [[unlikely]]
+      return seen_again(place);
+    return place.slot != nullptr ? Table::entry(place.slot) : nullptr;
   }
+  // The rare halves of the two: apart, since most that asks does nothing else that calls.
+  void find_again(Place& place) const noexcept;
+  const Entry* seen_again(Place place) const noexcept;
   void set_slot(Place& place, Table::Slot* slot) const noexcept {
     place.slot = slot;
     place.version = table.version();

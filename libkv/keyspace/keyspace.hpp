@@ -42,6 +42,7 @@ enum class Type : std::uint8_t { none, string, list, hash, set, zset };
 std::string_view type_name(Type type) noexcept;
 
 class Keyspace;
+class ListDeque;
 
 /// Where a key is, or would go. The functions that take it by reference keep it up to date. When
 /// the Keyspace was changed through something else meanwhile (another Place, a key that expired),
@@ -81,6 +82,7 @@ class List {
  private:
   friend class Keyspace;
   List(Keyspace& owner, Place& place) : owner_(&owner), place_(&place) {}
+  ListDeque* large_list() const;
   Keyspace* owner_;
   Place* place_;
 };
@@ -214,6 +216,8 @@ class Keyspace {
 
   // --- strings ---
   Scalar string(const Place& place) const;  ///< valid until the next change
+  /// False: none is there.
+  bool string(const Place& place, Scalar& value) const;
   /// Creates or replaces, whatever was there; no expiry afterwards.
   void set_string(Place& place, const Scalar& value);
   /// Replaces the value alone, keeping the expiry; place must hold a string.

@@ -83,6 +83,12 @@ bool Keyspace::Impl::insert_packed(Place& place, std::size_t index, const Scalar
   return true;
 }
 
+/// Null: it is packed or absent.
+ListDeque* List::large_list() const {
+  owner_->impl_->refresh(*place_);
+  return place_->found() && !is_packed(*place_) ? &Keyspace::Impl::deque(*place_) : nullptr;
+}
+
 std::size_t List::size() const {
   owner_->impl_->refresh(*place_);
   if (!place_->found()) return 0;
@@ -97,8 +103,16 @@ Scalar List::at(std::size_t index) const {
   return packed::read_element(p);
 }
 
-void List::push_front(const Scalar& element) { insert(0, element); }
-void List::push_back(const Scalar& element) { insert(size(), element); }
+void List::push_front(const Scalar& element) {
+  if (ListDeque* const large = large_list()) large->push_front(element);
+  else insert(0, element);
+}
+
+void List::push_back(const Scalar& element) {
+  if (ListDeque* const large = large_list()) large->push_back(element);
+  else insert(size(), element);
+}
+
 void List::pop_front() { erase(0, 1); }
 void List::pop_back() { erase(size() - 1, 1); }
 

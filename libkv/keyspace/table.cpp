@@ -231,18 +231,6 @@ void Table::trim() noexcept {
 
 // --- the operations ---
 
-void Table::prefetch(std::uint64_t hash) const noexcept {
-  const SegmentRef s = ref_of(hash);
-  if (s.segment() != nullptr) __builtin_prefetch(s.home(hash));
-}
-
-// Not in the header: the compiler takes a function that only prefetches for one without effect and
-// leaves a call that it can see through out.
-void Table::prefetch_entry(std::uint64_t hash) const noexcept {
-  const Slot* slot = find_if(hash, [](const Entry&) { return true; });
-  if (slot != nullptr) __builtin_prefetch(entry(slot));
-}
-
 Table::Slot* Table::insert(std::uint64_t hash, Entry* entry) {
   const Slot slot = (hash << tag_shift_) | reinterpret_cast<std::uintptr_t>(entry);
   version_ = ++last_version_;

@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "libkv/base/text.hpp"
 #include "libkv/keyspace/arena.hpp"
 #include "libkv/keyspace/entry.hpp"
 #include "libkv/keyspace/function_ref.hpp"
@@ -56,7 +57,7 @@ class Table {
 
   /// Null if absent. hash must be hash_of(key). Slots move with every insert and erase.
   Slot* find(std::uint64_t hash, std::string_view key) const noexcept {
-    return find_if(hash, [key](const Entry& e) { return e.key() == key; });
+    return find_if(hash, [key](const Entry& e) { return same_bytes(e.key(), key); });
   }
   /// The first entry with this hash's prefix and tag that the predicate takes.
   template <class Predicate>
@@ -72,9 +73,19 @@ class Table {
     return nullptr;
   }
   /// Loads the line of slots that find() would look at first.
-  void prefetch(std::uint64_t hash) const noexcept;
+  void prefetch(std::uint64_t hash) const noexcept {
+    const SegmentRef s = ref_of(hash);
+    if (s.segment() != nullptr) load_line(s.home(hash));
+  }
   /// Loads the entry that find() would compare with first. Wants the slots loaded.
-  void prefetch_entry(std::uint64_t hash) const noexcept;
+  void prefetch_entry(std::uint64_t hash) const noexcept {
+    const Slot* slot = find_if(hash, [](const Entry&) { return true; });
+    if (slot == nullptr) return;
+    // Most entries lie in two lines: key and value of 16 and 32 bytes do in seven cases of eight.
+    const char* const first = reinterpret_cast<const char*>(entry(slot));
+    load_line(first);
+    load_line(first + 55);
+  }
 
   /// The key must be absent. Throws std::bad_alloc, with the content unchanged.
   Slot* insert(std::uint64_t hash, Entry* entry);
@@ -116,6 +127,13 @@ class Table {
     const Slot* slots() const noexcept { return reinterpret_cast<const Slot*>(this + 1); }
     std::size_t bytes() const noexcept { return sizeof(Segment) + (total + 1u) * sizeof(Slot); }
   };
+
+  /// The compiler takes what only prefetches for something without effect, and leaves out the call
+  /// of a function that does no more.
+  static void load_line(const void* p) noexcept {
+    __builtin_prefetch(p);
+    asm volatile("");
+  }
 
   /// Where entries with this tag belong among so many homes.
   static std::size_t home(std::uint64_t tag, std::uint64_t range) noexcept {

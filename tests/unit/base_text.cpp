@@ -143,6 +143,21 @@ TEST_CASE("base/text: N11 a pattern of many stars takes no more than pattern tim
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
 }
 
+TEST_CASE("base/text: the same bytes, at every length, and one that differs at every place") {
+  CHECK_FALSE(same_bytes("", "a"));
+  CHECK_FALSE(same_bytes("aaaa", "aaa"));
+  for (std::size_t size = 0; size < 40; ++size) {
+    const std::string text(size, 'x');
+    std::string other = text;  // its own memory, so that sanitizers see its end
+    CHECK(same_bytes(text, other));
+    for (std::size_t i = 0; i < size; ++i) {
+      other[i] = 'y';
+      CHECK_FALSE(same_bytes(text, other));
+      other[i] = 'x';
+    }
+  }
+}
+
 TEST_CASE("base/text: words and sizes") {
   CHECK(equals_ignoring_case("GeT", "gEt"));
   CHECK_FALSE(equals_ignoring_case("get", "gets"));

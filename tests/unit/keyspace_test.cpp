@@ -64,6 +64,26 @@ TEST_CASE("keyspace/string: the kind is kept, and follows a replacement") {
   CHECK(db.string(p) == Scalar("135"));
 }
 
+TEST_CASE("keyspace/string: asked for together with the type, only strings are there") {
+  Keyspace keys;
+  Scalar value("before");
+  Place place = keys.locate("k", 0);
+  CHECK_FALSE(keys.string(place, value));
+  keys.make_list(place).push_back("element");
+  CHECK_FALSE(keys.string(place, value));
+  CHECK(value == Scalar("before"));
+  for (const std::size_t size : {std::size_t{0}, std::size_t{32}, std::size_t{100'000}}) {
+    const std::string bytes(size, 'v');
+    keys.set_string(place, {bytes, Kind::symbol});
+    REQUIRE(keys.string(place, value));
+    CHECK(value == Scalar(bytes, Kind::symbol));
+  }
+  Place other = keys.locate("o", 0);
+  keys.set_string(other, "moves the slots");
+  REQUIRE(keys.string(place, value));
+  CHECK(value.bytes.size() == 100'000);
+}
+
 TEST_CASE("keyspace/string: appending byte by byte and in large pieces, across all forms") {
   Keyspace db;
   std::string expected;
