@@ -20,31 +20,10 @@ void write_argument_head(char* to, const Scalar& arg) noexcept {
   to[4] = static_cast<char>(arg.kind);
 }
 
-std::uint32_t load_u32(const char* from) noexcept {
-  std::uint32_t n;
-  std::memcpy(&n, from, sizeof n);
-  return n;
-}
-
 constexpr std::size_t count_bytes = 4;
-constexpr std::size_t argument_header_bytes = 5;
+constexpr std::size_t argument_header_bytes = UnreadArguments::head_bytes;
 
 }  // namespace
-
-bool take_frame(std::string_view& bytes, FrameHeader& header, std::string_view& payload,
-                bool& bad) {
-  bad = false;
-  if (bytes.size() < sizeof header) return false;
-  std::memcpy(&header, bytes.data(), sizeof header);
-  if (header.size > limits::frame_bytes_max) {
-    bad = true;
-    return false;
-  }
-  if (bytes.size() - sizeof header < header.size) return false;
-  payload = bytes.substr(sizeof header, header.size);
-  bytes.remove_prefix(sizeof header + header.size);
-  return true;
-}
 
 std::size_t arguments_bytes(std::span<const Scalar> args) noexcept {
   std::size_t total = 4;
@@ -85,61 +64,34 @@ void append_arguments(std::string& out, std::span<const Scalar> args) {
   write_arguments(out.data() + before, args);
 }
 
+bool read_arguments(std::string_view payload, std::vector<Scalar>& args) {
+  UnreadArguments unread(payload);
+  std::size_t count = 0;
+  if (!unread.count(count)) return false;
+  args.resize(count);  // nothing to do after a request of as many
+  for (Scalar& arg : args) {
+    if (!unread.argument(arg)) return false;
+  }
+  return unread.left() == 0;
+}
+
 bool read_arguments(std::string_view payload, std::vector<Scalar>& args,
                     std::span<const Elsewhere> elsewhere) {
-  const std::size_t end = payload.size();
-  if (end < count_bytes) return false;
-  const std::size_t count = load_u32(payload.data());
-  // Nothing is reserved for a count that the bytes received cannot hold.
-  if (count > limits::args_max || count * argument_header_bytes > end - count_bytes) return false;
-  args.resize(count);  // nothing to do after a request of as many
-  std::size_t at = count_bytes;
+  UnreadArguments unread(payload);
+  std::size_t count = 0, size = 0;
+  if (!unread.count(count)) return false;
+  args.resize(count);
   for (Scalar& arg : args) {
-    if (end - at < argument_header_bytes) return false;
-    const std::size_t size = load_u32(payload.data() + at);
-    const auto kind = static_cast<std::uint8_t>(payload[at + 4]);
-    at += argument_header_bytes;
-    if (kind > static_cast<std::uint8_t>(Kind::list)) return false;
-    arg.kind = static_cast<Kind>(kind);
-    if (!elsewhere.empty() && elsewhere.front().place == at) {
-      if (elsewhere.front().bytes.size() != size) return false;
-      arg.bytes = elsewhere.front().bytes;
-      elsewhere = elsewhere.subspan(1);
+    if (!unread.head(size, arg.kind)) return false;
+    if (elsewhere.empty() || elsewhere.front().place != payload.size() - unread.left()) {
+      if (!unread.bytes(size, arg.bytes)) return false;
       continue;
     }
-    if (size > end - at) return false;
-    arg.bytes = {payload.data() + at, size};
-    at += size;
+    if (elsewhere.front().bytes.size() != size) return false;
+    arg.bytes = elsewhere.front().bytes;
+    elsewhere = elsewhere.subspan(1);
   }
-  return at == end && elsewhere.empty();
-}
-
-namespace {
-
-/// The argument whose head stands at this byte; at is then behind it. Empty if it is not all there.
-std::string_view likely_at(std::string_view payload, std::size_t& at) noexcept {
-  const std::size_t first = at + argument_header_bytes;
-  if (first > payload.size()) return {};
-  const std::size_t size = load_u32(payload.data() + at);
-  at = first + size;
-  return at > payload.size() ? std::string_view() : std::string_view(payload.data() + first, size);
-}
-
-}  // namespace
-
-std::string_view likely_key(std::string_view payload) noexcept {
-  std::size_t at = count_bytes;
-  likely_at(payload, at);
-  return likely_at(payload, at);
-}
-
-std::string_view likely_field(std::string_view payload) noexcept {
-  constexpr std::size_t word = count_bytes + argument_header_bytes;
-  if (payload.size() <= word || (payload[word] | 0x20) != 'h') return {};
-  std::size_t at = count_bytes;
-  likely_at(payload, at);
-  likely_at(payload, at);
-  return likely_at(payload, at);
+  return unread.left() == 0 && elsewhere.empty();
 }
 
 void append_request(std::string& out, std::uint32_t connection, std::span<const Scalar> args,

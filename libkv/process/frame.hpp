@@ -77,7 +77,20 @@ inline void append_header(std::string& out, const FrameHeader& header) {
 
 /// Takes one whole frame off the front of bytes. False: not all there yet (bad unset) or a header
 /// no honest peer sends (bad set).
-bool take_frame(std::string_view& bytes, FrameHeader& header, std::string_view& payload, bool& bad);
+inline bool take_frame(std::string_view& bytes, FrameHeader& header, std::string_view& payload,
+                       bool& bad) noexcept {
+  bad = false;
+  if (bytes.size() < sizeof header) return false;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (header.size > limits::frame_bytes_max) {
+    bad = true;
+    return false;
+  }
+  if (bytes.size() - sizeof header < header.size) return false;
+  payload = {bytes.data() + sizeof header, header.size};
+  bytes.remove_prefix(sizeof header + header.size);
+  return true;
+}
 
 /// The serialised form of arguments, as a request's payload.
 void append_arguments(std::string& out, std::span<const Scalar> args);
@@ -86,22 +99,62 @@ void append_count(std::string& out, std::span<const Scalar> args);
 void append_argument_head(std::string& out, const Scalar& arg);
 std::size_t arguments_bytes(std::span<const Scalar> args) noexcept;
 
+/// What of a request's payload has not been read yet. Each function is false where that is not
+/// there.
+class UnreadArguments {
+ public:
+  explicit UnreadArguments(std::string_view payload) noexcept
+      : at_(payload.data()), end_(payload.data() + payload.size()) {}
+
+  /// How many there are to be, first of all: no more than the bytes received can hold.
+  bool count(std::size_t& n) noexcept {
+    std::uint32_t narrow;
+    if (left() < sizeof narrow) return false;
+    std::memcpy(&narrow, at_, sizeof narrow);
+    at_ += sizeof narrow;
+    n = narrow;
+    return n <= limits::args_max && n * head_bytes <= left();
+  }
+  bool head(std::size_t& size, Kind& kind) noexcept {
+    if (left() < head_bytes) return false;
+    std::uint32_t narrow;
+    std::memcpy(&narrow, at_, sizeof narrow);
+    size = narrow;
+    kind = static_cast<Kind>(at_[sizeof narrow]);
+    at_ += head_bytes;
+    return static_cast<std::uint8_t>(kind) <= static_cast<std::uint8_t>(Kind::list);
+  }
+  bool bytes(std::size_t size, std::string_view& bytes) noexcept {
+    if (left() < size) return false;
+    bytes = {at_, size};
+    at_ += size;
+    return true;
+  }
+  /// A head and its bytes.
+  bool argument(Scalar& arg) noexcept {
+    std::size_t size = 0;
+    return head(size, arg.kind) && bytes(size, arg.bytes);
+  }
+  std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
+
+  static constexpr std::size_t head_bytes = 5;
+
+ private:
+  const char* at_;
+  const char* end_;
+};
+
 /// The bytes of an argument that are not in the payload with its head; place: where they would be.
 struct Elsewhere {
   std::size_t place;
   std::string_view bytes;
 };
-/// Reads arguments back, in place of those args held; they point into payload, or are those
-/// elsewhere (in the order of their places). False if the payload is not exactly that; args are
-/// then of no use.
+/// Reads arguments back, in place of those args held; they point into payload. False if the payload
+/// is not exactly that; args are then of no use.
+bool read_arguments(std::string_view payload, std::vector<Scalar>& args);
+/// The same where some of them are elsewhere, in the order of their places.
 bool read_arguments(std::string_view payload, std::vector<Scalar>& args,
-                    std::span<const Elsewhere> elsewhere = {});
-
-/// The second argument of a request's payload, which mostly is its key; empty if there is none. A
-/// hint only: the payload may still be bad.
-std::string_view likely_key(std::string_view payload) noexcept;
-/// The third, if the first begins with h: mostly a field of a hash. A hint as well.
-std::string_view likely_field(std::string_view payload) noexcept;
+                    std::span<const Elsewhere> elsewhere);
 
 /// Appends a piece of a request's payload: part frames.
 void append_parts(std::string& out, std::uint32_t connection, std::string_view piece);

@@ -23,6 +23,7 @@
 #include "libkv/process/announcement.hpp"
 #include "libkv/process/auth.hpp"
 #include "libkv/process/channel.hpp"
+#include "libkv/process/frames_ahead.hpp"
 #include "libkv/process/options.hpp"
 #include "libkv/process/patience.hpp"
 #include "libkv/process/run_folder.hpp"
@@ -131,20 +132,23 @@ class Sibling : public Services, public ReplySink {
   void resume(Channel& channel);
   bool turn_is_over(Channel& channel);
   void go_on_next_round(Channel& channel);
-  class FramesAhead;
   std::size_t take_frames(Channel& channel, std::string_view bytes);
-  bool handle_frame(Channel& channel, const FrameHeader& header, std::string_view payload,
-                    std::uint64_t key_hash);
+  bool handle_frame(Channel& channel, const FramesAhead::Frame& frame);
+  bool handle_other(Channel& channel, const FrameHeader& header, std::string_view payload);
   bool use_segment(Channel& channel);
   bool open_connection(Session& session, std::string_view payload);
   bool take_piece(Channel& channel, Session& session, std::string_view payload, bool of_argument);
   bool take_assembled(Channel& channel, Session& session, std::string_view payload);
-  void carry_out(Session& session, std::size_t bytes, std::uint64_t key_hash);
-  bool take_request(Channel& channel, Session& session, std::string_view payload,
-                    std::uint64_t key_hash);
+  void carry_out(Session& session, std::span<const Scalar> args, std::size_t bytes,
+                 std::uint64_t key_hash);
   bool take_bulk(Channel& channel, Session& session, std::uint8_t flags, std::string_view payload);
   void submit(Session& session, std::span<const Scalar> args, std::uint64_t key_hash = 0);
   bool must_wait(Session& session, std::span<const Scalar> args);
+  /// Then must_wait() says no, whatever is asked.
+  bool nothing_waits(const Session& session) const noexcept {
+    return deferred_.empty() && session.authenticated && !session.waiting &&
+           session.unread <= limits::unread_bytes_max;
+  }
   bool note_taken(Session& session, std::string_view payload);
   void run_backlog(Session& session);
   void answer_unblocked();

@@ -13,7 +13,6 @@
 #include "libkv/base/log.hpp"
 #include "libkv/base/memory.hpp"
 #include "libkv/base/text.hpp"
-#include "libkv/keyspace/siphash.hpp"
 #include "libkv/process/sibling.hpp"
 
 namespace kv {
@@ -224,76 +223,10 @@ void Sibling::read_or_drop(Channel& channel, bool from_pipe) {
   }
 }
 
-/// The frames of one read, taken apart some requests ahead of the one that is handled, so that the
-/// memory of their keys is loaded meanwhile.
-class Sibling::FramesAhead {
- public:
-  struct Frame {
-    FrameHeader header;
-    std::string_view payload;
-    std::uint64_t key_hash = 0, field_hash = 0;  // of likely_key() and likely_field(), or 0
-  };
-
-  FramesAhead(Keyspace& keys, std::string_view bytes) noexcept : keys_(keys), bytes_(bytes) {}
-  /// Null: there is no further whole frame. What it points to lives until the next call.
-  const Frame* next() noexcept {
-    while (known_ < handled_ + distance && take_one()) {
-    }
-    if (known_ == handled_) return nullptr;
-    for (; fields_ < known_ && fields_ < handled_ + field_distance; ++fields_) {
-      const Frame& frame = at(fields_);
-      if (frame.field_hash != 0) keys_.prefetch_field(frame.key_hash, frame.field_hash);
-    }
-    const Frame& frame = at(handled_++);
-    taken_ += frame_header_bytes + frame.payload.size();
-    return &frame;
-  }
-  /// Bytes of the frames that next() has given.
-  std::size_t taken() const noexcept { return taken_; }
-  /// Behind those that next() gave comes one that no honest child sends.
-  bool bad() const noexcept { return bad_; }
-
- private:
-  // Frames. prefetch() takes four of them for its two steps, and so does prefetch_field(), for
-  // which the key must be there.
-  static constexpr std::size_t distance = 12, field_distance = 8;
-
-  Frame& at(std::size_t i) noexcept { return frames_[i % frames_.size()]; }
-
-  bool take_one() noexcept {
-    Frame& frame = at(known_);
-    if (bad_ || !take_frame(bytes_, frame.header, frame.payload, bad_)) return false;
-    ++known_;
-    frame.key_hash = frame.field_hash = 0;
-    const bool alone = known_ == 1 && bytes_.empty();  // nothing to do meanwhile
-    if (frame.header.kind != FrameKind::request || alone) return true;
-    const std::string_view key = likely_key(frame.payload);
-    if (key.empty()) return true;
-    if (key != key_) {  // a pipeline may be on one key
-      key_ = key;
-      key_hash_ = hash_of(key);
-      keys_.prefetch(key_hash_);
-    }
-    frame.key_hash = key_hash_;
-    const std::string_view field = likely_field(frame.payload);
-    if (!field.empty()) frame.field_hash = hash_of(field);
-    return true;
-  }
-
-  Keyspace& keys_;
-  std::string_view bytes_;        // behind what is known
-  std::array<Frame, 16> frames_;  // more than distance
-  std::string_view key_;          // of the last frame that has one
-  std::uint64_t key_hash_ = 0;
-  std::size_t known_ = 0, fields_ = 0, handled_ = 0;
-  std::size_t taken_ = 0;
-  bool bad_ = false;
-};
-
 std::size_t Sibling::take_frames(Channel& channel, std::string_view bytes) {
   FramesAhead frames(*databases_.front(), bytes);
   while (const FramesAhead::Frame* frame = frames.next()) {
-    if (!handle_frame(channel, frame->header, frame->payload, frame->key_hash)) {
+    if (!handle_frame(channel, *frame)) {
       drop_channel(channel, "sent a frame that no honest child sends");
       return bytes.size();
     }
@@ -314,9 +247,24 @@ Session* Sibling::session_of(Channel& channel, std::uint32_t number) {
   return channel.find(number);
 }
 
-/// key_hash: see take_request().
-bool Sibling::handle_frame(Channel& channel, const FrameHeader& header, std::string_view payload,
-                           std::uint64_t key_hash) {
+bool Sibling::handle_frame(Channel& channel, const FramesAhead::Frame& frame) {
+  const FrameHeader& header = frame.header;
+  if (header.kind != FrameKind::request) return handle_other(channel, header, frame.payload);
+  Session* session = session_of(channel, header.connection);
+  if (session == nullptr) return false;
+  if (channel.has_assembly(header.connection)) {
+    return take_assembled(channel, *session, frame.payload);
+  }
+  if (frame.argc != 0) {
+    carry_out(*session, frame.args(), frame.payload.size(), frame.key_hash);
+    return true;
+  }
+  if (!read_arguments(frame.payload, args_) || args_.empty()) return false;
+  carry_out(*session, args_, frame.payload.size(), 0);
+  return true;
+}
+
+bool Sibling::handle_other(Channel& channel, const FrameHeader& header, std::string_view payload) {
   if (header.kind == FrameKind::bulk_done) {
     std::uint64_t offset = 0;
     if (payload.size() != sizeof offset || channel.bulk == nullptr) return false;
@@ -332,7 +280,6 @@ bool Sibling::handle_frame(Channel& channel, const FrameHeader& header, std::str
     case FrameKind::part: return take_piece(channel, *session, payload, false);
     case FrameKind::bulk: return take_bulk(channel, *session, header.flags, payload);
     case FrameKind::taken: return note_taken(*session, payload);
-    case FrameKind::request: return take_request(channel, *session, payload, key_hash);
     case FrameKind::ended: gatekeeper_.step_back(session->address, session->id); return true;
     case FrameKind::closed: close_connection(channel, header.connection); return true;
     default: return false;
@@ -392,15 +339,6 @@ bool Sibling::take_bulk(Channel& channel, Session& session, std::uint8_t flags,
   return true;
 }
 
-/// key_hash: of likely_key(payload), if it was looked at; else 0.
-bool Sibling::take_request(Channel& channel, Session& session, std::string_view payload,
-                           std::uint64_t key_hash) {
-  if (channel.has_assembly(session.number)) return take_assembled(channel, session, payload);
-  if (!read_arguments(payload, args_) || args_.empty()) return false;
-  carry_out(session, payload.size(), key_hash);
-  return true;
-}
-
 /// payload: the last piece of it.
 bool Sibling::take_assembled(Channel& channel, Session& session, std::string_view payload) {
   if (!take_piece(channel, session, payload, false)) return false;
@@ -418,22 +356,24 @@ bool Sibling::take_assembled(Channel& channel, Session& session, std::string_vie
   }
   {
     const Offer keep_what_you_like(assembly.blocks());
-    carry_out(session, assembly.size(), 0);
+    carry_out(session, args_, assembly.size(), 0);
     engine_.finish();  // the pieces live no longer than this request
   }
   channel.drop_assembly(session.number);
   return true;
 }
 
-/// What args_ holds; so many bytes came for it.
-void Sibling::carry_out(Session& session, std::size_t bytes, std::uint64_t key_hash) {
+/// So many bytes came for it. key_hash: of args[1] if it is known, else 0.
+void Sibling::carry_out(Session& session, std::span<const Scalar> args, std::size_t bytes,
+                        std::uint64_t key_hash) {
   counters_.net_input_bytes += bytes;
   session.bytes_in += bytes;
   session.last_ms = counters_.clock_ms;
-  if (log::verbose()) note_request(session, args_);
-  const bool over = session.dead || session.close_after_reply;  // QUIT, or killed
-  if (!over && !monitors_.empty()) show_to_monitors(session, args_);
-  if (!over && !must_wait(session, args_)) submit(session, args_, key_hash);
+  if (log::verbose()) note_request(session, args);
+  if (session.dead || session.close_after_reply) return;  // QUIT, or killed
+  if (!monitors_.empty()) [[unlikely]]
+    show_to_monitors(session, args);
+  if (nothing_waits(session) || !must_wait(session, args)) submit(session, args, key_hash);
 }
 
 void Sibling::submit(Session& session, std::span<const Scalar> args, std::uint64_t key_hash) {

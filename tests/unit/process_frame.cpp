@@ -35,56 +35,6 @@ TEST_CASE("process/frame: arguments come back as they went, kinds too") {
   CHECK(got == sent);
 }
 
-TEST_CASE("process/frame: the likely key is the second argument, or none, of any payload (P14)") {
-  const auto key_of = [](std::vector<Scalar> args) {
-    std::string payload;
-    append_arguments(payload, args);
-    return std::string(likely_key(payload));
-  };
-  CHECK(key_of({"GET", "k"}) == "k");
-  CHECK(key_of({"SET", "a longer key", "v"}) == "a longer key");
-  CHECK(key_of({"SET", "", "v"}).empty());
-  CHECK(key_of({"PING"}).empty());
-  std::string whole;
-  append_arguments(whole, std::vector<Scalar>{"SET", "key", "value"});
-  for (std::size_t cut = 0; cut < whole.size(); ++cut) {
-    const std::string part =
-        whole.substr(0, cut);  // its own memory, so that sanitizers see its end
-    const std::string_view key = likely_key(part);
-    CHECK((key.empty() || key == "key"));
-  }
-  std::mt19937 random(1);
-  for (int i = 0; i < 20'000; ++i) {
-    std::string bytes(random() % 40, '\0');
-    for (char& c : bytes) c = static_cast<char>(random() % 4 == 0 ? random() : random() % 12);
-    for (const std::string_view part : {likely_key(bytes), likely_field(bytes)}) {
-      if (!part.empty()) CHECK(part.data() + part.size() <= bytes.data() + bytes.size());
-    }
-  }
-}
-
-TEST_CASE("process/frame: the likely field is the third argument behind a word with h (P14)") {
-  const auto field_of = [](std::vector<Scalar> args) {
-    std::string payload;
-    append_arguments(payload, args);
-    return std::string(likely_field(payload));
-  };
-  CHECK(field_of({"HSET", "k", "field", "v"}) == "field");
-  CHECK(field_of({"hget", "", "f"}) == "f");
-  CHECK(field_of({"HLEN", "k"}).empty());
-  CHECK(field_of({"HELLO"}).empty());
-  CHECK(field_of({"SET", "k", "v"}).empty());
-  CHECK(field_of({"", "k", "v"}).empty());
-  CHECK(likely_field("").empty());
-  std::string whole;
-  append_arguments(whole, std::vector<Scalar>{"HSET", "key", "field", "value"});
-  for (std::size_t cut = 0; cut < whole.size(); ++cut) {
-    const std::string part = whole.substr(0, cut);
-    const std::string_view field = likely_field(part);
-    CHECK((field.empty() || field == "field"));
-  }
-}
-
 TEST_CASE("process/frame: a cut frame waits, an oversize one is bad (P14)") {
   std::string bytes;
   const std::vector<Scalar> ping{"PING"};
