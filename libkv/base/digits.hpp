@@ -35,13 +35,20 @@ inline void put_eight_digits(char* to, std::uint64_t n) noexcept {
 /// As many digits as n has. Returns their end; up to decimal_bytes_max bytes are written over, also
 /// behind that end.
 inline char* put_decimal(char* to, std::uint64_t n) noexcept {
+  if (n < 100) {  // as lengths mostly are
+    const std::uint64_t tens = n * 103 >> 10;
+    *to = static_cast<char>('0' + tens);
+    to += tens != 0 ? 1 : 0;
+    *to = static_cast<char>('0' + (n - tens * 10));
+    return to + 1;
+  }
   if (n >= eight_digits_end) {
     to = put_decimal(to, n / eight_digits_end);
     put_eight_digits(to, n % eight_digits_end);
     return to + 8;
   }
   const std::uint64_t digits = eight_digits(n);
-  const int zeros = n == 0 ? 7 : std::countr_zero(digits) / 8;
+  const int zeros = std::countr_zero(digits) / 8;
   const std::uint64_t text = (digits + 0x30303030'30303030) >> (8 * zeros);
   std::memcpy(to, &text, sizeof text);
   return to + 8 - zeros;

@@ -26,7 +26,6 @@ struct Stream {
   std::uint64_t dropped = 0;  // lines since the last one that was written
 };
 
-bool verbose_on = false;
 Stream out{STDOUT_FILENO}, err{STDERR_FILENO};
 
 bool put_bytes(const Stream& stream, std::string_view bytes) noexcept {
@@ -87,10 +86,9 @@ void never_wait() noexcept {
   reopen(out);
   reopen(err);
 }
-void set_verbose(bool on) noexcept { verbose_on = on; }
-bool verbose() noexcept { return verbose_on; }
+void set_verbose(bool on) noexcept { detail::verbose_on = on; }
 void note(std::string_view text) noexcept {
-  if (verbose_on) put_line(out, stamp(), text);
+  if (verbose()) put_line(out, stamp(), text);
 }
 void warn(std::string_view text) noexcept { put_line(err, stamp(), text); }
 void say(std::string_view text) noexcept { put_line(out, "", text); }

@@ -11,7 +11,10 @@ namespace kv::log {
 /// Makes stdout and stderr such that a line for which there is no room is dropped. Before forking.
 void never_wait() noexcept;
 void set_verbose(bool on) noexcept;
-bool verbose() noexcept;
+namespace detail {
+inline bool verbose_on = false;
+}
+inline bool verbose() noexcept { return detail::verbose_on; }
 
 /// "[2026-11-20T10:00:00] text" on stdout, only with --verbose.
 void note(std::string_view text) noexcept;

@@ -5,17 +5,6 @@
 
 namespace kv {
 
-Call::Call(Services& server_, Session& session_, const Command& command_,
-           std::span<const Scalar> args, std::int64_t now_ns, std::string& out,
-           std::uint64_t key_hash)
-    : reply(out, session_.dialect),
-      server(server_),
-      session(session_),
-      command(command_),
-      args_(args),
-      now_ns_(now_ns),
-      key_hash_(key_hash) {}
-
 bool Call::is(std::size_t i, std::string_view word) const noexcept {
   return equals_ignoring_case(args_[i].bytes, word);
 }
@@ -25,8 +14,6 @@ bool Call::integer(std::size_t i, std::int64_t& n) {
   fail("ERR value is not an integer or out of range");
   return false;
 }
-
-Keyspace& Call::keys() noexcept { return server.database(session.database); }
 
 Place Call::locate(std::size_t i) {
   Keyspace& space = keys();
@@ -44,11 +31,6 @@ bool Call::locate(std::size_t i, Type type, Place& place) {
 
 void Call::wrong_type() {
   fail("WRONGTYPE Operation against a key holding the wrong kind of value");
-}
-
-bool Call::commit() noexcept {
-  committed_ = true;
-  return !trial_;
 }
 
 void Call::fail(std::string_view text) {

@@ -25,8 +25,15 @@ namespace kv {
 class Call {
  public:
   /// key_hash: hash_of(args[1]) if it is known, else 0.
-  Call(Services& server, Session& session, const Command& command, std::span<const Scalar> args,
-       std::int64_t now_ns, std::string& out, std::uint64_t key_hash = 0);
+  Call(Services& server_, Session& session_, const Command& command_, std::span<const Scalar> args,
+       std::int64_t now_ns, std::string& out, std::uint64_t key_hash = 0)
+      : reply(out, session_.dialect),
+        server(server_),
+        session(session_),
+        command(command_),
+        args_(args),
+        now_ns_(now_ns),
+        key_hash_(key_hash) {}
 
   // --- arguments; 0 is the command word ---
   std::size_t argc() const noexcept { return args_.size(); }
@@ -41,7 +48,14 @@ class Call {
   bool integer(std::size_t i, std::int64_t& n);
 
   // --- the keyspace ---
-  Keyspace& keys() noexcept;  ///< of the session's database
+  /// Of the session's database.
+  Keyspace& keys() noexcept {
+    if (keys_ == nullptr || keys_of_ != session.database) [[unlikely]] {
+      keys_of_ = session.database;
+      keys_ = &server.database(keys_of_);
+    }
+    return *keys_;
+  }
   /// The key at argument i, with the access noted unless this is the trial run.
   Place locate(std::size_t i);
   /// As locate; if something of another type is there, answers WRONGTYPE and returns false.
@@ -53,7 +67,10 @@ class Call {
   std::int64_t now_ms() const noexcept { return now_ns_ / 1'000'000; }
 
   /// The point of no return of a write. False in the trial run: return at once.
-  bool commit() noexcept;
+  bool commit() noexcept {
+    committed_ = true;
+    return !trial_;
+  }
   bool committed() const noexcept { return committed_; }
   void set_trial() noexcept { trial_ = true; }
   bool trial() const noexcept { return trial_; }
@@ -92,6 +109,8 @@ class Call {
   std::span<const Scalar> args_;
   std::int64_t now_ns_;
   std::uint64_t key_hash_;
+  Keyspace* keys_ = nullptr;  // of the database keys_of_, once they were asked for
+  unsigned keys_of_ = 0;
   bool trial_ = false;
   bool committed_ = false;
   bool rejected_ = false;

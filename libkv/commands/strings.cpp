@@ -92,7 +92,7 @@ void get(Call& call) {
   }
   Place place = find(call, 1);
   if (!place.found()) return call.reply.nil();
-  if (call.keys().type(place) == Type::string) return call.reply.last(call.keys().string(place));
+  if (Scalar value; call.keys().string(place, value)) return call.reply.last(value);
   if (!call.plio()) return call.wrong_type();
   reply_value(call, place);
 }

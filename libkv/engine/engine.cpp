@@ -120,8 +120,8 @@ void Engine::refuse(Session& session, const Command* command, std::string_view t
 
 void Engine::count_refusal(const Command* command, std::span<const Scalar> args,
                            std::string_view text) {
-  ++services_.counters().error_replies;
-  services_.counters().errors.note(text);
+  ++counters_.error_replies;
+  counters_.errors.note(text);
   if (command == nullptr) return;
   const std::string_view word = args.size() > 1 ? args[1].bytes : std::string_view{};
   ++stats_of(*command, subcommand_name(*command, word)).rejected;
@@ -187,21 +187,7 @@ void Engine::refuse_inadmissible(Session& session, const Command* command,
   }
 }
 
-void Engine::submit(Session& session, std::span<const Scalar> args, std::uint64_t key_hash) {
-  try {
-    take(session, args, key_hash);
-  } catch (const std::bad_alloc&) {
-    finish();  // what came before is answered before
-    refuse_for_memory(session);
-  }
-}
-
-void Engine::refuse_for_memory(Session& session) { refuse(session, nullptr, no_memory); }
-
-/// find_command(), which takes some hundred instructions; mostly the word is that of the request
-/// before.
-const Command* Engine::named(std::string_view word) {
-  if (word == last_word_) return last_named_;
+const Command* Engine::named_anew(std::string_view word) {
   const Command* const command = find_command(word);
   if (command != nullptr) last_word_ = word, last_named_ = command;
   return command;
@@ -224,6 +210,17 @@ void Engine::take(Session& session, std::span<const Scalar> args, std::uint64_t 
   if (items_.empty()) return static_cast<void>(run(request, time_ns));
   enqueue(request, time_ns, false);
 }
+
+void Engine::submit(Session& session, std::span<const Scalar> args, std::uint64_t key_hash) {
+  try {
+    take(session, args, key_hash);
+  } catch (const std::bad_alloc&) {
+    finish();  // what came before is answered before
+    refuse_for_memory(session);
+  }
+}
+
+void Engine::refuse_for_memory(Session& session) { refuse(session, nullptr, no_memory); }
 
 bool Engine::conflicts(const Request& request) const {
   bool conflict = may_touch_anything(request.command) || touched_.crowded();
@@ -359,7 +356,7 @@ Engine::Request Engine::request_of(const Item& item,
 }
 
 void Engine::finish() {
-  batch_ns_ = looked_us_ = 0;
+  batch_ns_ = looked_ns_ = 0;
   if (items_.empty()) return;
   const memory::MayUseReserve whole;
   Status written;
@@ -450,67 +447,36 @@ void Engine::apply_and_answer(const Request& request, std::int64_t time_ns, bool
   std::string& out = sink_.begin_reply(session);
   const std::size_t start = out.size();
   Call call(services_, session, request.command, request.args, time_ns, out, request.key_hash);
-  apply_and_count(call, applied);
+  carry_out(call, start, applied);
   answer(session, call, out, start);
 }
 
-/// apply(), and how long it took. applied is right even where the counting finds no memory.
+/// apply(), and how long it took.
 void Engine::apply_and_count(Call& call, bool& applied) {
   Session& session = call.session;
+  SlowLog& slow = counters_.slow;
   session.last_subcommand = {};
   // The exact time of one command in sixteen stands for all: two looks at the clock cost as much as
   // a GET. What SLOWLOG wants to know, the coarse clock tells for next to nothing.
   const bool timed = (++timing_ & 15) == 0;
-  if (looked_us_ == 0) looked_us_ = clocks_.coarse() / 1000;
+  if (looked_ns_ == 0) looked_ns_ = clocks_.coarse();
   const std::int64_t before = timed ? wall_ns() : 0;
   applied = apply(call);
   if (!call.rejected()) {
     CommandStats& stats = stats_of(call.command, session.last_subcommand);
     ++stats.calls;
-    if (timed) {
-      stats.nanos += static_cast<std::uint64_t>(std::max<std::int64_t>(0, wall_ns() - before));
-      stats.micros += stats.nanos / 1000 * 16;
-      stats.nanos %= 1000;
-    }
+    if (timed) stats.took_one_in_sixteen(wall_ns() - before);
   }
-  SlowLog& slow = services_.counters().slow;
-  const std::int64_t now = clocks_.coarse() / 1000;
-  const std::int64_t took = now - std::exchange(looked_us_, now);
-  busy_us_ += took;
-  if (slow.is_slow(took)) slow.note(session, call.command, call.args(), call.now_ms(), took);
-}
-
-CommandStats& Engine::stats_of(const Command& command, std::string_view subcommand) {
-  if (counted_ == &command) return *counted_stats_;
-  if (!subcommand.empty()) {
-    std::string name(command.name);
-    return services_.counters().commands[name.append("|").append(subcommand)];
+  const std::int64_t now = clocks_.coarse();
+  const std::int64_t took = now - std::exchange(looked_ns_, now);
+  if (took == 0 && !slow.notes_all()) [[likely]]
+    return;
+  busy_ns_ += took;
+  if (slow.is_slow(took / 1000)) {
+    slow.note(session, call.command, call.args(), call.now_ms(), took / 1000);
   }
-  CommandStats*& stats = stats_[&command];
-  if (stats == nullptr) stats = &services_.counters().commands[std::string(command.name)];
-  // What has subcommands may come with one the next time.
-  if (command.subcommands.empty()) counted_ = &command, counted_stats_ = stats;
-  return *stats;
 }
 
-/// text: the reply, from its "-" on. What names no subcommand is counted as no command's.
-void Engine::count_error(const Call& call, std::string_view text) {
-  ++services_.counters().error_replies;
-  services_.counters().errors.note(text.substr(1));
-  const std::string_view subcommand = call.session.last_subcommand;
-  if (!call.rejected()) ++stats_of(call.command, subcommand).failed;
-  else if (!subcommand.empty()) ++stats_of(call.command, subcommand).rejected;
-}
-
-void Engine::answer(Session& session, Call& call, std::string& out, std::size_t start) {
-  settle(call, start);
-  std::string_view rest = call.reply.rest();
-  batch_replies_ += out.size() - start + rest.size();
-  if (silenced(session, out, start, &call)) rest = {};
-  sink_.end_reply(session, call.reply.needs_translation(), rest);
-}
-
-/// What is to be done when a command has run, whose reply begins at start.
 void Engine::settle(Call& call, std::size_t start) {
   if (call.reply.too_large()) {
     call.reply.start_over();
@@ -518,13 +484,47 @@ void Engine::settle(Call& call, std::size_t start) {
                      std::to_string(limits::reply_bytes_max) + " bytes" +
                      (call.committed() ? "; the change was made" : ""));
   }
-  Counters& counters = services_.counters();
-  ++counters.commands_processed;
+  ++counters_.commands_processed;
   if (call.committed()) {
-    ++counters.changes_since_save;
+    ++counters_.changes_since_save;
     if (!watches_.empty()) note_changed(call.command, call.args());
   }
   if (call.reply.failed()) count_error(call, std::string_view(call.reply.out()).substr(start));
+}
+
+/// A command, and what is to be done when it has run; its reply begins at start. applied is right
+/// even where that finds no memory.
+void Engine::carry_out(Call& call, std::size_t start, bool& applied) {
+  apply_and_count(call, applied);
+  settle(call, start);
+}
+
+CommandStats& Engine::stats_of_another(const Command& command, std::string_view subcommand) {
+  if (!subcommand.empty()) {
+    std::string name(command.name);
+    return counters_.commands[name.append("|").append(subcommand)];
+  }
+  CommandStats*& stats = stats_[&command];
+  if (stats == nullptr) stats = &counters_.commands[std::string(command.name)];
+  // What has subcommands may come with one the next time.
+  if (command.subcommands.empty()) counted_ = &command, counted_stats_ = stats;
+  return *stats;
+}
+
+/// text: the reply, from its "-" on. What names no subcommand is counted as no command's.
+void Engine::count_error(const Call& call, std::string_view text) {
+  ++counters_.error_replies;
+  counters_.errors.note(text.substr(1));
+  const std::string_view subcommand = call.session.last_subcommand;
+  if (!call.rejected()) ++stats_of(call.command, subcommand).failed;
+  else if (!subcommand.empty()) ++stats_of(call.command, subcommand).rejected;
+}
+
+void Engine::answer(Session& session, Call& call, std::string& out, std::size_t start) {
+  std::string_view rest = call.reply.rest();
+  batch_replies_ += out.size() - start + rest.size();
+  if (silenced(session, out, start, &call)) rest = {};
+  sink_.end_reply(session, call.reply.needs_translation(), rest);
 }
 
 std::int64_t Engine::expire_some() {
@@ -553,7 +553,7 @@ bool Engine::expire_until(std::int64_t end_ns) {
 bool Engine::expire_in(Keyspace& keys, std::int64_t now_ms, std::int64_t end_ns) {
   for (std::size_t gone = expire_chunk; gone == expire_chunk;) {
     gone = keys.expire_some(now_ms, expire_chunk);
-    services_.counters().expired_keys += gone;
+    counters_.expired_keys += gone;
     if (gone > 0 && clocks_.steady() >= end_ns) return false;
   }
   return true;

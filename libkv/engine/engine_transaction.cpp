@@ -113,7 +113,7 @@ void Engine::execute(const Request& exec) {
     return refuse(session, &exec.command, why, exec.args);
   }
   ++stats_of(exec.command, {}).calls;
-  ++services_.counters().commands_processed;
+  ++counters_.commands_processed;
   try {
     say(session, [&](Reply& reply) {
       if (changed) return reply.nil_array();
@@ -260,8 +260,7 @@ bool Engine::run_queued(const Request& request, std::int64_t time_ns, Elements& 
     const std::size_t start = out.size();
     Call call(services_, request.session, request.command, request.args, time_ns, out,
               request.key_hash);
-    apply_and_count(call, applied);
-    settle(call, start);
+    carry_out(call, start, applied);
     request.session.last_subcommand = {};
     end_element(call, start, said);
   } catch (const std::bad_alloc&) {

@@ -110,13 +110,12 @@ void Engine::end_wait(Session& session, std::string_view error) {
     sink_.end_wait(session);
     const Command* const command = named(session.last_command);
     CommandStats& stats = stats_of(*command, {});
-    Counters& counters = services_.counters();
     ++stats.calls;
-    ++counters.commands_processed;
+    ++counters_.commands_processed;
     if (error.empty()) return say(session, [](Reply& reply) { reply.nil_array(); });
     ++stats.failed;
-    ++counters.error_replies;
-    counters.errors.note(error);
+    ++counters_.error_replies;
+    counters_.errors.note(error);
     say_no(session, command, error);
   } catch (const std::bad_alloc&) {
     sink_.lose_reply(session);

@@ -10,13 +10,7 @@
 namespace kv {
 namespace {
 
-// Replies are joined up to this size; a child gets through a frame before the next is written.
-constexpr std::size_t joined_bytes_max = limits::frame_bytes_max / 2;
-constexpr std::uint16_t joined_replies_max = 60'000;
 constexpr std::string_view line_break = "\r\n";
-// From this size on frames go into another string: to grow they would need twice their size at
-// once.
-constexpr std::size_t stretch_bytes_max = std::size_t{1} << 20;
 // Memory of a stretch that is sent is used again up to this size; a burst must not hold it for
 // ever.
 constexpr std::size_t kept_bytes_max = 4 * limits::frame_bytes_max;
@@ -47,38 +41,20 @@ std::unique_ptr<Session> Channel::remove(std::uint32_t number) {
   return session;
 }
 
-std::uint8_t Channel::flags_for(const Session& session, bool translate) const noexcept {
-  unsigned flags = 0;
-  if (translate) flags |= kTranslate;
-  if (session.protocol == 3) flags |= kResp3;
-  if (session.authenticated) flags |= kAuthenticated;
-  if (session.close_after_reply) flags |= kClose;
-  return static_cast<std::uint8_t>(flags);
-}
-
-std::string& Channel::begin_reply(const Session& session) {
-  making_reply_ = true;
-  begun_at_ = out_.size();
+void Channel::begin_frame(std::uint32_t connection) {
   if (out_.size() > stretch_bytes_max) close_stretch();
-  joined_ = frame_open_ && last_connection_ == session.number && last_count_ < joined_replies_max &&
-            out_.size() - header_at_ < joined_bytes_max;
-  if (!joined_) {
-    frame_open_ = false;
-    out_.append(frame_header_bytes, '\0');
-    header_at_ = begun_at_;
-    last_count_ = 0;
-  }
-  reply_start_ = out_.size();
-  last_connection_ = session.number;
+  frame_open_ = false;
+  out_.append(frame_header_bytes, '\0');
+  header_at_ = begun_at_;
+  last_count_ = 0;
+  last_connection_ = connection;
   frame_open_ = true;
-  return out_;
 }
 
-std::size_t Channel::end_reply(const Session& session, bool translate, std::string_view rest) {
+/// One that is large, or says something else to the child than those before it.
+std::size_t Channel::end_other_reply(std::uint8_t flags, std::string_view rest) {
   const std::size_t ending = rest.empty() ? 0 : rest.size() + line_break.size();
   const std::size_t bytes = out_.size() - reply_start_ + ending;
-  const std::uint8_t flags = flags_for(session, translate);
-  making_reply_ = false;
   const bool worth_a_slot = bytes >= bulk_worth_bytes && bulk != nullptr;
   if (joined_ && (flags != last_flags_ || worth_a_slot || !rest.empty())) part_from_frame();
   last_flags_ = flags;
@@ -87,9 +63,7 @@ std::size_t Channel::end_reply(const Session& session, bool translate, std::stri
   const std::size_t payload = out_.size() - header_at_ - frame_header_bytes + ending;
   if (payload > limits::frame_bytes_max) return end_large_reply(rest), bytes;
   if (!rest.empty()) out_.append(rest).append(line_break);
-  const FrameHeader header{static_cast<std::uint32_t>(payload), session.number, FrameKind::reply,
-                           flags, last_count_};
-  std::memcpy(out_.data() + header_at_, &header, sizeof header);
+  write_header(payload);
   return bytes;
 }
 

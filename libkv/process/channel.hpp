@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <span>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "libkv/base/fd.hpp"
+#include "libkv/base/limits.hpp"
 #include "libkv/commands/session.hpp"
 #include "libkv/process/assembly.hpp"
 #include "libkv/process/bulk.hpp"
@@ -63,13 +65,35 @@ class Channel {
 
   // --- replies: one at a time, joined into frames by connection ---
   // Each may throw std::bad_alloc; then forget_reply() puts things right.
-  std::string& begin_reply(const Session& session);
+  std::string& begin_reply(const Session& session) {
+    making_reply_ = true;
+    begun_at_ = out_.size();
+    joined_ = frame_open_ && last_connection_ == session.number &&
+              last_count_ < joined_replies_max && out_.size() - header_at_ < joined_bytes_max &&
+              out_.size() <= stretch_bytes_max;
+    if (!joined_) begin_frame(session.number);
+    reply_start_ = out_.size();
+    return out_;
+  }
   /// What has been written of it so far.
   std::string_view reply_so_far() const noexcept {
     return std::string_view(out_).substr(reply_start_);
   }
   /// Returns the bytes of this reply. rest: as ReplySink has it.
-  std::size_t end_reply(const Session& session, bool translate, std::string_view rest = {});
+  std::size_t end_reply(const Session& session, bool translate, std::string_view rest = {}) {
+    making_reply_ = false;
+    const std::uint8_t flags = flags_for(session, translate);
+    const std::size_t bytes = out_.size() - reply_start_;
+    const std::size_t payload = out_.size() - header_at_ - frame_header_bytes;
+    const bool plain = rest.empty() && bytes < bulk_worth_bytes &&
+                       payload <= limits::frame_bytes_max && (!joined_ || flags == last_flags_);
+    if (!plain) [[unlikely]]
+      return end_other_reply(flags, rest);
+    last_flags_ = flags;
+    ++last_count_;
+    write_header(payload);
+    return bytes;
+  }
   /// The reply begun last is not said.
   void forget_reply() noexcept;
   /// Tells the child to hang up on a connection, whether or not its client takes what is before it.
@@ -121,7 +145,27 @@ class Channel {
     bool large = false;
   };
 
-  std::uint8_t flags_for(const Session& session, bool translate) const noexcept;
+  // Replies are joined up to this size; a child gets through a frame before the next is written.
+  static constexpr std::size_t joined_bytes_max = limits::frame_bytes_max / 2;
+  static constexpr std::uint16_t joined_replies_max = 60'000;
+  // From this size on frames go into another string: to grow they would need twice their size at
+  // once.
+  static constexpr std::size_t stretch_bytes_max = std::size_t{1} << 20;
+
+  static std::uint8_t flags_for(const Session& session, bool translate) noexcept {
+    const auto flag = [](bool on, FrameFlag bit) { return on ? unsigned{bit} : 0u; };
+    return static_cast<std::uint8_t>(
+        flag(translate, kTranslate) | flag(session.protocol == 3, kResp3) |
+        flag(session.authenticated, kAuthenticated) | flag(session.close_after_reply, kClose));
+  }
+  void begin_frame(std::uint32_t connection);
+  /// Of the frame that the reply begun last is in.
+  void write_header(std::size_t payload) noexcept {
+    const FrameHeader header{static_cast<std::uint32_t>(payload), last_connection_,
+                             FrameKind::reply, last_flags_, last_count_};
+    std::memcpy(out_.data() + header_at_, &header, sizeof header);
+  }
+  std::size_t end_other_reply(std::uint8_t flags, std::string_view rest);
   void enqueue(std::string& bytes);
   void close_stretch();
   void part_from_frame();

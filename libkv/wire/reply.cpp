@@ -44,8 +44,9 @@ void Reply::scalar(const Scalar& s) {
   out_->append(s.kind == Kind::list ? "pli:" : "sym:").append(s.bytes).append("\r\n", 2);
 }
 
-void Reply::last(const Scalar& s) {
-  if (s.kind != Kind::string || s.bytes.size() < limits::shared_bytes_min) return scalar(s);
+/// Of another kind or large.
+void Reply::last_unusual(const Scalar& s) {
+  if (s.kind != Kind::string) return scalar(s);
   number('$', static_cast<std::int64_t>(s.bytes.size()));
   if (!fits(s.bytes.size())) return;
   // Whoever sends it may have to put it here after all, with a head and a line break; if memory

@@ -63,7 +63,10 @@ class Reply {
   void scalar(const Scalar& s);
   /// The same as the last of a reply, of bytes that stay where they are until the reply has ended:
   /// large ones are not copied here, but are its rest().
-  void last(const Scalar& s);
+  void last(const Scalar& s) {
+    if (s.kind == Kind::string && s.bytes.size() < limits::shared_bytes_min) return bulk(s.bytes);
+    last_unusual(s);
+  }
 
   // Containers: the header, then that many elements (a map: pairs) by further calls.
   void array(std::size_t n) { number('*', static_cast<std::int64_t>(n)); }
@@ -108,6 +111,7 @@ class Reply {
     out_->push_back(sigil);
     out_->append(text).append("\r\n", 2);
   }
+  void last_unusual(const Scalar& s);
   void number(char sigil, std::int64_t n) {
     if (!fits(0)) return;
     char text[head_bytes_max_];
