@@ -17,7 +17,7 @@ bool Call::integer(std::size_t i, std::int64_t& n) {
 
 Place Call::locate(std::size_t i) {
   Keyspace& space = keys();
-  const std::uint64_t hash = i == 1 ? key_hash_ : 0;
+  const std::uint64_t hash = i == 1 ? hashes_.key : 0;
   if (trial_ || session.no_touch) return space.peek(arg(i), now_ms(), hash);
   return space.locate(arg(i), now_ms(), hash);
 }

@@ -22,18 +22,23 @@
 
 namespace kv {
 
+/// hash_of() of arguments of a request, where somebody has needed them before; 0: nobody has.
+struct KnownHashes {
+  std::uint64_t key = 0;    // of args[1]
+  std::uint64_t field = 0;  // of args[2]
+};
+
 class Call {
  public:
-  /// key_hash: hash_of(args[1]) if it is known, else 0.
   Call(Services& server_, Session& session_, const Command& command_, std::span<const Scalar> args,
-       std::int64_t now_ns, std::string& out, std::uint64_t key_hash = 0)
+       std::int64_t now_ns, std::string& out, const KnownHashes& hashes = {})
       : reply(out, session_.dialect),
         server(server_),
         session(session_),
         command(command_),
         args_(args),
         now_ns_(now_ns),
-        key_hash_(key_hash) {}
+        hashes_(hashes) {}
 
   // --- arguments; 0 is the command word ---
   std::size_t argc() const noexcept { return args_.size(); }
@@ -60,6 +65,8 @@ class Call {
   Place locate(std::size_t i);
   /// As locate; if something of another type is there, answers WRONGTYPE and returns false.
   bool locate(std::size_t i, Type type, Place& place);
+  /// Of the field at argument i, if it is known; else 0.
+  std::uint64_t field_hash(std::size_t i) const noexcept { return i == 2 ? hashes_.field : 0; }
   void wrong_type();  ///< answers WRONGTYPE (PLIO: NIL or 0, as the row says)
 
   // --- the clock: the log line's own time, never the wall ---
@@ -108,7 +115,7 @@ class Call {
  private:
   std::span<const Scalar> args_;
   std::int64_t now_ns_;
-  std::uint64_t key_hash_;
+  KnownHashes hashes_;
   Keyspace* keys_ = nullptr;  // of the database keys_of_, once they were asked for
   unsigned keys_of_ = 0;
   bool trial_ = false;

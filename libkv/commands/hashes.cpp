@@ -35,10 +35,13 @@ class Fields {
     if (call.keys().type(place) == Type::list) search_list(call.args().subspan(2, count));
   }
 
-  std::optional<Scalar> get(std::string_view field) {
+  /// Of the field that argument i names.
+  std::optional<Scalar> get(std::size_t i) {
     if (!place_.found()) return std::nullopt;
-    if (call_.keys().type(place_) == Type::hash) return call_.keys().hash(place_).get(field);
-    const auto found = wanted_.find(field);
+    if (call_.keys().type(place_) == Type::hash) {
+      return call_.keys().hash(place_).get(call_.arg(i), call_.field_hash(i));
+    }
+    const auto found = wanted_.find(call_.arg(i));
     return found->second ? std::optional(found->second->scalar()) : std::nullopt;
   }
 
@@ -76,7 +79,7 @@ std::int64_t assign(Call& call, Place& place) {
   std::int64_t count = 0;
   for (std::size_t i = 2; i < call.argc(); i += 2) {
     if (!settable(call, i)) continue;
-    const bool added = hash.set(call.scalar(i), call.scalar(i + 1));
+    const bool added = hash.set(call.scalar(i), call.scalar(i + 1), call.field_hash(i));
     count += added || call.plio() ? 1 : 0;
   }
   return count;
@@ -111,16 +114,18 @@ void set_quietly(Call& call) {
 void set_if_absent(Call& call) {
   Place place;
   if (!writable(call, 1) || !call.locate(1, Type::hash, place)) return;
-  if (place.found() && call.keys().hash(place).get(call.arg(2))) return call.reply.integer(0);
+  if (place.found() && call.keys().hash(place).get(call.arg(2), call.field_hash(2))) {
+    return call.reply.integer(0);
+  }
   if (!call.commit()) return;
-  hash_at(call, place).set(call.scalar(2), call.scalar(3));
+  hash_at(call, place).set(call.scalar(2), call.scalar(3), call.field_hash(2));
   call.reply.integer(1);
 }
 
 void get(Call& call) {
   Place place;
   if (!enough(call, 3) || !find_pairs(call, place)) return;
-  reply_optional(call, Fields(call, place).get(call.arg(2)));
+  reply_optional(call, Fields(call, place).get(2));
 }
 
 void get_many(Call& call) {
@@ -128,7 +133,7 @@ void get_many(Call& call) {
   if (!enough(call, 3) || !find_pairs(call, place)) return;
   Fields fields(call, place, call.argc() - 2);
   call.reply.array(call.argc() - 2);
-  for (std::size_t i = 2; i < call.argc(); ++i) reply_optional(call, fields.get(call.arg(i)));
+  for (std::size_t i = 2; i < call.argc(); ++i) reply_optional(call, fields.get(i));
 }
 
 void remove(Call& call) {
@@ -161,13 +166,13 @@ void length(Call& call) {
 void exists(Call& call) {
   Place place;
   if (!enough(call, 3) || !find_pairs(call, place)) return;
-  call.reply.integer(Fields(call, place).get(call.arg(2)) ? 1 : 0);
+  call.reply.integer(Fields(call, place).get(2) ? 1 : 0);
 }
 
 void value_length(Call& call) {
   Place place;
   if (!enough(call, 3) || !find_pairs(call, place)) return;
-  const auto value = Fields(call, place).get(call.arg(2));
+  const auto value = Fields(call, place).get(2);
   call.reply.integer(value ? length_of(call, *value) : 0);
 }
 

@@ -22,7 +22,7 @@ void increment_by(Call& call) {
   if (!writable(call, 1) || !call.integer(3, delta)) return;
   if (!call.locate(1, Type::hash, place)) return;
   std::optional<Scalar> old;
-  if (place.found()) old = call.keys().hash(place).get(call.arg(2));
+  if (place.found()) old = call.keys().hash(place).get(call.arg(2), call.field_hash(2));
   std::int64_t n = 0;
   if (old && !parse_integer(old->bytes, n)) return call.fail("ERR hash value is not an integer");
   if (__builtin_add_overflow(n, delta, &n)) {
@@ -34,7 +34,7 @@ void increment_by(Call& call) {
   const char* end = put_decimal(digits, n);
   const Kind made = call.plio() ? Kind::number : Kind::string;
   const Scalar value({digits, static_cast<std::size_t>(end - digits)}, old ? old->kind : made);
-  hash_at(call, place).set(call.scalar(2), value);
+  hash_at(call, place).set(call.scalar(2), value, call.field_hash(2));
   call.reply.integer(n);
 }
 
@@ -46,7 +46,7 @@ void increment_by_decimal(Call& call) {
   if (std::isinf(delta)) return call.fail("ERR value is NaN or Infinity");
   if (!call.locate(1, Type::hash, place)) return;
   std::optional<Scalar> old;
-  if (place.found()) old = call.keys().hash(place).get(call.arg(2));
+  if (place.found()) old = call.keys().hash(place).get(call.arg(2), call.field_hash(2));
   if (old && !parse_long_decimal(old->bytes, value)) {
     return call.fail("ERR hash value is not a float");
   }
@@ -56,7 +56,7 @@ void increment_by_decimal(Call& call) {
   }
   if (old && *old == Scalar(text)) return call.reply.bulk(text);
   if (!call.commit()) return;
-  hash_at(call, place).set(call.scalar(2), Scalar(text));
+  hash_at(call, place).set(call.scalar(2), Scalar(text), call.field_hash(2));
   call.reply.bulk(text);
 }
 

@@ -193,7 +193,7 @@ const Command* Engine::named_anew(std::string_view word) {
   return command;
 }
 
-void Engine::take(Session& session, std::span<const Scalar> args, std::uint64_t key_hash) {
+void Engine::take(Session& session, std::span<const Scalar> args, const KnownHashes& hashes) {
   ++session.commands;
   const Command* command = named(args[0].bytes);
   const bool admitted = admissible(session, command, args.size());
@@ -202,7 +202,8 @@ void Engine::take(Session& session, std::span<const Scalar> args, std::uint64_t 
     if (session.transaction != nullptr) session.transaction->refused = true;
     return refuse_inadmissible(session, command, args);
   }
-  const Request request{session, *command, args, first_key_hash(*command, args, key_hash)};
+  const Request request{session, *command, args, first_key_hash(*command, args, hashes.key),
+                        hashes.field};
   if (session.transaction != nullptr && goes_into_transaction(request)) return;
   if ((command->flags & kBlocking) != 0 && begins_to_wait(request)) return;
   if ((command->flags & kWrite) != 0) return submit_write(request);
@@ -211,9 +212,9 @@ void Engine::take(Session& session, std::span<const Scalar> args, std::uint64_t 
   enqueue(request, time_ns, false);
 }
 
-void Engine::submit(Session& session, std::span<const Scalar> args, std::uint64_t key_hash) {
+void Engine::submit(Session& session, std::span<const Scalar> args, const KnownHashes& hashes) {
   try {
-    take(session, args, key_hash);
+    take(session, args, hashes);
   } catch (const std::bad_alloc&) {
     finish();  // what came before is answered before
     refuse_for_memory(session);
@@ -272,7 +273,7 @@ Outcome Engine::foresee(const Request& request) {
 Engine::Trial Engine::try_out(const Request& request, std::int64_t time_ns) {
   trial_out_.clear();
   Call call(services_, request.session, request.command, request.args, time_ns, trial_out_,
-            request.key_hash);
+            request.hashes());
   call.set_trial();
   request.command.run(call);
   return {call.committed(), call.waits(), call.missing_database()};
@@ -344,15 +345,16 @@ void Engine::enqueue(const Request& request, std::int64_t time_ns, bool needs_lo
   const auto first = static_cast<std::uint32_t>(arguments_.size());
   arguments_.insert(arguments_.end(), request.args.begin(), request.args.end());
   items_.push_back({&request.session, &request.command, first,
-                    static_cast<std::uint32_t>(request.args.size()), request.key_hash, time_ns,
-                    needs_log, has_line});
+                    static_cast<std::uint32_t>(request.args.size()), request.key_hash,
+                    request.field_hash, time_ns, needs_log, has_line});
   const bool quick = has_line || (request.command.flags & kFast) != 0;
   if (!quick && ++slow_items_ >= slow_items_max) finish();
 }
 
 Engine::Request Engine::request_of(const Item& item,
                                    std::span<const Scalar> arguments) const noexcept {
-  return {*item.session, *item.command, arguments.subspan(item.first, item.count), item.key_hash};
+  return {*item.session, *item.command, arguments.subspan(item.first, item.count), item.key_hash,
+          item.field_hash};
 }
 
 void Engine::finish() {
@@ -446,7 +448,7 @@ void Engine::apply_and_answer(const Request& request, std::int64_t time_ns, bool
   session.last_command = request.command.name;
   std::string& out = sink_.begin_reply(session);
   const std::size_t start = out.size();
-  Call call(services_, session, request.command, request.args, time_ns, out, request.key_hash);
+  Call call(services_, session, request.command, request.args, time_ns, out, request.hashes());
   carry_out(call, start, applied);
   answer(session, call, out, start);
 }

@@ -50,9 +50,8 @@ class Engine {
   /// A sentence: every write is refused with it. Empty: writes are taken.
   void refuse_writes(std::string why) { refusal_ = std::move(why); }
 
-  /// Takes one request. args[0] is the command word; all bytes must stay until finish(). key_hash:
-  /// hash_of(args[1]) if it is known, else 0.
-  void submit(Session& session, std::span<const Scalar> args, std::uint64_t key_hash = 0);
+  /// Takes one request. args[0] is the command word; all bytes must stay until finish().
+  void submit(Session& session, std::span<const Scalar> args, const KnownHashes& hashes = {});
   /// Answers a request for which there is no memory.
   void refuse_for_memory(Session& session);
   /// Logs, applies and answers everything submitted. Afterwards the bytes are no longer needed.
@@ -104,12 +103,15 @@ class Engine {
     const Command& command;
     std::span<const Scalar> args;
     std::uint64_t key_hash;  // of args[1], where the row says that it is the first key; else 0
+    std::uint64_t field_hash = 0;  // of args[2], if it is known
+
+    KnownHashes hashes() const noexcept { return {key_hash, field_hash}; }
   };
   struct Item {
     Session* session;
     const Command* command;
     std::uint32_t first, count;  // in arguments_
-    std::uint64_t key_hash;
+    std::uint64_t key_hash, field_hash;
     std::int64_t time_ns;
     bool needs_log;  // refused if the batch's lines cannot be written
     bool has_line;   // in the log
@@ -151,7 +153,7 @@ class Engine {
   }
   const Command* named_anew(std::string_view word);
   [[gnu::always_inline]] inline void take(Session& session, std::span<const Scalar> args,
-                                          std::uint64_t key_hash);
+                                          const KnownHashes& hashes);
   bool has_memory_for(const Request& request) const;
   static bool has_memory_for(std::size_t bytes);
   Status take_back_from(std::span<const Item> items, std::span<const Scalar> arguments);

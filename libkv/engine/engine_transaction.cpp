@@ -259,7 +259,7 @@ bool Engine::run_queued(const Request& request, std::int64_t time_ns, Elements& 
     std::string& out = said.whole.out();
     const std::size_t start = out.size();
     Call call(services_, request.session, request.command, request.args, time_ns, out,
-              request.key_hash);
+              request.hashes());
     carry_out(call, start, applied);
     request.session.last_subcommand = {};
     end_element(call, start, said);

@@ -22,9 +22,10 @@ class Keyspace::Impl::Fields {
 
   bool is_packed() const noexcept { return entry(place_).form() == packed_form; }
   std::size_t size() const noexcept;
-  std::optional<Pair> find(std::string_view field) const;
+  // hash: hash_of(field) if the caller has it, else 0.
+  std::optional<Pair> find(std::string_view field, std::uint64_t hash = 0) const;
   /// True if the field is new. Else its value is replaced; of a set nothing is changed.
-  bool set(const Scalar& field, const Scalar& value);
+  bool set(const Scalar& field, const Scalar& value, std::uint64_t hash = 0);
   bool erase(std::string_view field);
   void visit(FunctionRef<bool(const Pair&)> visitor) const;
   Pair any(std::uint64_t seed) const;
@@ -66,7 +67,8 @@ class Keyspace::Impl::Fields {
   static Found find_packed(const packed::Run& all, std::string_view field) noexcept;
   static Entry* create_field(Pool& pool, const Scalar& field, const Scalar& value);
   static void note_size(LargeHash& hash, const Scalar& field, const Scalar& value) noexcept;
-  static bool set_large(LargeHash& hash, const Scalar& field, const Scalar& value);
+  static bool set_large(LargeHash& hash, const Scalar& field, const Scalar& value,
+                        std::uint64_t field_hash = 0);
   static void replace_value(LargeHash& hash, Table::Slot* slot, const Scalar& value);
 
   packed::Run run() const noexcept { return Impl::run(entry(place_)); }
@@ -128,8 +130,8 @@ void Keyspace::Impl::Fields<with_values>::replace_value(LargeHash& hash, Table::
 /// Sets a field of a large hash. True if it is new.
 template <bool with_values>
 bool Keyspace::Impl::Fields<with_values>::set_large(LargeHash& hash, const Scalar& field,
-                                                    const Scalar& value) {
-  const std::uint64_t h = hash_of(field.bytes);
+                                                    const Scalar& value, std::uint64_t field_hash) {
+  const std::uint64_t h = field_hash != 0 ? field_hash : hash_of(field.bytes);
   Table::Slot* slot = hash.table.find(h, field.bytes);
   if (slot != nullptr) {
     if constexpr (with_values) replace_value(hash, slot, value);
@@ -217,19 +219,20 @@ std::size_t Keyspace::Impl::Fields<with_values>::size() const noexcept {
 }
 
 template <bool with_values>
-auto Keyspace::Impl::Fields<with_values>::find(std::string_view field) const
+auto Keyspace::Impl::Fields<with_values>::find(std::string_view field, std::uint64_t hash) const
     -> std::optional<Pair> {
   if (!place_.found()) return std::nullopt;
   if (is_packed()) {
     const Found found = find_packed(run(), field);
     return found.start != nullptr ? std::optional(found.pair) : std::nullopt;
   }
-  const Table::Slot* slot = large().table.find(hash_of(field), field);
+  const Table::Slot* slot = large().table.find(hash != 0 ? hash : hash_of(field), field);
   return slot != nullptr ? std::optional(pair_of(slot)) : std::nullopt;
 }
 
 template <bool with_values>
-bool Keyspace::Impl::Fields<with_values>::set(const Scalar& field, const Scalar& value) {
+bool Keyspace::Impl::Fields<with_values>::set(const Scalar& field, const Scalar& value,
+                                              std::uint64_t hash) {
   if (!place_.found()) {
     create(field, value);
     return true;
@@ -245,7 +248,7 @@ bool Keyspace::Impl::Fields<with_values>::set(const Scalar& field, const Scalar&
     if (set_packed(field, value, is_new)) return is_new;
     unpack();
   }
-  return set_large(large(), field, value);
+  return set_large(large(), field, value, hash);
 }
 
 template <bool with_values>

@@ -7,13 +7,13 @@ std::size_t Hash::size() const {
   return Keyspace::Impl::Fields<true>(*owner_->impl_, *place_).size();
 }
 
-std::optional<Scalar> Hash::get(std::string_view field) const {
-  const auto pair = Keyspace::Impl::Fields<true>(*owner_->impl_, *place_).find(field);
+std::optional<Scalar> Hash::get(std::string_view field, std::uint64_t hash) const {
+  const auto pair = Keyspace::Impl::Fields<true>(*owner_->impl_, *place_).find(field, hash);
   return pair ? std::optional(pair->value) : std::nullopt;
 }
 
-bool Hash::set(const Scalar& field, const Scalar& value) {
-  return Keyspace::Impl::Fields<true>(*owner_->impl_, *place_).set(field, value);
+bool Hash::set(const Scalar& field, const Scalar& value, std::uint64_t hash) {
+  return Keyspace::Impl::Fields<true>(*owner_->impl_, *place_).set(field, value, hash);
 }
 
 bool Hash::erase(std::string_view field) {

@@ -292,14 +292,14 @@ LargeHash* Keyspace::Impl::likely_hash(std::uint64_t key_hash) const noexcept {
 
 void Keyspace::prefetch_field(std::uint64_t key_hash, std::uint64_t field_hash) const noexcept {
   Impl& impl = *impl_;
-  if (const LargeHash* const hash = impl.likely_hash(key_hash)) hash->table.prefetch(field_hash);
+  const LargeHash* const hash = impl.likely_hash(key_hash);
+  if (hash != nullptr) hash->table.prefetch(field_hash);
   Impl::FieldHashes& earlier =
       impl.prefetched_fields[impl.field_prefetches++ % Impl::prefetch_distance];
-  if (earlier.key != 0) {
-    if (const LargeHash* const hash = impl.likely_hash(earlier.key)) {
-      hash->table.prefetch_entry(earlier.field);
-    }
-  }
+  const LargeHash* const before = earlier.key == key_hash ? hash
+                                  : earlier.key != 0      ? impl.likely_hash(earlier.key)
+                                                          : nullptr;
+  if (before != nullptr) before->table.prefetch_entry(earlier.field);
   earlier = {key_hash, field_hash};
 }
 

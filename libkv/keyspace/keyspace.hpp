@@ -96,9 +96,11 @@ class Hash {
     Scalar field, value;
   };
   std::size_t size() const;
-  std::optional<Scalar> get(std::string_view field) const;  ///< valid until the next change
+  // hash: hash_of(field) if the caller has it, else 0.
+  /// Valid until the next change.
+  std::optional<Scalar> get(std::string_view field, std::uint64_t hash = 0) const;
   /// True if the field is new. A field keeps the kind it was first given.
-  bool set(const Scalar& field, const Scalar& value);
+  bool set(const Scalar& field, const Scalar& value, std::uint64_t hash = 0);
   bool erase(std::string_view field);
   void visit(FunctionRef<bool(const Pair&)> visit) const;
   /// Some pair, chosen by the number given, each about as likely as the others; the hash must not

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "libkv/base/text.hpp"
+#include "libkv/commands/call.hpp"
 #include "libkv/keyspace/keyspace.hpp"
 #include "libkv/keyspace/siphash.hpp"
 #include "libkv/process/frame.hpp"
@@ -23,8 +24,8 @@ class FramesAhead {
   struct Frame {
     FrameHeader header;
     std::string_view payload;
-    std::uint64_t key_hash, field_hash;  // of what mostly is the key, and a field of it; or 0
-    std::size_t argc;                    // of a request, whole and good; 0: read it otherwise
+    KnownHashes hashes;  // of what mostly is the key, and a field of it
+    std::size_t argc;    // of a request, whole and good; 0: read it otherwise
     union {  // nothing is written to them before there is an argument: that would cost 64 of them
       std::array<Scalar, 4> argv;
     };
@@ -61,7 +62,8 @@ class FramesAhead {
     Frame& frame = at(known_);
     if (bad_ || !take_frame(bytes_, frame.header, frame.payload, bad_)) return false;
     ++known_;
-    frame.key_hash = frame.field_hash = frame.argc = 0;
+    frame.hashes = {};
+    frame.argc = 0;
     if (frame.header.kind != FrameKind::request || !read(frame)) return true;
     const bool alone = known_ == 1 && bytes_.empty();  // nothing to do meanwhile
     if (!alone && frame.argc > 1) load_key(frame);
@@ -87,17 +89,17 @@ class FramesAhead {
       key_hash_ = hash_of(key);
       keys_.prefetch(key_hash_);
     }
-    frame.key_hash = key_hash_;
+    frame.hashes.key = key_hash_;
     const bool of_hash = frame.argc > 2 && !word.empty() && (word[0] | 0x20) == 'h';
     if (!of_hash) return;
-    frame.field_hash = hash_of(frame.argv[2].bytes);
+    frame.hashes.field = hash_of(frame.argv[2].bytes);
     has_fields_ = true;
   }
 
   void load_fields() noexcept {
     for (; fields_ < known_ && fields_ < handled_ + field_distance; ++fields_) {
       const Frame& frame = at(fields_);
-      if (frame.field_hash != 0) keys_.prefetch_field(frame.key_hash, frame.field_hash);
+      if (frame.hashes.field != 0) keys_.prefetch_field(frame.hashes.key, frame.hashes.field);
     }
   }
 

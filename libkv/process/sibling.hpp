@@ -140,9 +140,9 @@ class Sibling : public Services, public ReplySink {
   bool take_piece(Channel& channel, Session& session, std::string_view payload, bool of_argument);
   bool take_assembled(Channel& channel, Session& session, std::string_view payload);
   void carry_out(Session& session, std::span<const Scalar> args, std::size_t bytes,
-                 std::uint64_t key_hash);
+                 const KnownHashes& hashes);
   bool take_bulk(Channel& channel, Session& session, std::uint8_t flags, std::string_view payload);
-  void submit(Session& session, std::span<const Scalar> args, std::uint64_t key_hash = 0);
+  void submit(Session& session, std::span<const Scalar> args, const KnownHashes& hashes = {});
   bool must_wait(Session& session, std::span<const Scalar> args);
   /// Then must_wait() says no, whatever is asked.
   bool nothing_waits(const Session& session) const noexcept {

@@ -256,11 +256,11 @@ bool Sibling::handle_frame(Channel& channel, const FramesAhead::Frame& frame) {
     return take_assembled(channel, *session, frame.payload);
   }
   if (frame.argc != 0) {
-    carry_out(*session, frame.args(), frame.payload.size(), frame.key_hash);
+    carry_out(*session, frame.args(), frame.payload.size(), frame.hashes);
     return true;
   }
   if (!read_arguments(frame.payload, args_) || args_.empty()) return false;
-  carry_out(*session, args_, frame.payload.size(), 0);
+  carry_out(*session, args_, frame.payload.size(), {});
   return true;
 }
 
@@ -356,16 +356,16 @@ bool Sibling::take_assembled(Channel& channel, Session& session, std::string_vie
   }
   {
     const Offer keep_what_you_like(assembly.blocks());
-    carry_out(session, args_, assembly.size(), 0);
+    carry_out(session, args_, assembly.size(), {});
     engine_.finish();  // the pieces live no longer than this request
   }
   channel.drop_assembly(session.number);
   return true;
 }
 
-/// So many bytes came for it. key_hash: of args[1] if it is known, else 0.
+/// So many bytes came for it.
 void Sibling::carry_out(Session& session, std::span<const Scalar> args, std::size_t bytes,
-                        std::uint64_t key_hash) {
+                        const KnownHashes& hashes) {
   counters_.net_input_bytes += bytes;
   session.bytes_in += bytes;
   session.last_ms = counters_.clock_ms;
@@ -373,11 +373,11 @@ void Sibling::carry_out(Session& session, std::span<const Scalar> args, std::siz
   if (session.dead || session.close_after_reply) return;  // QUIT, or killed
   if (!monitors_.empty()) [[unlikely]]
     show_to_monitors(session, args);
-  if (nothing_waits(session) || !must_wait(session, args)) submit(session, args, key_hash);
+  if (nothing_waits(session) || !must_wait(session, args)) submit(session, args, hashes);
 }
 
-void Sibling::submit(Session& session, std::span<const Scalar> args, std::uint64_t key_hash) {
-  engine_.submit(session, args, key_hash);
+void Sibling::submit(Session& session, std::span<const Scalar> args, const KnownHashes& hashes) {
+  engine_.submit(session, args, hashes);
   // After large replies each request ends its batch, so that what is unread is known in time.
   if (session.last_reply > limits::large_reply_bytes) engine_.finish();
 }

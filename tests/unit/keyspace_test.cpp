@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "libkv/keyspace/digest.hpp"
+#include "libkv/keyspace/siphash.hpp"
 #include "tests/unit/keyspace_fixture.hpp"
 
 using namespace kv;
@@ -368,6 +369,23 @@ TEST_CASE("keyspace/hash: fields and values of any bytes and size, kinds kept") 
   CHECK(hash.erase(""));
   db.drop_if_empty(p);
   CHECK(db.size() == 0);
+}
+
+TEST_CASE("keyspace/hash: a field's hash that is given serves as well as none, in both forms") {
+  Keyspace keys;
+  Place place = keys.locate("h", 0);
+  Hash hash = keys.make_hash(place);
+  for (int i = 0; i < 1000; ++i) {
+    const std::string digits = std::to_string(i);
+    const std::string_view field = digits;
+    const bool known = i % 2 == 0;
+    REQUIRE(hash.set(field, "old", known ? hash_of(field) : 0));
+    REQUIRE_FALSE(hash.set(field, field, known ? 0 : hash_of(field)));
+    REQUIRE(hash.get(field, known ? 0 : hash_of(field)) == Scalar(field));
+    REQUIRE(hash.get(field, known ? hash_of(field) : 0) == Scalar(field));
+  }
+  CHECK(hash.size() == 1000);
+  CHECK_FALSE(hash.get("absent", hash_of("absent")));
 }
 
 TEST_CASE("keyspace/hash: a value of the hash itself may be set under another field") {

@@ -42,7 +42,7 @@ Seen seen(Keyspace& keys, std::string_view payload, std::string& bytes) {
   const FramesAhead::Frame* const frame = frames.next();
   REQUIRE(frame != nullptr);
   CHECK(frame->payload == payload);
-  return {{frame->args().begin(), frame->args().end()}, frame->key_hash, frame->field_hash};
+  return {{frame->args().begin(), frame->args().end()}, frame->hashes.key, frame->hashes.field};
 }
 
 TEST_CASE("process/frames_ahead: requests come in order, with what read_arguments() reads (P14)") {
@@ -131,7 +131,7 @@ TEST_CASE("process/frames_ahead: requests on different keys do not share a hash"
     append_frame(bytes, FrameKind::request, payload_of({"GET", name}));
   }
   FramesAhead frames(keys, bytes);
-  for (const Scalar& name : names) CHECK(frames.next()->key_hash == hash_of(name.bytes));
+  for (const Scalar& name : names) CHECK(frames.next()->hashes.key == hash_of(name.bytes));
 }
 
 TEST_CASE("process/frames_ahead: what is cut off waits, what is too large is bad (P14)") {
