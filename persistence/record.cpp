@@ -120,7 +120,7 @@ std::uint32_t append_record(std::string& out, std::uint32_t chain, std::int64_t 
   chain = crc32({head, end}, chain);
   std::memmove(line, head, record_head_bytes);
   put_digits(line + record_head_bytes, checksum_digits, chain);
-  out.append(line, end);
+  out.append(line, static_cast<std::size_t>(end - line));
   return chain;
 }
 

@@ -334,7 +334,7 @@ void Engine::add_line(const Request& request, std::int64_t time_ns) {
   enqueue(request, time_ns, true, true);
 }
 
-void Engine::make_room(std::size_t arguments) {
+void Engine::make_more_room(std::size_t arguments) {
   if (items_.size() == items_.capacity()) items_.reserve(2 * items_.size() + 16);
   const std::size_t needed = arguments_.size() + arguments;
   if (needed > arguments_.capacity()) arguments_.reserve(std::max(needed, 2 * arguments_.size()));
@@ -431,28 +431,6 @@ bool Engine::apply(Call& call) {
   }
 }
 
-/// False if it is a write that could not be applied.
-bool Engine::run(const Request& request, std::int64_t time_ns) {
-  const memory::MayUseReserve whole;  // apply() may say otherwise
-  bool applied = false;
-  try {
-    apply_and_answer(request, time_ns, applied);
-  } catch (const std::bad_alloc&) {
-    sink_.lose_reply(request.session);  // it is its reply that found no memory, nobody else's
-  }
-  return applied;
-}
-
-void Engine::apply_and_answer(const Request& request, std::int64_t time_ns, bool& applied) {
-  Session& session = request.session;
-  session.last_command = request.command.name;
-  std::string& out = sink_.begin_reply(session);
-  const std::size_t start = out.size();
-  Call call(services_, session, request.command, request.args, time_ns, out, request.hashes());
-  carry_out(call, start, applied);
-  answer(session, call, out, start);
-}
-
 /// apply(), and how long it took.
 void Engine::apply_and_count(Call& call, bool& applied) {
   Session& session = call.session;
@@ -501,6 +479,35 @@ void Engine::carry_out(Call& call, std::size_t start, bool& applied) {
   settle(call, start);
 }
 
+void Engine::answer(Session& session, Call& call, std::string& out, std::size_t start) {
+  std::string_view rest = call.reply.rest();
+  batch_replies_ += out.size() - start + rest.size();
+  if (silenced(session, out, start, &call)) rest = {};
+  sink_.end_reply(session, call.reply.needs_translation(), rest);
+}
+
+void Engine::apply_and_answer(const Request& request, std::int64_t time_ns, bool& applied) {
+  Session& session = request.session;
+  session.last_command = request.command.name;
+  std::string& out = sink_.begin_reply(session);
+  const std::size_t start = out.size();
+  Call call(services_, session, request.command, request.args, time_ns, out, request.hashes());
+  carry_out(call, start, applied);
+  answer(session, call, out, start);
+}
+
+/// False if it is a write that could not be applied.
+bool Engine::run(const Request& request, std::int64_t time_ns) {
+  const memory::MayUseReserve whole;  // apply() may say otherwise
+  bool applied = false;
+  try {
+    apply_and_answer(request, time_ns, applied);
+  } catch (const std::bad_alloc&) {
+    sink_.lose_reply(request.session);  // it is its reply that found no memory, nobody else's
+  }
+  return applied;
+}
+
 CommandStats& Engine::stats_of_another(const Command& command, std::string_view subcommand) {
   if (!subcommand.empty()) {
     std::string name(command.name);
@@ -520,13 +527,6 @@ void Engine::count_error(const Call& call, std::string_view text) {
   const std::string_view subcommand = call.session.last_subcommand;
   if (!call.rejected()) ++stats_of(call.command, subcommand).failed;
   else if (!subcommand.empty()) ++stats_of(call.command, subcommand).rejected;
-}
-
-void Engine::answer(Session& session, Call& call, std::string& out, std::size_t start) {
-  std::string_view rest = call.reply.rest();
-  batch_replies_ += out.size() - start + rest.size();
-  if (silenced(session, out, start, &call)) rest = {};
-  sink_.end_reply(session, call.reply.needs_translation(), rest);
 }
 
 std::int64_t Engine::expire_some() {

@@ -146,7 +146,12 @@ class Engine {
   void add_line(const Request& request, std::int64_t time_ns);
   Request request_of(const Item& item, std::span<const Scalar> arguments) const noexcept;
   void enqueue(const Request& request, std::int64_t time_ns, bool needs_log, bool has_line = false);
-  void make_room(std::size_t arguments);
+  void make_room(std::size_t arguments) {
+    const bool room =
+        items_.size() < items_.capacity() && arguments <= arguments_.capacity() - arguments_.size();
+    if (!room) make_more_room(arguments);
+  }
+  void make_more_room(std::size_t arguments);
   const Command* named(std::string_view word) {
     // find_command() takes some hundred instructions; mostly it is the word of the request before.
     return same_bytes(word, last_word_) ? last_named_ : named_anew(word);
@@ -159,7 +164,8 @@ class Engine {
   Status take_back_from(std::span<const Item> items, std::span<const Scalar> arguments);
   inline bool apply(Call& call);
   bool run(const Request& request, std::int64_t time_ns);
-  inline void apply_and_answer(const Request& request, std::int64_t time_ns, bool& applied);
+  [[gnu::always_inline]] inline void apply_and_answer(const Request& request, std::int64_t time_ns,
+                                                      bool& applied);
   void carry_out(Call& call, std::size_t start, bool& applied);
   [[gnu::always_inline]] inline void apply_and_count(Call& call, bool& applied);
   [[gnu::always_inline]] inline void settle(Call& call, std::size_t start);

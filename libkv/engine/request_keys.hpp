@@ -53,6 +53,9 @@ inline std::uint64_t first_key_hash(const Command& command, std::span<const Scal
 template <class Visit>
 void for_each_key(const Command& command, std::span<const Scalar> args, std::uint64_t key_hash,
                   Visit visit) {
+  const bool one = command.keys.first == 1 && command.keys.last == 1 &&
+                   (command.flags & kMovableKeys) == 0 && key_hash != 0;
+  if (one) return visit(key_hash);  // mostly
   const ArgSpan keys = keys_of(command, args);
   if (keys.first <= 0) return;
   if (keys.first > 2 && stores_in_front(command)) {
