@@ -157,6 +157,8 @@ class Engine {
     return same_bytes(word, last_word_) ? last_named_ : named_anew(word);
   }
   const Command* named_anew(std::string_view word);
+  // Steps of every request, which one function takes each, are part of that function: calling them
+  // was a tenth of a GET's instructions.
   [[gnu::always_inline]] inline void take(Session& session, std::span<const Scalar> args,
                                           const KnownHashes& hashes);
   bool has_memory_for(const Request& request) const;
