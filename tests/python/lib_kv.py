@@ -250,7 +250,8 @@ def answers(server, *requests):
     def ask():
         try:
             raw = Raw(server.port)
-            return [raw.call(*words) for words in requests]
+            got = [raw.call(*words) for words in requests]
+            return None if any(one.startswith(b"-LOADING") for one in got) else got
         except (OSError, RuntimeError, EOFError):
             return None  # not there yet, or a child from before was still
 
