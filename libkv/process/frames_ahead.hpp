@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -26,7 +27,7 @@ class FramesAhead {
     std::string_view payload;
     KnownHashes hashes;  // of what mostly is the key, and a field of it
     std::size_t argc;    // of a request, whole and good; 0: read it otherwise
-    union {  // nothing is written to them before there is an argument: that would cost 64 of them
+    union {  // none is made before there is an argument: that would cost 64 for each read
       std::array<Scalar, 4> argv;
     };
 
@@ -76,7 +77,9 @@ class FramesAhead {
     std::size_t count = 0;
     if (!unread.count(count) || count > frame.argv.size()) return false;
     for (std::size_t i = 0; i < count; ++i) {
-      if (!unread.argument(frame.argv[i])) return false;
+      Scalar arg;
+      if (!unread.argument(arg)) return false;
+      std::construct_at(&frame.argv[i], arg);
     }
     if (unread.left() == 0) frame.argc = count;
     return frame.argc != 0;
