@@ -210,8 +210,8 @@ void combine(std::string& result, std::string_view next, Operation operation) {
 /// Would a result of that many bytes change what is there, whatever it is? An empty one is no key.
 bool surely_changes(Keyspace& keys, const Place& target, std::size_t size) {
   if (!target.found() || size == 0) return target.found() || size > 0;
-  return keys.type(target) != Type::string || keys.expiry(target) ||
-         keys.string(target).bytes.size() != size;
+  Scalar value;
+  return !keys.string(target, value) || keys.expiry(target) || value.bytes.size() != size;
 }
 
 void store(Keyspace& keys, Place& target, const std::string& result) {

@@ -36,8 +36,6 @@ class SlowLog {
   bool is_slow(std::int64_t micros) const noexcept {
     return threshold_us >= 0 && micros >= threshold_us;
   }
-  /// Also those that took no time.
-  bool notes_all() const noexcept { return threshold_us == 0; }
   /// Keeps the request if is_slow(micros).
   void note(const Session& session, const Command& command, std::span<const Scalar> args,
             std::int64_t now_ms, std::int64_t micros);

@@ -110,7 +110,8 @@ void assign(Call& call, Place& place, std::size_t value_at, bool keep_ttl, std::
 
 /// Is argument i what is stored there, a string?
 bool equals(Call& call, Place& place, std::size_t i) {
-  return call.keys().type(place) == Type::string && call.keys().string(place).bytes == call.arg(i);
+  Scalar value;
+  return call.keys().string(place, value) && value.bytes == call.arg(i);
 }
 
 /// NX, XX, IFEQ and GET: whether to set, and if so committed; if not, answered.

@@ -202,8 +202,8 @@ void Engine::take(Session& session, std::span<const Scalar> args, const KnownHas
     if (session.transaction != nullptr) session.transaction->refused = true;
     return refuse_inadmissible(session, command, args);
   }
-  const Request request{session, *command, args, first_key_hash(*command, args, hashes.key),
-                        hashes.field};
+  const Request request{
+      session, *command, args, {first_key_hash(*command, args, hashes.key), hashes.field}};
   if (session.transaction != nullptr && goes_into_transaction(request)) return;
   if ((command->flags & kBlocking) != 0 && begins_to_wait(request)) return;
   if ((command->flags & kWrite) != 0) return submit_write(request);
@@ -237,7 +237,7 @@ void Engine::touch(const Request& request) {
 /// The state of a key that an earlier write of the batch touches, as that write leaves it. Null if
 /// it cannot be told.
 KeyForecast* Engine::forecast_of(const Request& request) {
-  const std::uint64_t hash = request.key_hash;
+  const std::uint64_t hash = request.hashes.key;
   if (!touched_.contains(hash)) return nullptr;
   const std::uint32_t noted = touched_.noted(hash);
   const bool known = (noted & foreseen_mark) != 0;
@@ -273,7 +273,7 @@ Outcome Engine::foresee(const Request& request) {
 Engine::Trial Engine::try_out(const Request& request, std::int64_t time_ns) {
   trial_out_.clear();
   Call call(services_, request.session, request.command, request.args, time_ns, trial_out_,
-            request.hashes());
+            request.hashes);
   call.set_trial();
   request.command.run(call);
   return {call.committed(), call.waits(), call.missing_database()};
@@ -345,16 +345,15 @@ void Engine::enqueue(const Request& request, std::int64_t time_ns, bool needs_lo
   const auto first = static_cast<std::uint32_t>(arguments_.size());
   arguments_.insert(arguments_.end(), request.args.begin(), request.args.end());
   items_.push_back({&request.session, &request.command, first,
-                    static_cast<std::uint32_t>(request.args.size()), request.key_hash,
-                    request.field_hash, time_ns, needs_log, has_line});
+                    static_cast<std::uint32_t>(request.args.size()), request.hashes, time_ns,
+                    needs_log, has_line});
   const bool quick = has_line || (request.command.flags & kFast) != 0;
   if (!quick && ++slow_items_ >= slow_items_max) finish();
 }
 
 Engine::Request Engine::request_of(const Item& item,
                                    std::span<const Scalar> arguments) const noexcept {
-  return {*item.session, *item.command, arguments.subspan(item.first, item.count), item.key_hash,
-          item.field_hash};
+  return {*item.session, *item.command, arguments.subspan(item.first, item.count), item.hashes};
 }
 
 void Engine::finish() {
@@ -374,9 +373,9 @@ void Engine::finish() {
   for (std::size_t i = 0; i < items.size(); ++i) {
     const Item& item = items[i];
     // The trial looked the key up, but a long batch has pushed that out of the cache again.
-    if (i + look_ahead < items.size() && items[i + look_ahead].key_hash != 0) {
+    if (i + look_ahead < items.size() && items[i + look_ahead].hashes.key != 0) {
       const Item& later = items[i + look_ahead];
-      services_.database(later.session->database).prefetch(later.key_hash);
+      services_.database(later.session->database).prefetch(later.hashes.key);
     }
     if (item.needs_log && !written.ok()) {
       refuse(*item.session, item.command, "MISCONF " + written.message());
@@ -449,11 +448,10 @@ void Engine::apply_and_count(Call& call, bool& applied) {
   }
   const std::int64_t now = clocks_.coarse();
   const std::int64_t took = now - std::exchange(looked_ns_, now);
-  if (took == 0 && !slow.notes_all()) [[likely]]
-    return;
   busy_ns_ += took;
-  if (slow.is_slow(took / 1000)) {
-    slow.note(session, call.command, call.args(), call.now_ms(), took / 1000);
+  const std::int64_t micros = took / 1000;
+  if (slow.is_slow(micros)) {
+    slow.note(session, call.command, call.args(), call.now_ms(), micros);
   }
 }
 
@@ -491,7 +489,7 @@ void Engine::apply_and_answer(const Request& request, std::int64_t time_ns, bool
   session.last_command = request.command.name;
   std::string& out = sink_.begin_reply(session);
   const std::size_t start = out.size();
-  Call call(services_, session, request.command, request.args, time_ns, out, request.hashes());
+  Call call(services_, session, request.command, request.args, time_ns, out, request.hashes);
   carry_out(call, start, applied);
   answer(session, call, out, start);
 }

@@ -102,16 +102,13 @@ class Engine {
     Session& session;
     const Command& command;
     std::span<const Scalar> args;
-    std::uint64_t key_hash;  // of args[1], where the row says that it is the first key; else 0
-    std::uint64_t field_hash = 0;  // of args[2], if it is known
-
-    KnownHashes hashes() const noexcept { return {key_hash, field_hash}; }
+    KnownHashes hashes;  // key: always known where the row says that args[1] is one; else 0
   };
   struct Item {
     Session* session;
     const Command* command;
     std::uint32_t first, count;  // in arguments_
-    std::uint64_t key_hash, field_hash;
+    KnownHashes hashes;
     std::int64_t time_ns;
     bool needs_log;  // refused if the batch's lines cannot be written
     bool has_line;   // in the log
@@ -157,8 +154,8 @@ class Engine {
     return same_bytes(word, last_word_) ? last_named_ : named_anew(word);
   }
   const Command* named_anew(std::string_view word);
-  // Steps of every request, which one function takes each, are part of that function: calling them
-  // was a tenth of a GET's instructions.
+  // Steps of every request, which one function takes each, are part of that function: what calling
+  // them costs comes with every request.
   [[gnu::always_inline]] inline void take(Session& session, std::span<const Scalar> args,
                                           const KnownHashes& hashes);
   bool has_memory_for(const Request& request) const;
@@ -245,8 +242,8 @@ class Engine {
   std::int64_t last_ns_ = 0;
   std::int64_t coarse_ns_;     // the coarse clock when now_ns() was asked last
   std::int64_t batch_ns_ = 0;  // the time of this batch's reads; 0: not looked up yet
-  // The coarse clock at the end of the command before; 0: look. Commands of a
-  // batch run one after the other, so one look each tells how long it took.
+  // The coarse clock at the end of the command before; 0: look. Commands of a batch run one after
+  // the other, so one look each tells how long it took.
   std::int64_t looked_ns_ = 0;
   std::int64_t busy_ns_ = 0;
   std::size_t slow_items_ = 0;  // of the batch, that may take long and need no line

@@ -156,7 +156,7 @@ bool Engine::would_change(Session& session, const Transaction& transaction, std:
   bool changes = false;
   for (const auto& [command, arguments] : transaction.requests) {
     if (!has_place_in_line(*command)) continue;
-    const Request request{session, *command, arguments.args(), 0};
+    const Request request{session, *command, arguments.args(), {}};
     changes = try_out(request, time_ns).commits;  // of a SELECT: where the next ones are tried
     if (changes) break;
   }
@@ -235,8 +235,8 @@ std::size_t Engine::carry_out(Session& session, const Transaction& transaction,
   std::size_t applied = 0;
   for (; applied < count; ++applied) {
     const auto& [command, arguments] = transaction.requests[applied];
-    const Request request{session, *command, arguments.args(),
-                          first_key_hash(*command, arguments.args())};
+    const Request request{
+        session, *command, arguments.args(), {first_key_hash(*command, arguments.args())}};
     const bool write = (command->flags & kWrite) != 0;
     if (!run_queued(request, time_ns, said) && write) break;
     if (write && !waiting_.empty()) note_fed(request);
@@ -259,7 +259,7 @@ bool Engine::run_queued(const Request& request, std::int64_t time_ns, Elements& 
     std::string& out = said.whole.out();
     const std::size_t start = out.size();
     Call call(services_, request.session, request.command, request.args, time_ns, out,
-              request.hashes());
+              request.hashes);
     carry_out(call, start, applied);
     request.session.last_subcommand = {};
     end_element(call, start, said);

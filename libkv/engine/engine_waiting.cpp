@@ -87,7 +87,7 @@ void Engine::serve(Waiter& waiter, const Waiter::Key& key) {
     const bool several = waiter.keys().size() > 1;
     const std::vector<Scalar> some = several ? waiter.args_for(key) : std::vector<Scalar>();
     const std::span<const Scalar> args = several ? some : waiter.args();
-    submit_write({session, *command, args, first_key_hash(*command, args)});
+    submit_write({session, *command, args, {first_key_hash(*command, args)}});
     finish();
   } catch (const std::bad_alloc&) {
     finish();

@@ -45,7 +45,7 @@ inline ArgSpan keys_of(const Command& command, std::span<const Scalar> args) noe
 inline std::uint64_t first_key_hash(const Command& command, std::span<const Scalar> args,
                                     std::uint64_t known = 0) {
   if (command.keys.first != 1 || args.size() < 2) return 0;
-  return known != 0 ? known : hash_of(args[1].bytes);
+  return hash_of(args[1].bytes, known);
 }
 
 /// Calls visit with the hash of each key the row says a request with these args holds. key_hash: as
@@ -59,17 +59,16 @@ void for_each_key(const Command& command, std::span<const Scalar> args, std::uin
   const ArgSpan keys = keys_of(command, args);
   if (keys.first <= 0) return;
   if (keys.first > 2 && stores_in_front(command)) {
-    visit(key_hash != 0 ? key_hash : hash_of(args[1].bytes));
+    visit(hash_of(args[1].bytes, key_hash));
   }
   for (int i = keys.first; i <= keys.last; i += keys.step) {
-    const bool known = i == 1 && key_hash != 0;
-    visit(known ? key_hash : hash_of(args[static_cast<std::size_t>(i)].bytes));
+    visit(hash_of(args[static_cast<std::size_t>(i)].bytes, i == 1 ? key_hash : 0));
   }
 }
 
 template <class Request, class Visit>
 void for_each_key(const Request& request, Visit visit) {
-  for_each_key(request.command, request.args, request.key_hash, visit);
+  for_each_key(request.command, request.args, request.hashes.key, visit);
 }
 
 }  // namespace kv

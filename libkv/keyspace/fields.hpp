@@ -131,7 +131,7 @@ void Keyspace::Impl::Fields<with_values>::replace_value(LargeHash& hash, Table::
 template <bool with_values>
 bool Keyspace::Impl::Fields<with_values>::set_large(LargeHash& hash, const Scalar& field,
                                                     const Scalar& value, std::uint64_t field_hash) {
-  const std::uint64_t h = field_hash != 0 ? field_hash : hash_of(field.bytes);
+  const std::uint64_t h = hash_of(field.bytes, field_hash);
   Table::Slot* slot = hash.table.find(h, field.bytes);
   if (slot != nullptr) {
     if constexpr (with_values) replace_value(hash, slot, value);
@@ -226,7 +226,7 @@ auto Keyspace::Impl::Fields<with_values>::find(std::string_view field, std::uint
     const Found found = find_packed(run(), field);
     return found.start != nullptr ? std::optional(found.pair) : std::nullopt;
   }
-  const Table::Slot* slot = large().table.find(hash != 0 ? hash : hash_of(field), field);
+  const Table::Slot* slot = large().table.find(hash_of(field, hash), field);
   return slot != nullptr ? std::optional(pair_of(slot)) : std::nullopt;
 }
 

@@ -57,7 +57,9 @@ SipKey random_key() noexcept {
 
 const SipKey process_key = random_key();
 
-std::uint64_t hash(std::string_view text, const SipKey& key) noexcept {
+}  // namespace
+
+std::uint64_t siphash13(std::string_view text, const SipKey& key) noexcept {
   State s{key.k0 ^ 0x736f6d6570736575u, key.k1 ^ 0x646f72616e646f6du, key.k0 ^ 0x6c7967656e657261u,
           key.k1 ^ 0x7465646279746573u};
   const char* p = text.data();
@@ -79,15 +81,9 @@ std::uint64_t hash(std::string_view text, const SipKey& key) noexcept {
   return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
-}  // namespace
-
-std::uint64_t siphash13(std::string_view text, const SipKey& key) noexcept {
-  return hash(text, key);
-}
-
 std::uint64_t hash_of(std::string_view text) noexcept {
-  const std::uint64_t known = hash(text, process_key);
-  return known != 0 ? known : 1;
+  const std::uint64_t hash = siphash13(text, process_key);
+  return hash != 0 ? hash : 1;
 }
 
 }  // namespace kv

@@ -20,6 +20,10 @@ std::uint64_t siphash13(std::string_view text, const SipKey& key) noexcept;
 
 /// siphash13 under this process's own key; never 0, so that 0 can mean "not computed yet".
 std::uint64_t hash_of(std::string_view text) noexcept;
+/// The same, where it may be known already; 0: it is not.
+inline std::uint64_t hash_of(std::string_view text, std::uint64_t known) noexcept {
+  return known != 0 ? known : hash_of(text);
+}
 
 /// For the standard containers whose keys are foreign text.
 struct KeyedHash {

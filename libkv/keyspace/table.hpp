@@ -81,7 +81,7 @@ class Table {
   void prefetch_entry(std::uint64_t hash) const noexcept {
     const Slot* slot = find_if(hash, [](const Entry&) { return true; });
     if (slot == nullptr) return;
-    // Most entries lie in two lines: key and value of 16 and 32 bytes do in seven cases of eight.
+    // Most entries lie in two lines: key and value of 16 and 32 bytes do in six cases of eight.
     const char* const first = reinterpret_cast<const char*>(entry(slot));
     load_line(first);
     load_line(first + 55);

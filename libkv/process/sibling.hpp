@@ -144,10 +144,13 @@ class Sibling : public Services, public ReplySink {
   bool take_bulk(Channel& channel, Session& session, std::uint8_t flags, std::string_view payload);
   void submit(Session& session, std::span<const Scalar> args, const KnownHashes& hashes = {});
   bool must_wait(Session& session, std::span<const Scalar> args);
+  /// Its requests wait for the answer to one before, or until its client has read.
+  static bool is_held(const Session& session) noexcept {
+    return session.waiting || session.unread > limits::unread_bytes_max;
+  }
   /// Then must_wait() says no, whatever is asked.
   bool nothing_waits(const Session& session) const noexcept {
-    return deferred_.empty() && session.authenticated && !session.waiting &&
-           session.unread <= limits::unread_bytes_max;
+    return deferred_.empty() && session.authenticated && !is_held(session);
   }
   bool note_taken(Session& session, std::string_view payload);
   void run_backlog(Session& session);

@@ -398,8 +398,7 @@ void Sibling::run_backlog(Session& session) {
   if (found == deferred_.end() || found->second.for_turn) return;
   engine_.finish();
   std::deque<std::string>& requests = found->second.requests;
-  while (!requests.empty() && session.unread <= limits::unread_bytes_max && !session.waiting &&
-         !session.dead && !session.close_after_reply) {
+  while (!requests.empty() && !is_held(session) && !session.dead && !session.close_after_reply) {
     const std::string request = std::move(requests.front());
     requests.pop_front();
     found->second.bytes -= request.size();
@@ -418,7 +417,7 @@ void Sibling::run_backlog(Session& session) {
 
 bool Sibling::must_wait(Session& session, std::span<const Scalar> args) {
   if (deferred_.empty() || !deferred_.contains(session.id)) {
-    const bool held = session.waiting || session.unread > limits::unread_bytes_max;
+    const bool held = is_held(session);
     if (!held && (session.authenticated || !asks_to_log_in(args[0].bytes))) return false;
     if (!held && !gatekeeper_.must_queue(session.address, session.id, monotonic_ms())) return false;
     deferred_[session.id].for_turn = !held;
