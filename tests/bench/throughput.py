@@ -10,7 +10,7 @@ from servers import DURABLE, SYNCED, VOLATILE, Kv, Memcached, Redis
 COMMANDS = ('get', 'set', 'incr', 'lpush', 'rpop', 'hset')
 CLIENTS = 50
 DEPTHS = {1: 1.0, 16: 1.5, 100: 2.0}           # goal of kv / redis
-RATE_GUESS = {1: 100_000, 16: 600_000, 100: 1_200_000}  # only to choose how many requests to send
+RATE_GUESS = {1: 120_000, 16: 1_000_000, 100: 2_000_000}  # only to choose how many requests to send
 KEYS = 100_000
 
 
@@ -139,7 +139,7 @@ def other_generator(plan, results):
 
 def synced(plan, results):
     with started(Kv(SYNCED), Redis(SYNCED)) as servers:
-        requests = requests_for(plan, 1, 0.2)
+        requests = requests_for(plan, 1, 0.5)
         got = alternate(servers, plan.rounds, lambda s: one_test(s, 'set', CLIENTS, 1, requests))
         results.add('fsync before every reply', 'SET, 50 clients, depth 1', 'requests/s',
                     column(got, 'rps'), ('>=', 1.2))
