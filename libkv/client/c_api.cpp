@@ -136,9 +136,9 @@ bool set_flag(bool& flag, std::string_view value) {
 }
 
 template <class Number>
-bool set_number(Number& number, std::string_view value, std::uint64_t max) {
+bool set_number(Number& number, std::string_view value, std::uint64_t max, std::uint64_t min = 0) {
   std::uint64_t n = 0;
-  if (!kv::parse_unsigned(value, n) || n > max) return false;
+  if (!kv::parse_unsigned(value, n) || n < min || n > max) return false;
   number = static_cast<Number>(n);
   return true;
 }
@@ -159,12 +159,12 @@ bool set_text(std::string& text, std::string_view value) {
 bool set_plain_option(kv_options& o, std::string_view name, std::string_view value) {
   Options& c = o.connection;
   if (name == "host") return c.socket.clear(), set_text(c.host, value);
-  if (name == "port") return set_number(c.port, value, 65535) && c.port != 0;
+  if (name == "port") return set_number(c.port, value, 65535, 1);
   if (name == "socket") return set_text(c.socket, value);
   if (name == "user") return set_text(c.user, value);
   if (name == "password") return set_text(c.password, value);
   if (name == "name") return set_text(c.name, value);
-  if (name == "database") return set_number(c.database, value, kv::limits::databases_max);
+  if (name == "database") return set_number(c.database, value, kv::limits::databases_max - 1);
   if (name == "timeout-ms") return set_time(c.timeout, value);
   if (name == "connect-timeout-ms") return set_time(c.connect_timeout, value);
   if (name == "reconnect") return set_flag(c.reconnect, value);

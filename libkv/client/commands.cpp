@@ -162,17 +162,25 @@ Result<void> Connection::scan(std::string_view pattern,
                               const std::function<bool(const std::string&)>& visit) {
   std::string cursor = "0";
   do {
-    auto reply = call({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"});
-    if (!reply) return reply.error();
-    if (reply->size() != 2 || reply->list()[1].kind() != Kind::list) {
-      return unexpected("SCAN", *reply);
+    auto keys = Access::scan_page(*this, cursor, pattern);
+    if (!keys) return keys.error();
+    for (const std::string& key : *keys) {
+      if (!visit(key)) return {};
     }
-    for (const Value& key : reply->list()[1].list()) {
-      if (!visit(key.text())) return {};
-    }
-    cursor = reply->list()[0].to_text();
   } while (cursor != "0");
   return {};
+}
+
+Result<std::vector<std::string>> Access::scan_page(Connection& connection, std::string& cursor,
+                                                   std::string_view pattern) {
+  auto reply = connection.call({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"});
+  if (!reply) return reply.error();
+  const Value::List& page = reply->list();
+  if (page.size() != 2 || page[1].kind() != Kind::list) return unexpected("SCAN", *reply);
+  std::vector<std::string> keys;
+  for (const Value& key : page[1].list()) keys.push_back(key.text());
+  cursor = page[0].to_text();
+  return keys;
 }
 
 Result<std::vector<Value>> Connection::run(std::span<const std::vector<std::string>> requests) {

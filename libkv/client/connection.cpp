@@ -222,6 +222,8 @@ Status Connection::Impl::attempt(Arguments arguments, Attempt& attempt) {
     if (confirms) note_confirmed(next);
     if (!pushed || (confirms && !std::exchange(confirmed, true))) attempt.reply = std::move(next);
     else keep_push(std::move(next));
+    // A server that sends messages without end must not put off the end of the wait.
+    if (pushed && Clock::now() >= answered_by) status = no_answer_in_time();
     if (!pushed || (confirms && --confirmations == 0)) break;
   }
   attempt.fully_sent = !refused && link.taken() >= end;
@@ -382,15 +384,16 @@ Status Connection::Impl::stream(Flow& flow) {
       }
     }
     Value reply;
-    bool have = false, any = false;
+    bool have = false, any = false, pushed = false;
     for (;;) {
       if (auto status = link.read_buffered(reply, have); !status) return status;
       if (!have) break;
-      any = true;
       if (reply.form() == Form::push) {
+        pushed = true;
         keep_push(std::move(reply));
         continue;
       }
+      any = true;
       if (flow.answered == flow.sent) return {Code::protocol, "the server sent a reply to nothing"};
       ++flow.answered;
       if (!flow.on_reply(std::move(reply))) return {};
@@ -404,6 +407,8 @@ Status Connection::Impl::stream(Flow& flow) {
       continue;
     }
     const bool idle = flow.answered == flow.sent;
+    // With enough of them there would always be something to read.
+    if (pushed && !idle && Clock::now() >= deadline) return no_answer_in_time();
     const bool room = flow.sent - flow.answered < flow.window;
     const int input = waiting && room ? flow.input_fd : -1;
     if (auto status = link.step(idle ? Deadline::max() : deadline, input); !status) return status;
@@ -429,6 +434,12 @@ Result<Connection> Connection::open(const Options& options) {
   return Connection(std::move(impl));
 }
 
+Result<Value> Connection::Impl::open_reply(Sealing& opener, Arguments arguments, Value&& reply) {
+  if (in_multi) opener.enter_transaction();
+  if (auto status = opener.open(arguments, reply); !status) return error_of(status);
+  return std::move(reply);
+}
+
 Result<Value> Connection::call(Arguments arguments) {
   if (impl_ == nullptr) return error_of(moved_away());
   auto reply = impl_->exchange(arguments);
@@ -448,16 +459,14 @@ Result<Value> Connection::call(Arguments arguments, const SealOptions& options) 
   if (!options.seal) {
     auto reply = call(arguments);
     if (!reply) return reply;
-    if (auto status = (*sealing)->open(arguments, *reply); !status) return error_of(status);
-    return reply;
+    return impl_->open_reply(**sealing, arguments, *std::move(reply));
   }
   std::vector<std::string> words(arguments.begin(), arguments.end());
   if (auto status = (*sealing)->seal(words); !status) return error_of(status);
   const std::vector<std::string_view> views(words.begin(), words.end());
   auto reply = call(views);
   if (!reply || !options.open) return reply;
-  if (auto status = (*sealing)->open(arguments, *reply); !status) return error_of(status);
-  return reply;
+  return impl_->open_reply(**sealing, arguments, *std::move(reply));
 }
 
 Result<Value> Connection::call(std::initializer_list<std::string_view> arguments,

@@ -52,6 +52,7 @@ struct Connection::Impl {
     std::uint64_t sent = 0, answered = 0;
   };
   Status stream(Flow& flow);
+  Result<Value> open_reply(Sealing& opener, Arguments arguments, Value&& reply);
   /// Remembers what a command did to the session, from its reply.
   void note_state(Arguments arguments, const Value& reply);
   void note_queued(Arguments arguments);
@@ -112,6 +113,9 @@ struct Access {
   static Connection make(std::unique_ptr<Connection::Impl> impl) noexcept {
     return Connection(std::move(impl));
   }
+  /// The keys of the next page of SCAN; cursor is "0" at first, and again behind the last page.
+  static Result<std::vector<std::string>> scan_page(Connection& connection, std::string& cursor,
+                                                    std::string_view pattern);
 };
 
 /// What a login without a password fails with; how to give one is for the program to say.

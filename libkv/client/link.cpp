@@ -34,6 +34,8 @@ RespReplyParser make_parser(std::size_t reply_bytes_max) {
 
 }  // namespace
 
+Status no_answer_in_time() { return {Code::timeout, "no answer in time"}; }
+
 Status Link::open(const Options& options, Deadline deadline) {
   close();
   auto fd = open_socket(options, deadline, cancelled_);
@@ -116,7 +118,7 @@ Status Link::wait(Deadline deadline, int input_fd, bool& readable) {
   std::array<pollfd, 2> items{{{fd_, wanted, 0}, {input_fd, POLLIN, 0}}};
   const int n = poll(items.data(), input_fd < 0 ? 1 : 2, poll_time(deadline));
   if (cancelled_) return {Code::timeout, "cancelled"};
-  if (n == 0) return {Code::timeout, "no answer in time"};
+  if (n == 0) return no_answer_in_time();
   if (n < 0 && errno != EINTR) return Status::from_errno(errno, "cannot wait for the server");
   readable = n > 0 && (items[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0;
   return {};

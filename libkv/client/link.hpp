@@ -71,4 +71,7 @@ class Link {
   std::atomic<bool> cancelled_{false};
 };
 
+/// Code::timeout.
+Status no_answer_in_time();
+
 }  // namespace kv::client

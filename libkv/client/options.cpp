@@ -75,7 +75,8 @@ Status read_argument_file(const std::string& path, std::size_t bytes_max, std::s
   }
   explicit_bzero(buffer.data(), buffer.size());
   if (std::ferror(file.get()) != 0) {
-    return {Code::usage, "cannot read " + named(path) + ": " + std::strerror(errno)};
+    const Code code = standard_input ? Code::io : Code::usage;  // as for piped lines
+    return {code, "cannot read " + named(path) + ": " + std::strerror(errno)};
   }
   if (!content.empty() && content.back() == '\n') content.pop_back();
   return {};

@@ -23,22 +23,47 @@ class Sealing {
   /// Replaces every value among the words of a request by its sealed form and wipes the plain one.
   /// crypto for a command that has none, or whose values cannot be sealed one by one (APPEND).
   Status seal(std::vector<std::string>& words);
-  /// Opens every sealed element of the reply to that request. On failure the reply is nil.
+  /// Opens every sealed element of the reply to that request. On failure the reply is nil. What
+  /// has another shape than the replies of that command have is a failure: it would get round the
+  /// question whether a value belongs where it was found. To be told of each request of a
+  /// transaction, or the answer to its EXEC cannot be opened.
   Status open(Arguments request, Value& reply);
+  /// What follows is queued until EXEC; MULTI itself need not have been seen by open().
+  void enter_transaction();
   const SealOptions& options() const noexcept { return options_; }
 
  private:
   friend Result<Sealing*> sealing_of(Access::Impl&, const SealOptions&);
   friend Result<Sealing*> sealing_of_today(Access::Impl&, const SealOptions&);
+  // opening.cpp
   Status open_text(const crypto::Place& place, Value& value);
   Status open_all(const crypto::Place& place, Value& value);
-  Status open_pairs(std::string_view key, Value& list);
-  Status open_fields(Arguments request, Value& reply);
+  Status open_stored(Arguments request, const crypto::Place& place, Value& value);
+  Status open_each(Arguments request, const crypto::Place& place, Value& list);
+  Status open_pairs(Arguments request, Value& list);
+  Status open_value(Arguments request, Value& reply);
+  Status open_replaced(Arguments request, Value& reply);
+  Status open_values(Arguments request, Value& reply);
+  Status open_field(Arguments request, Value& reply);
+  Status open_named_fields(Arguments request, Value& reply);
+  Status open_hash(Arguments request, Value& reply);
+  Status open_any_fields(Arguments request, Value& reply);
+  Status open_page(Arguments request, Value& reply);
+  Status open_random_fields(Arguments request, Value& reply);
+  Status leave_names(Arguments request, Value& reply);
+  Status open_element(Arguments request, Value& reply);
+  Status open_elements(Arguments request, Value& reply);
+  Status open_named_list(Arguments request, Value& reply);
+  Status open_transaction(Value& reply);
+  void note_queued(Arguments request);
+  Status open_reply(Arguments request, Value& reply);
   Status ready_to_open();
 
   SealOptions options_;
   std::vector<std::string> recipients_;
   std::optional<crypto::Sealer> sealer_, opener_;
+  std::vector<std::vector<std::string>> queued_;  // since MULTI, without what they would store
+  bool in_multi_ = false;
 };
 
 /// Whom values are sealed for: the options, else the server's secrets/gpg-id, else the environment.

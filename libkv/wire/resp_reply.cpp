@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "libkv/base/limits.hpp"
 #include "libkv/base/text.hpp"
 #include "libkv/wire/plio.hpp"
 #include "libkv/wire/resp.hpp"
@@ -11,7 +12,10 @@
 namespace kv {
 namespace {
 
-constexpr std::size_t line_bytes_max = 64 * 1024;  // error and status texts; numbers are shorter
+// Error and status texts; numbers are shorter. The longest honest one is a line of MONITOR, where
+// each byte may be written as four.
+constexpr std::size_t line_bytes_max =
+    4 * limits::monitored_args_max * (limits::monitored_arg_bytes_max + 1) + 64 * 1024;
 
 Value::Type container_type(char sigil) noexcept {
   switch (sigil) {

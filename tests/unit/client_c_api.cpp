@@ -126,8 +126,15 @@ TEST_CASE("client/c: kv_options_error says what is wrong with a value") {
   refused("url", "kv://u:p%zz@h", "two hex digits follow a %");
   refused("host", nullptr, "the value of host is NULL");
   refused(nullptr, "x", "no such option");
-  refused("port", "0", "does not fit: port");
   CHECK(kv_options_set(options, "port", "7000") == KV_OK);
+  refused("port", "0", "does not fit: port");
+  refused("database", "16384", "does not fit: database");
+  CHECK(kv_options_set(options, "database", "16383") == KV_OK);
+  kv_connection* refusing = kv_connect(options);
+  INFO(kv_error_message(refusing));
+  CHECK(std::string(kv_error_message(refusing)).find("7000") != std::string::npos);  // it still is
+  kv_close(refusing);
+  CHECK(kv_options_set(options, "port", "7001") == KV_OK);
   CHECK(std::string(kv_options_error(options)).empty());
   kv_options_free(options);
 }

@@ -160,7 +160,7 @@ TEST_CASE("wire/reply: N4 a server's huge sizes are refused before memory is ask
   CHECK_FALSE(read("*99999999999\r\n").error.empty());
   CHECK_FALSE(read("%9223372036854775807\r\n").error.empty());
   CHECK_FALSE(read("*-2\r\n").error.empty());
-  CHECK_FALSE(read("+" + std::string(70'000, 'x')).error.empty());
+  CHECK_FALSE(read("+" + std::string(2'200'000, 'x')).error.empty());
   RespReplyParser::Limits small;
   small.bytes_max = 100, small.blob_bytes_max = 50, small.values_max = 5, small.depth_max = 3;
   const auto refused = [&](const std::string& data) {
@@ -192,8 +192,11 @@ TEST_CASE("wire/reply: what is over a limit is not called no RESP, and its size 
   CHECK(error("*2\r\n*2\r\n:1\r\n:2\r\n*2\r\n:1\r\n:2\r\n") ==
         over + "6 elements or more, at most 5 elements are taken");
   CHECK(error("*1\r\n*1\r\n*1\r\n*1\r\n") == "the server's reply is nested deeper than 3 levels");
-  CHECK(read("+" + std::string(70'000, 'x')).error ==
-        "the server's reply has a line of more than 65536 bytes");
+  // The longest of MONITOR: 128 words of 4096 bytes, each written as four, in quotes.
+  const std::string longest(128 * (4 * 4096 + 3) + 100, 'x');
+  CHECK(read("+" + longest + "\r\n").error.empty());
+  CHECK(read("+" + std::string(2'200'000, 'x')).error ==
+        "the server's reply has a line of more than 2163200 bytes");
   CHECK(read("?\r\n").error == "the server's reply is not RESP: unknown type \"?\"");
 }
 

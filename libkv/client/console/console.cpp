@@ -115,12 +115,9 @@ void Console::add_keys(std::string_view start, std::vector<std::string>& words) 
   const std::string pattern = glob_escaped(start) + "*";
   std::string cursor = "0";
   do {
-    const auto reply = connection_.call({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"});
-    if (!reply || reply->size() != 2) return;
-    for (const Value& key : reply->list()[1].list()) {
-      if (is_plain_word(key.text())) words.push_back(key.text());
-    }
-    cursor = reply->list()[0].to_text();
+    const auto keys = client::Access::scan_page(connection_, cursor, pattern);
+    if (!keys) return;
+    std::copy_if(keys->begin(), keys->end(), std::back_inserter(words), is_plain_word);
   } while (cursor != "0" && Clock::now() < end && words.size() < 1000);
 }
 

@@ -58,7 +58,6 @@ class BigKeys {
   int run();
 
  private:
-  client::Result<std::vector<std::string>> page(std::string& cursor);
   client::Result<void> measure(const std::vector<std::string>& keys);
   void note(TypeRow& row, const std::string& key, std::uint64_t size);
   TypeRow* row_of(std::string_view type);
@@ -94,18 +93,6 @@ void BigKeys::note(TypeRow& row, const std::string& key, std::uint64_t size) {
   output_.text(printed("[%05.2f%%] Biggest %-6s found so far '%s' with %llu %s\n", percent,
                        row.type, row.biggest_key.substr(0, 300).c_str(),
                        static_cast<unsigned long long>(size), row.unit));
-}
-
-client::Result<std::vector<std::string>> BigKeys::page(std::string& cursor) {
-  auto reply = connection_.call({"SCAN", cursor, "COUNT", "1000"});
-  if (!reply) return reply.error();
-  if (reply->size() != 2) {
-    return client::Error{client::ErrorCode::protocol, "the server answered SCAN with no cursor"};
-  }
-  std::vector<std::string> keys;
-  for (const Value& key : reply->list()[1].list()) keys.push_back(key.text());
-  cursor = reply->list()[0].to_text();
-  return keys;
 }
 
 /// Two pipelines a page: what each key is, then how large.
@@ -166,7 +153,7 @@ int BigKeys::run() {
   }
   std::string cursor = "0";
   do {
-    const auto keys = page(cursor);
+    const auto keys = Access::scan_page(connection_, cursor, "*");
     if (!keys) return report(keys.error());
     if (auto done = measure(*keys); !done) return report(done.error());
     if (!output_.flush()) return exit_error_reply;
