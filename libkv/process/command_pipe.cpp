@@ -47,7 +47,7 @@ struct Answer {
 /// Requests about a connection that all lines share: after them no longer one reply came for each
 /// request, in one protocol, to somebody who is logged in; or those behind would wait, too.
 bool is_for_one_connection(const std::vector<std::string_view>& args) {
-  for (const std::string_view word : {"hello", "quit", "reset"}) {
+  for (const std::string_view word : {"auth", "hello", "quit", "reset"}) {
     if (equals_ignoring_case(args[0], word)) return true;
   }
   const Command* const command = find_command(args[0]);
@@ -155,8 +155,8 @@ void CommandPipe::take_line(std::string_view line) {
   if (is_for_one_connection(args))
     return refuse(
         name,
-        "ERR HELLO, QUIT, RESET, CLIENT REPLY, transactions, commands that wait (BLPOP) and "
-        "SUBSCRIBE are for a connection of one's own");
+        "ERR AUTH, HELLO, QUIT, RESET, CLIENT REPLY, transactions, commands that wait (BLPOP), "
+        "SUBSCRIBE and MONITOR are for a connection of one's own");
   append_request(requests_, args);
   expected_.push_back(std::move(name));
 }

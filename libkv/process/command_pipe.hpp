@@ -6,9 +6,9 @@
 // A process of its own that is a client like any other, on a socket pair the parent made. Whoever
 // may write to PATH (0600: this user) is authenticated. A line is at most PIPE_BUF bytes if several
 // write at a time (pipe(7)). Replies are plain text: an element a line, an error with its word.
-// HELLO, QUIT, RESET, SUBSCRIBE and CLIENT REPLY are refused: all lines share one connection, where
-// each gets one reply. An error that no @NAME asks for goes to the server's stderr, at most one
-// line a second.
+// AUTH, HELLO, QUIT, RESET, SUBSCRIBE and CLIENT REPLY are refused: all lines share one connection,
+// where each gets one reply. An error that no @NAME asks for goes to the server's stderr, at most
+// one line a second.
 #pragma once
 
 #include <string>

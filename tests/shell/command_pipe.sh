@@ -25,7 +25,8 @@ echo '@plain GET jobs' >"$SCRATCH/pipe"
 echo '@../x GET jobs' >"$SCRATCH/pipe"
 echo '@answer PING' >"$SCRATCH/pipe"
 is "what is not a pipe is never written to" "$(timeout 5 cat "$SCRATCH/answer"; cat "$SCRATCH/plain")" $'PONG\nsecret-file'
-for request in "CLIENT REPLY SKIP" 'client "reply" off' RESET QUIT "HELLO 3 AUTH default wrong" "blpop none 0" "BLMPOP 0 1 none LEFT"; do
+for request in "CLIENT REPLY SKIP" 'client "reply" off' RESET QUIT "AUTH wrong" "HELLO 3 AUTH default wrong" "blpop none 0" \
+  "BLMPOP 0 1 none LEFT"; do
   echo "@answer $request" >"$SCRATCH/pipe"
   like "$request, which would change or hold up the replies of all lines, is refused" \
     "$(timeout 5 cat "$SCRATCH/answer")" "^ERR .*connection of one's own"
