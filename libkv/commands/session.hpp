@@ -40,7 +40,7 @@ struct Session {
   std::int64_t last_ms = 0;         // of the last request
   std::uint64_t commands = 0;
   std::uint64_t bytes_in = 0, bytes_out = 0;
-  unsigned failed_logins = 0;
+  unsigned failed_logins = 0;  // in a row
 
   enum class ReplyMode : std::uint8_t { on, off, skip_next, skipping } reply_mode = ReplyMode::on;
   bool no_evict = false, no_touch = false;

@@ -63,7 +63,10 @@ const PersistenceState& Sibling::persistence() const {
 }
 
 bool Sibling::check_password(Session& session, std::string_view password) {
-  if (gatekeeper_.password_fits(password)) return true;
+  if (gatekeeper_.password_fits(password)) {
+    session.failed_logins = 0;  // in a row
+    return true;
+  }
   ++counters_.connections_rejected;
   gatekeeper_.note_failure(session.address, monotonic_ms());
   // What it has already sent is not run.

@@ -85,6 +85,11 @@ def test_passwords(tap):
         raw = Raw(server.port, password=None, timeout=60)
         raw.send(request("AUTH", "guess") * 30)
         tap.ok(raw.closed() and raw.buffer.count(b"WRONGPASS") <= 10, "A1: ten failures end a connection", repr(raw.buffer[-200:]))
+        raw = Raw(server.port, password=None, timeout=60)
+        raw.send((request("AUTH", "guess") * 6 + request("AUTH", PASSWORD)) * 2 + request("PING"))
+        got = b"".join(raw.reply() for _ in range(15))
+        tap.ok(got.endswith(b"+OK\r\n+PONG\r\n"), "A1: ten failures in a row, that is", repr(got[-200:]))
+        raw.close()
         guessers = [Raw(server.port, password=None) for _ in range(80)]
         for guesser in guessers:
             guesser.send(request("AUTH", "guess"))
