@@ -465,7 +465,7 @@ void Engine::settle(Call& call, std::size_t start) {
   ++counters_.commands_processed;
   if (call.committed()) {
     ++counters_.changes_since_save;
-    if (!watches_.empty()) note_changed(call.command, call.args());
+    if (!watches_.empty()) note_changed(call);
   }
   if (call.reply.failed()) count_error(call, std::string_view(call.reply.out()).substr(start));
 }

@@ -208,7 +208,7 @@ class Engine {
   static void say_element(Reply& whole, std::string_view error);
   bool run_queued(const Request& request, std::int64_t time_ns, Elements& said) noexcept;
   static void end_element(Call& call, std::size_t start, Elements& said);
-  void note_changed(const Command& command, std::span<const Scalar> args);
+  void note_changed(const Call& call);
 
   // engine_replay.cpp
   Status replay_one(Session& session, std::int64_t time_ns, std::span<const Scalar> args);

@@ -36,11 +36,16 @@ void Engine::watch(Session& session, std::string_view key, bool there) {
 }
 
 /// A command has changed what it touches.
-void Engine::note_changed(const Command& command, std::span<const Scalar> args) {
+void Engine::note_changed(const Call& call) {
+  const Command& command = call.command;
+  const Watches::Where here = call.session.database;
+  if (command.name == "flushdb") return watches_.note_emptied(here);
+  if (command.name == "flushall") return watches_.note_emptied({});
   if (may_touch_anything(command)) return watches_.note_all_changed();
+  const bool to_another = command.name == "move" || command.name == "copy";
   bool changed = (command.flags & kReadsFirst) == 0;
-  for_each_key(command, args, 0, [&](std::uint64_t hash) {
-    if (changed) watches_.note_changed(hash);
+  for_each_key(command, call.args(), 0, [&](std::uint64_t hash) {
+    if (changed) watches_.note_changed(hash, to_another ? Watches::Where() : here);
     changed = (command.flags & kStores) == 0;
   });
 }
@@ -239,7 +244,6 @@ std::size_t Engine::carry_out(Session& session, const Transaction& transaction,
         session, *command, arguments.args(), {first_key_hash(*command, arguments.args())}};
     const bool write = (command->flags & kWrite) != 0;
     if (!run_queued(request, time_ns, said) && write) break;
-    if (write && !waiting_.empty()) note_fed(request);
   }
   return applied;
 }
@@ -261,6 +265,8 @@ bool Engine::run_queued(const Request& request, std::int64_t time_ns, Elements& 
     Call call(services_, request.session, request.command, request.args, time_ns, out,
               request.hashes);
     carry_out(call, start, applied);
+    // Of several keys the one that was written to first serves: one that was left as it was is not.
+    if (call.committed() && !waiting_.empty()) note_fed(request);
     request.session.last_subcommand = {};
     end_element(call, start, said);
   } catch (const std::bad_alloc&) {

@@ -1,10 +1,11 @@
 // Which sessions watch which keys (WATCH), and whether one of them has changed since.
 //
-// Keys are told by their hash alone and in whichever database: a false "changed" makes a client try
-// again, a missed one would break a promise.
+// Keys are told by their hash alone: a false "changed" makes a client try again, a missed one would
+// break a promise.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -23,8 +24,12 @@ class Watches {
   void add(Session& session, std::string_view key, std::uint64_t hash, bool there);
   void forget(Session& session) noexcept;
 
-  /// The key with this hash has changed.
-  void note_changed(std::uint64_t key_hash) noexcept;
+  /// A database; none: whichever.
+  using Where = std::optional<unsigned>;
+  /// The key with this hash has changed there.
+  void note_changed(std::uint64_t key_hash, Where where) noexcept;
+  /// All that was there is gone.
+  void note_emptied(Where where) noexcept;
   void note_all_changed() noexcept;
 
   /// Is there this key of that database now? One that was and is no longer has expired.
@@ -46,7 +51,11 @@ class Watches {
   };
   using Keys = std::unordered_set<Key, HashOfKey>;
   std::unordered_map<Session*, Keys> sessions_;
-  std::unordered_map<std::uint64_t, std::vector<Session*>> watchers_;  // by the hash of a key
+  struct Watcher {
+    Session* session;
+    unsigned database;
+  };
+  std::unordered_map<std::uint64_t, std::vector<Watcher>> watchers_;  // by the hash of a key
 };
 
 }  // namespace kv

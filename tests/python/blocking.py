@@ -118,6 +118,11 @@ def first_fed(s):
             s.say(b, *queued)
         s.served(a, words)
         s.say(b, "DEL", "p", "q")
+    s.wait(a, "BLPOP", "p", "q", "0")  # what leaves a key as it was feeds nobody
+    for queued in (["MULTI"], ["LPUSHX", "p", 1], ["RPUSH", "q", "x"], ["RPUSH", "p", "y"], ["EXEC"]):
+        s.say(b, *queued)
+    s.served(a, "BLPOP")
+    s.say(b, "DEL", "p", "q")
     s.wait(a, "BZPOPMIN", "p", "q", "0")
     s.wait(c, "BZPOPMAX", "q", "p", "0")
     for queued in (["MULTI"], ["ZADD", "q", 1, "x"], ["ZADD", "p", 2, "y"], ["EXEC"]):

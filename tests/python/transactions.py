@@ -37,6 +37,15 @@ SET w 1 | WATCH w | b: FLUSHDB | MULTI | EXEC
 SET w 1 | WATCH w | b: RENAME w v | MULTI | EXEC
 SET v 1 | WATCH w | b: RENAME v w | MULTI | EXEC
 SET w 1 | WATCH w | b: SWAPDB 0 1 | MULTI | EXEC
+WATCH w | b: SELECT 1 | b: SET w 1 | b: SELECT 0 | MULTI | SET r 1 | EXEC
+SET w 1 | WATCH w | b: SELECT 1 | b: SET q 1 | b: FLUSHDB | b: SELECT 0 | MULTI | SET r 1 | EXEC
+SET w 1 | WATCH w | b: SELECT 1 | b: FLUSHALL | b: SELECT 0 | MULTI | SET r 1 | EXEC
+WATCH w | b: SET q 1 | b: FLUSHALL | MULTI | SET r 1 | EXEC
+WATCH w | b: SET w 1 | b: FLUSHDB | MULTI | SET r 1 | EXEC
+WATCH w | b: SELECT 1 | b: SET w 1 | b: MOVE w 0 | b: SELECT 0 | MULTI | SET r 1 | EXEC
+WATCH w | b: SELECT 1 | b: SET v 1 | b: COPY v w DB 0 | b: SELECT 0 | MULTI | SET r 1 | EXEC
+SELECT 1 | WATCH w | SELECT 0 | WATCH w | b: SET w 1 | SELECT 1 | MULTI | SET r 1 | EXEC | SELECT 0
+SELECT 1 | WATCH w | SELECT 0 | b: SET w 1 | MULTI | SET r 1 | EXEC
 SET w 1 | WATCH w | b: COPY w v | MULTI | EXEC
 SET v 1 | WATCH w | b: COPY v w | MULTI | EXEC
 SADD v 1 2 | SADD u 2 3 | WATCH v u | b: SINTERSTORE w v u | MULTI | SMEMBERS w | EXEC
