@@ -38,6 +38,7 @@ class Store final : public Persistence {
   Status start(const Replay& replay);
 
   const RecoveryReport& recovery() const override { return report_; }
+  bool has_data() const override { return has_data_; }
   WriteLog& log() override {
     return writer_ == nullptr ? static_cast<WriteLog&>(no_log_) : *writer_;
   }
@@ -84,6 +85,7 @@ class Store final : public Persistence {
  private:
   std::string path(std::string_view name) const { return join_path(settings_.folder, name); }
   Status start_log(const Recovered& found, const Replay& replay);
+  Status data_gone() const;
   Status begin_first_log(const Replay& replay);
   Status replace_files(const Recovered& found, const Replay& replay);
   Status open_log(const LogPosition& after, std::uint64_t bytes, const LogPosition& position,
@@ -103,6 +105,7 @@ class Store final : public Persistence {
   PersistenceSettings settings_;
   std::unique_ptr<DirectoryLock> lock_;
   RecoveryReport report_;
+  bool has_data_ = false;
   NoLog no_log_;
   std::unique_ptr<AofWriter> writer_;  // null without --persist
   LogPosition log_after_;              // where kv.aof begins
@@ -124,6 +127,7 @@ class Store final : public Persistence {
 
 Status Store::start(const Replay& replay) {
   if (!env_.exists(settings_.folder)) {
+    if (settings_.had_data) return data_gone();
     if (Status s = env_.make_folder(settings_.folder); !s) return s;
   }
   Result<std::unique_ptr<DirectoryLock>> lock = env_.lock_directory(settings_.folder);
@@ -131,13 +135,23 @@ Status Store::start(const Replay& replay) {
   lock_ = std::move(*lock);
   Result<Recovered> found = recover(env_, settings_.folder, {.mend = settings_.log}, replay);
   if (!found) return found.status();
+  if (found->empty_folder && settings_.had_data) return data_gone();
   // A start that was killed may have made the folder; one that somebody else made may not allow it.
   if (found->empty_folder) static_cast<void>(env_.sync_name_of(settings_.folder).ok());
   report_ = found->report;
   no_log_.last_ns = found->position.time_ns;
   base_bytes_ = found->snapshot_bytes;
   last_save_ns_ = report_.as_of_ns;
+  has_data_ = settings_.log || !found->empty_folder;
   return settings_.log ? start_log(*found, replay) : Status{};
+}
+
+/// Nothing is there where this server had its data: a restart is no first start.
+Status Store::data_gone() const {
+  return {Code::corrupt, "the files of this server are gone: there is no data in " +
+                             shown(settings_.folder) +
+                             " any more, and what it held would be lost; put the folder back "
+                             "(mount it again, or copy a backup there) and start the server again"};
 }
 
 Status Store::start_log(const Recovered& found, const Replay& replay) {
@@ -303,6 +317,7 @@ void Store::save_finished(const Status& status) {
   is_saving_ = false;
   last_save_status_ = status;
   if (!status) return;
+  has_data_ = true;
   note_save(saving_);
   lines_before_ -= std::min(lines_before_, lines_at_save_);
   retire_other_format(env_, settings_.folder, saving_.format);

@@ -42,6 +42,7 @@ struct PersistenceSettings {
   SnapshotFormat format = SnapshotFormat::text;
   unsigned keep_logs = 0;  // finished logs kept, besides those that follow the .old snapshot
   unsigned databases = 16;
+  bool had_data = false;  // this server has had files in the folder: it may not be empty now
   MonotonicClock clock = monotonic_ns;  // tests have their own
 };
 
@@ -110,6 +111,9 @@ class Persistence {
                                                    const Replay& replay);
 
   virtual const RecoveryReport& recovery() const = 0;
+  /// There were files at the start, or have been made since: whoever opens the folder after this
+  /// one says had_data.
+  virtual bool has_data() const = 0;
   /// Never null. Without settings.log it gives times and writes nothing.
   virtual WriteLog& log() = 0;
 

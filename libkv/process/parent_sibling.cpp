@@ -70,7 +70,7 @@ void Parent::be_sibling(int status_fd, pid_t parent) {
   int exit_status = 1;
   {
     Sibling sibling({options_, gatekeeper_, folder_, port_, run_id_, executable_, binary_, fsync_,
-                     std::move(status)});
+                     had_data_, std::move(status)});
     exit_status = sibling.run();
   }
   ::_exit(exit_status);
@@ -87,6 +87,7 @@ void Parent::hear_sibling() {
     if (word == 'o') sibling_reads_ = true;
     if (word == 'r') sibling_ready_ = true, announce_ready();
     if (word == 'b' || word == 't') binary_ = word == 'b';
+    if (word == 'd') had_data_ = true;
     if (word == 's' || word == 'e') note_saving(word == 's');
     if (word >= '0' && word <= '2') fsync_ = static_cast<Fsync>(word - '0');
   }

@@ -53,6 +53,7 @@ PersistenceSettings persistence_settings(const SiblingSetup& setup) {
   settings.format = setup.binary ? SnapshotFormat::binary : SnapshotFormat::text;
   settings.keep_logs = options.keep_logs;
   settings.databases = options.databases;
+  settings.had_data = setup.had_data;
   return settings;
 }
 
@@ -150,6 +151,7 @@ int Sibling::run() {
     log::refuse(status.message());
     return 1;
   }
+  tell_of_data();
   tell_parent('r');
   counters_.memory_at_start = process_use().allocated_bytes;
   next_expire_ = next_second_ = Clock::now();
@@ -267,6 +269,7 @@ void Sibling::handle_signals() {
 
 void Sibling::background_save_ended() {
   tell_parent('e');
+  tell_of_data();
   for (const auto& database : databases_) database->set_access_tracking(true);
 }
 

@@ -46,9 +46,10 @@ struct SiblingSetup {
   std::string executable;
   bool binary = false;  // how snapshots are written
   Fsync fsync = Fsync::everysec;
+  bool had_data = false;  // a sibling before this one had files in the folder
   /// One byte each: 'o' pipe_sibling is open, 'r' ready. And what CONVERT and CONFIG SET said,
   /// which holds as long as the server runs, so for the next sibling too: 'b' binary, 't' text; '0'
-  /// and on: this Fsync.
+  /// and on: this Fsync; 'd' there is data in the folder.
   Fd parent;
 };
 
@@ -190,6 +191,7 @@ class Sibling : public Services, public ReplySink {
   void make_settings();
   void make_slow_log_settings();
   void tell_parent(char word);
+  void tell_of_data();
 
   SiblingSetup setup_;
   Gatekeeper gatekeeper_;

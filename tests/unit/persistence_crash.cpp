@@ -488,6 +488,27 @@ TEST_CASE(
   CHECK(start.digest == server.digest());
 }
 
+TEST_CASE("persistence: P3 a restart does not begin anew where there was data") {
+  FaultEnv env;
+  PersistenceSettings settings = with(Fsync::no);
+  settings.log = GENERATE(true, false);
+  {
+    TestServer server(env, settings);
+    REQUIRE(server.start().ok());
+    CHECK(server.store().has_data() == settings.log);
+    REQUIRE(server.save().ok());
+    CHECK(server.store().has_data());
+  }
+  settings.had_data = true;
+  REQUIRE(start_from(env, settings).status.ok());
+  for (const std::string& name : *env.list("data")) REQUIRE(env.remove("data/" + name).ok());
+  const Start start = start_from(env, settings);
+  CHECK(start.status.code() == Code::corrupt);
+  CHECK(start.status.message().find("put the folder back") != std::string::npos);
+  CHECK_FALSE(env.exists("data/kv.db"));
+  CHECK_FALSE(env.exists("data/kv.aof"));
+}
+
 TEST_CASE("persistence: D19 a clock that steps back, and times that replay as they were") {
   FaultEnv env;
   TestServer server(env, with(Fsync::no));
