@@ -57,10 +57,8 @@ class Store final : public Persistence {
   void defer_syncs(bool deferred) override {
     if (writer_ != nullptr) writer_->defer_syncs(deferred);
   }
-  Status close() override {
-    if (writer_ == nullptr || torn_bytes_ > 0) return {};  // then nothing was written either
-    return writer_->close();
-  }
+  bool log_intact() override;
+  Status close() override;
   Status reload(const Replay& replay) override {
     return recover(env_, settings_.folder, {}, replay).status();
   }
@@ -398,6 +396,24 @@ void Store::look_for_log() {
                                  " was removed or replaced, or cut or added to, while in use; "
                                  "writes are refused until "
                                  "a save (BGSAVE) has succeeded"});
+}
+
+bool Store::log_intact() {
+  if (writer_ == nullptr) return true;
+  look_for_log();
+  return !log_lost_ && !log_replaced_;
+}
+
+Status Store::close() {
+  if (!log_intact()) {
+    return {Code::io, path(log_name) +
+                          " was removed or replaced, or cut or added to, while in use, and no save "
+                          "has succeeded since: it was left as it is, and what was written after "
+                          "the last snapshot may be lost; run: ./server --check --dir " +
+                          shown(settings_.folder)};
+  }
+  if (writer_ == nullptr || torn_bytes_ > 0) return {};  // then nothing was written either
+  return writer_->close();
 }
 
 }  // namespace

@@ -138,7 +138,11 @@ class Persistence {
   /// Under Fsync::always: from now on write() leaves the sync to sync_now(), and the caller answers
   /// nothing before that.
   virtual void defer_syncs(bool deferred) = 0;
-  /// Before a clean end: writes what waits, marks the end of the log, syncs it.
+  /// Looks whether the log is still the one it writes. False: it was removed or changed while in
+  /// use, and no save has succeeded since; the files do not hold all of the data.
+  virtual bool log_intact() = 0;
+  /// Before a clean end: writes what waits, marks the end of the log, syncs it. A log that is not
+  /// intact is left as it is, which is an error.
   virtual Status close() = 0;
   /// DEBUG RELOAD: restores from the folder into what replay gives (which is empty), while the log
   /// stays open. The log must have nothing pending.

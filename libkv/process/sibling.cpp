@@ -280,14 +280,14 @@ int Sibling::finish_up() {
   flush_channels();
   saver_->abandon();
   int exit_status = 0;
-  if (save_at_end_ && counters_.changes_since_save > 0) {
-    // Failing to save must not keep the server from ending: the log has it all. A save that a
-    // client insists on was made before it came to this (shutdown).
+  if (save_at_end_ && (counters_.changes_since_save > 0 || !store_->log_intact())) {
+    // Failing to save must not keep the server from ending: the log has it all, and if it has not,
+    // close() says so. A save that a client insists on was made before it came to this (shutdown).
     (void)saver_->save_here(databases_);
   }
   if (const Status closed = store_->close(); !closed.ok()) {
     log::warn(closed.message());
-    exit_status = 1;
+    exit_status = sibling_close_failed;
   }
   log::note("[sibling]=" + std::to_string(::getpid()) + " exiting");
   return exit_status;

@@ -35,6 +35,9 @@ namespace kv {
 /// The sibling's exit status when the log cannot be synced under --fsync always: not to be started
 /// again, since what is in the kernel's memory may differ from what is on the disk.
 inline constexpr int sibling_sync_failed = 3;
+/// When it ends as asked, but the log could not be marked as ended, or was gone and not replaced by
+/// a save: the next one would find less than this one had.
+inline constexpr int sibling_close_failed = 4;
 
 /// What the parent tells a new sibling. References must outlive it.
 struct SiblingSetup {

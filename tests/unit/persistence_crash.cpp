@@ -488,6 +488,37 @@ TEST_CASE(
   CHECK(start.digest == server.digest());
 }
 
+TEST_CASE("persistence: D15 a log that is not ours any more gets no trailer") {
+  FaultEnv env;
+  TestServer server(env, with(Fsync::no));
+  REQUIRE(server.start().ok());
+  REQUIRE(server.write({"INCR", "counter"}).ok());
+  CHECK(server.store().log_intact());
+  std::string& log = env.contents("data/kv.aof");
+  SECTION("cut in place") { log.resize(log.size() / 2); }
+  SECTION("added to") { log += "# my comment\n"; }
+  SECTION("torn") { log += "(\"15"; }
+  const std::string before = log;
+  if (GENERATE(true, false)) server.store().tick(monotonic_ns() + ns_per_second);
+  SECTION("closed") {
+    const Status closed = server.store().close();
+    CHECK_FALSE(closed.ok());
+    CHECK(closed.message().find("no save has succeeded since") != std::string::npos);
+    CHECK(env.contents("data/kv.aof") == before);
+  }
+  SECTION("closed after a save that failed when the log was already a new one") {
+    REQUIRE(server.store().begin_save().ok());
+    server.store().save_finished({Code::no_space, "no room"});
+    CHECK_FALSE(server.store().close().ok());
+  }
+  SECTION("closed after a save") {
+    REQUIRE(server.save().ok());
+    CHECK(server.store().close().ok());
+    env.restart();
+    CHECK(start_from(env, with(Fsync::no)).digest == server.digest());
+  }
+}
+
 TEST_CASE("persistence: P3 a restart does not begin anew where there was data") {
   FaultEnv env;
   PersistenceSettings settings = with(Fsync::no);
