@@ -1,6 +1,9 @@
 // See check.hpp.
 #include "persistence/check.hpp"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "libkv/base/text.hpp"
 #include "libkv/keyspace/digest.hpp"
 #include "persistence/aof_reader.hpp"
@@ -106,6 +109,40 @@ Status check_names(Env& env, const std::string& folder, const std::vector<std::s
   return info->links == ours ? Status{} : env.open(log, Open::append).status();
 }
 
+/// A start is refused a file that it writes to and that is another user's, or whose mode forbids it
+/// (not to root). What a read-only disk would say is no fault of the files.
+Status check_writable(Env& env, const std::string& path) {
+  const Result<FileInfo> info = env.stat(path);
+  const uid_t me = ::geteuid();
+  if (!info || (info->owner == me && (me == 0 || (info->mode & S_IWUSR) != 0))) return {};
+  return env.open(path, Open::append).status();
+}
+
+/// With --persist a start removes what is half-made, which it cannot if that is a folder.
+Status check_half_made(Env& env, const std::string& folder, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    const std::string path = join_path(folder, name);
+    const Result<FileInfo> info = env.stat(path);
+    if (!is_half_made(name) || !info || !info->directory) continue;
+    return {Code::usage, path +
+                             " is a folder, and a start removes files of that name, which it "
+                             "cannot here; move the folder away"};
+  }
+  return {};
+}
+
+/// What reading the files does not show: whether a start may write where it has to.
+Status check_rights(Env& env, const std::string& folder, const std::vector<std::string>& names,
+                    bool log_is_ours) {
+  if (Status s = check_names(env, folder, names); !s) return s;
+  if (Status s = check_half_made(env, folder, names); !s) return s;
+  // Root looks at a folder whose server is another user's: that one's rights are not known here.
+  const Result<FileInfo> info = env.stat(folder);
+  if (!info || info->owner != ::geteuid()) return {};
+  if (Status s = check_writable(env, join_path(folder, "kv.lock")); !s) return s;
+  return log_is_ours ? check_writable(env, join_path(folder, log_name)) : Status{};
+}
+
 std::string count_of(const FileReport& file) {
   if (file.kind.find("log") != std::string::npos) return std::to_string(file.lines) + " lines";
   if (!file.counts) return "";
@@ -137,7 +174,7 @@ CheckReport check_folder(Env& env, const std::string& folder, const Replay& repl
   const Result<Recovered> found = recover(env, folder, {}, replay);
   report.start = found.status();
   if (!found) return report;
-  report.start = check_names(env, folder, *names);
+  report.start = check_rights(env, folder, *names, found->log_is_ours);
   report.notes = found->report.notes;
   report.lines = found->report.lines;
   std::vector<Keyspace*> all;

@@ -38,6 +38,7 @@ class Store final : public Persistence {
   Status start(const Replay& replay);
 
   const RecoveryReport& recovery() const override { return report_; }
+  bool has_data() const override { return has_data_; }
   WriteLog& log() override {
     return writer_ == nullptr ? static_cast<WriteLog&>(no_log_) : *writer_;
   }
@@ -56,10 +57,8 @@ class Store final : public Persistence {
   void defer_syncs(bool deferred) override {
     if (writer_ != nullptr) writer_->defer_syncs(deferred);
   }
-  Status close() override {
-    if (writer_ == nullptr || torn_bytes_ > 0) return {};  // then nothing was written either
-    return writer_->close();
-  }
+  bool log_intact() override;
+  Status close() override;
   Status reload(const Replay& replay) override {
     return recover(env_, settings_.folder, {}, replay).status();
   }
@@ -84,6 +83,7 @@ class Store final : public Persistence {
  private:
   std::string path(std::string_view name) const { return join_path(settings_.folder, name); }
   Status start_log(const Recovered& found, const Replay& replay);
+  Status data_gone() const;
   Status begin_first_log(const Replay& replay);
   Status replace_files(const Recovered& found, const Replay& replay);
   Status open_log(const LogPosition& after, std::uint64_t bytes, const LogPosition& position,
@@ -103,6 +103,7 @@ class Store final : public Persistence {
   PersistenceSettings settings_;
   std::unique_ptr<DirectoryLock> lock_;
   RecoveryReport report_;
+  bool has_data_ = false;
   NoLog no_log_;
   std::unique_ptr<AofWriter> writer_;  // null without --persist
   LogPosition log_after_;              // where kv.aof begins
@@ -124,6 +125,7 @@ class Store final : public Persistence {
 
 Status Store::start(const Replay& replay) {
   if (!env_.exists(settings_.folder)) {
+    if (settings_.had_data) return data_gone();
     if (Status s = env_.make_folder(settings_.folder); !s) return s;
   }
   Result<std::unique_ptr<DirectoryLock>> lock = env_.lock_directory(settings_.folder);
@@ -131,13 +133,23 @@ Status Store::start(const Replay& replay) {
   lock_ = std::move(*lock);
   Result<Recovered> found = recover(env_, settings_.folder, {.mend = settings_.log}, replay);
   if (!found) return found.status();
+  if (found->empty_folder && settings_.had_data) return data_gone();
   // A start that was killed may have made the folder; one that somebody else made may not allow it.
   if (found->empty_folder) static_cast<void>(env_.sync_name_of(settings_.folder).ok());
   report_ = found->report;
   no_log_.last_ns = found->position.time_ns;
   base_bytes_ = found->snapshot_bytes;
   last_save_ns_ = report_.as_of_ns;
+  has_data_ = settings_.log || !found->empty_folder;
   return settings_.log ? start_log(*found, replay) : Status{};
+}
+
+/// Nothing is there where this server had its data: a restart is no first start.
+Status Store::data_gone() const {
+  return {Code::corrupt, "the files of this server are gone: there is no data in " +
+                             shown(settings_.folder) +
+                             " any more, and what it held would be lost; put the folder back "
+                             "(mount it again, or copy a backup there) and start the server again"};
 }
 
 Status Store::start_log(const Recovered& found, const Replay& replay) {
@@ -303,6 +315,7 @@ void Store::save_finished(const Status& status) {
   is_saving_ = false;
   last_save_status_ = status;
   if (!status) return;
+  has_data_ = true;
   note_save(saving_);
   lines_before_ -= std::min(lines_before_, lines_at_save_);
   retire_other_format(env_, settings_.folder, saving_.format);
@@ -383,6 +396,24 @@ void Store::look_for_log() {
                                  " was removed or replaced, or cut or added to, while in use; "
                                  "writes are refused until "
                                  "a save (BGSAVE) has succeeded"});
+}
+
+bool Store::log_intact() {
+  if (writer_ == nullptr) return true;
+  look_for_log();
+  return !log_lost_ && !log_replaced_;
+}
+
+Status Store::close() {
+  if (!log_intact()) {
+    return {Code::io, path(log_name) +
+                          " was removed or replaced, or cut or added to, while in use, and no save "
+                          "has succeeded since: it was left as it is, and what was written after "
+                          "the last snapshot may be lost; run: ./server --check --dir " +
+                          shown(settings_.folder)};
+  }
+  if (writer_ == nullptr || torn_bytes_ > 0) return {};  // then nothing was written either
+  return writer_->close();
 }
 
 }  // namespace

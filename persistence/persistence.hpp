@@ -42,6 +42,7 @@ struct PersistenceSettings {
   SnapshotFormat format = SnapshotFormat::text;
   unsigned keep_logs = 0;  // finished logs kept, besides those that follow the .old snapshot
   unsigned databases = 16;
+  bool had_data = false;  // this server has had files in the folder: it may not be empty now
   MonotonicClock clock = monotonic_ns;  // tests have their own
 };
 
@@ -110,6 +111,9 @@ class Persistence {
                                                    const Replay& replay);
 
   virtual const RecoveryReport& recovery() const = 0;
+  /// There were files at the start, or have been made since: whoever opens the folder after this
+  /// one says had_data.
+  virtual bool has_data() const = 0;
   /// Never null. Without settings.log it gives times and writes nothing.
   virtual WriteLog& log() = 0;
 
@@ -134,7 +138,11 @@ class Persistence {
   /// Under Fsync::always: from now on write() leaves the sync to sync_now(), and the caller answers
   /// nothing before that.
   virtual void defer_syncs(bool deferred) = 0;
-  /// Before a clean end: writes what waits, marks the end of the log, syncs it.
+  /// Looks whether the log is still the one it writes. False: it was removed or changed while in
+  /// use, and no save has succeeded since; the files do not hold all of the data.
+  virtual bool log_intact() = 0;
+  /// Before a clean end: writes what waits, marks the end of the log, syncs it. A log that is not
+  /// intact is left as it is, which is an error.
   virtual Status close() = 0;
   /// DEBUG RELOAD: restores from the folder into what replay gives (which is empty), while the log
   /// stays open. The log must have nothing pending.

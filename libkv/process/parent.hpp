@@ -110,7 +110,8 @@ class Parent {
   bool sibling_open_ = false;               // takes them: we have it open
   bool sibling_ready_ = false;              // this one has restored the data
   bool ready_said_ = false;
-  bool saving_ = false;  // a snapshot writer is at work
+  bool had_data_ = false;  // a sibling had files in the folder
+  bool saving_ = false;    // a snapshot writer is at work
   // How the sibling writes: as the options say, then as CONVERT and CONFIG SET say.
   bool binary_;
   Fsync fsync_ = Fsync::everysec;

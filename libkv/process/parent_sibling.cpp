@@ -70,7 +70,7 @@ void Parent::be_sibling(int status_fd, pid_t parent) {
   int exit_status = 1;
   {
     Sibling sibling({options_, gatekeeper_, folder_, port_, run_id_, executable_, binary_, fsync_,
-                     std::move(status)});
+                     had_data_, std::move(status)});
     exit_status = sibling.run();
   }
   ::_exit(exit_status);
@@ -87,6 +87,7 @@ void Parent::hear_sibling() {
     if (word == 'o') sibling_reads_ = true;
     if (word == 'r') sibling_ready_ = true, announce_ready();
     if (word == 'b' || word == 't') binary_ = word == 'b';
+    if (word == 'd') had_data_ = true;
     if (word == 's' || word == 'e') note_saving(word == 's');
     if (word >= '0' && word <= '2') fsync_ = static_cast<Fsync>(word - '0');
   }
@@ -154,15 +155,16 @@ void Parent::sibling_ended(int wait_status) {
   announcements_.reset();
   // Its children find their pipes closed; nothing they still say can be answered.
   for (const auto& [pid, child] : children_) ::kill(pid, SIGKILL);
-  const bool clean = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
+  const int sibling_status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+  if (sibling_status == sibling_sync_failed || sibling_status == sibling_close_failed) {
+    exit_status_ = 1;  // it has said why
+    return;
+  }
+  const bool clean = sibling_status == 0;
   // One that ends by itself before it is ready has said what keeps it from serving: the next one
   // would read the same files for as long and say the same.
   if (stopping_ || clean || (!sibling_ready_ && WIFEXITED(wait_status))) {
     exit_status_ = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 1;
-    return;
-  }
-  if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == sibling_sync_failed) {
-    exit_status_ = 1;  // it has said why
     return;
   }
   const std::string how = WIFSIGNALED(wait_status)

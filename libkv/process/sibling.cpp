@@ -53,6 +53,7 @@ PersistenceSettings persistence_settings(const SiblingSetup& setup) {
   settings.format = setup.binary ? SnapshotFormat::binary : SnapshotFormat::text;
   settings.keep_logs = options.keep_logs;
   settings.databases = options.databases;
+  settings.had_data = setup.had_data;
   return settings;
 }
 
@@ -150,6 +151,7 @@ int Sibling::run() {
     log::refuse(status.message());
     return 1;
   }
+  tell_of_data();
   tell_parent('r');
   counters_.memory_at_start = process_use().allocated_bytes;
   next_expire_ = next_second_ = Clock::now();
@@ -267,6 +269,7 @@ void Sibling::handle_signals() {
 
 void Sibling::background_save_ended() {
   tell_parent('e');
+  tell_of_data();
   for (const auto& database : databases_) database->set_access_tracking(true);
 }
 
@@ -277,14 +280,14 @@ int Sibling::finish_up() {
   flush_channels();
   saver_->abandon();
   int exit_status = 0;
-  if (save_at_end_ && counters_.changes_since_save > 0) {
-    // Failing to save must not keep the server from ending: the log has it all. A save that a
-    // client insists on was made before it came to this (shutdown).
+  if (save_at_end_ && (counters_.changes_since_save > 0 || !store_->log_intact())) {
+    // Failing to save must not keep the server from ending: the log has it all, and if it has not,
+    // close() says so. A save that a client insists on was made before it came to this (shutdown).
     (void)saver_->save_here(databases_);
   }
   if (const Status closed = store_->close(); !closed.ok()) {
     log::warn(closed.message());
-    exit_status = 1;
+    exit_status = sibling_close_failed;
   }
   log::note("[sibling]=" + std::to_string(::getpid()) + " exiting");
   return exit_status;

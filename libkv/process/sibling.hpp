@@ -35,6 +35,9 @@ namespace kv {
 /// The sibling's exit status when the log cannot be synced under --fsync always: not to be started
 /// again, since what is in the kernel's memory may differ from what is on the disk.
 inline constexpr int sibling_sync_failed = 3;
+/// When it ends as asked, but the log could not be marked as ended, or was gone and not replaced by
+/// a save: the next one would find less than this one had.
+inline constexpr int sibling_close_failed = 4;
 
 /// What the parent tells a new sibling. References must outlive it.
 struct SiblingSetup {
@@ -46,9 +49,10 @@ struct SiblingSetup {
   std::string executable;
   bool binary = false;  // how snapshots are written
   Fsync fsync = Fsync::everysec;
+  bool had_data = false;  // a sibling before this one had files in the folder
   /// One byte each: 'o' pipe_sibling is open, 'r' ready. And what CONVERT and CONFIG SET said,
   /// which holds as long as the server runs, so for the next sibling too: 'b' binary, 't' text; '0'
-  /// and on: this Fsync.
+  /// and on: this Fsync; 'd' there is data in the folder.
   Fd parent;
 };
 
@@ -190,6 +194,7 @@ class Sibling : public Services, public ReplySink {
   void make_settings();
   void make_slow_log_settings();
   void tell_parent(char word);
+  void tell_of_data();
 
   SiblingSetup setup_;
   Gatekeeper gatekeeper_;

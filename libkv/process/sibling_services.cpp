@@ -108,7 +108,9 @@ Status Sibling::save_in_background() {
 
 Status Sibling::save_now() {
   if (saver_ == nullptr) return {Code::busy, "still loading"};
-  return saver_->save_here(databases_);
+  const Status saved = saver_->save_here(databases_);
+  tell_of_data();
+  return saved;
 }
 
 Status Sibling::sync_log() {
@@ -132,6 +134,11 @@ Status Sibling::convert_format() {
 void Sibling::tell_parent(char word) {
   std::size_t put = 0;
   (void)write_some(setup_.parent.get(), {&word, 1}, put);
+}
+
+/// The next sibling may not begin anew where there was data.
+void Sibling::tell_of_data() {
+  if (store_->has_data()) tell_parent('d');
 }
 
 /// Into keyspaces of its own, which take the place of those that are served only as a whole: where

@@ -112,6 +112,50 @@ stop_server
 start_server --persist 3600
 is "D15 and a restart finds everything" "$(redis get a)" 3
 
+# A log that is not ours any more is left as it is at the end, also when nobody can be told.
+redis set b 1 >/dev/null
+echo '# my comment' >>"$DIR/kv.aof"
+before=$(sha256sum <"$DIR/kv.aof")
+wait_for 5 eval 'redis info persistence | grep -q "^aof_last_write_status.*removed"'
+sibling=$(sibling)
+kill -KILL "$SERVER_PID"; wait "$SERVER_PID" 2>/dev/null
+passes "D15 the parent is killed, the sibling ends" wait_gone "$sibling" 50
+is "D15 and writes nothing behind what somebody added" "$(sha256sum <"$DIR/kv.aof")" "$before"
+like "D15 and says so" "$(tail -n 1 "$SCRATCH/server.err")" "kv.aof was removed .*no save has succeeded since.*--check"
+start_server --persist 3600
+is "D15 the next start has everything" "$(redis mget a b | tr '\n' ' ')" "3 1 "
+
+# ends_with STATUS NAME HOW...: how a server ends whose log was removed.
+ends_with() {
+  local status=$1 name="D15 $2"
+  shift 2
+  "$@" >/dev/null 2>&1
+  wait_gone "$SERVER_PID" 100
+  wait "$SERVER_PID"
+  is "$name: status $status" $? "$status"
+}
+# without_log savable|unsavable [saved]: a server whose log is gone; a save would succeed, or fail. Its data
+# is in the snapshot, or was in the log only.
+without_log() {
+  stop_server
+  rm -rf "$DIR"
+  start_server --persist 3600
+  redis set a 1 >/dev/null
+  [ "${2:-}" != saved ] || redis save >/dev/null
+  rm "$DIR/kv.aof"
+  [ "$1" = savable ] || mkdir "$DIR/kv.aof.new"
+}
+for how in 'kill -TERM $SERVER_PID' 'redis shutdown' 'redis shutdown nosave'; do
+  without_log unsavable
+  ends_with 1 "$how without a log, and a save that fails" eval "$how"
+  is "D15 $how: the sibling is not started again" "$(grep -c 'starting it again' "$SCRATCH/server.err")" 0
+  like "D15 $how says that the data was not saved" "$(tail -n 1 "$SCRATCH/server.err")" "kv.aof was removed .*no save has succeeded since"
+done
+without_log savable saved
+ends_with 0 "SIGTERM without a log that a save replaces" eval 'kill -TERM $SERVER_PID'
+start_server --persist 3600
+is "D15 and everything is there" "$(redis get a)" 1
+
 # --- S8: a point in time ---
 for i in $(seq 50); do redis set "key$i" "$i" >/dev/null; done
 redis bgsave >/dev/null
@@ -143,5 +187,7 @@ is "S10 reads go on" "$(redis exists big1)" 1
 kill -TERM "$SERVER_PID"
 if wait_gone "$SERVER_PID" 150; then ok "S10 and the server still ends"
 else not_ok "S10 and the server still ends"; fi
+wait "$SERVER_PID"
+is "S10 with status 1, as nothing was saved" $? 1
 
 done_testing

@@ -139,6 +139,31 @@ exits "so does the start" 1 timeout 20 "$KV_SERVER" --pass "$PASS" --port 0 --di
 advice=$(sed -n 's/.*a file of its own: //p' "$SCRATCH/err")
 passes "it helps" bash -c "$advice"
 exits "then all is well" 0 "$KV_SERVER" --check --dir "$DIR"
+
+# --- check says what a start says of what cannot be removed or written to ---
+# refused_alike NAME: by both, with the same file named.
+refused_alike() {
+  exits "check is not content with $1" 1 "$KV_SERVER" --check --dir "$DIR"
+  like "and names it" "$(cat "$SCRATCH/out")" "a server does not start from this: .*/$1"
+  exits "a start is refused" 1 timeout 20 "$KV_SERVER" --pass "$PASS" --port 0 --dir "$DIR" --persist 60
+  like "and names it as well" "$(cat "$SCRATCH/err")" "/$1"
+}
+for name in kv.db.tmp kv.aof.new; do
+  mkdir "$DIR/$name"
+  refused_alike "$name"
+  rmdir "$DIR/$name"
+done
+for name in kv.aof kv.lock; do  # root may write whatever the mode, but not to what is another user's
+  if [ "$(id -u)" = 0 ]; then chown 65534 "$DIR/$name"; else chmod 0400 "$DIR/$name"; fi
+  refused_alike "$name"
+  if [ "$(id -u)" = 0 ]; then chown 0 "$DIR/$name"; else chmod 0600 "$DIR/$name"; fi
+done
+if [ "$(id -u)" = 0 ]; then
+  chown -R 65534 "$DIR"
+  exits "root may look at another user's folder" 0 "$KV_SERVER" --check --dir "$DIR"
+  chown -R 0 "$DIR"
+fi
+exits "all is well again" 0 "$KV_SERVER" --check --dir "$DIR"
 start_server --persist 3600
 redis set city Basel >/dev/null
 kill_server

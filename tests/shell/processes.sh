@@ -130,6 +130,41 @@ is "P3: it was started again once" "$(grep -c 'starting it again' "$SCRATCH/serv
 like "P3: and said why, and what to do" "$(tail -n 1 "$SCRATCH/server.err")" "kv.aof line [0-9]+.*--repair"
 DIR=$SCRATCH/data2
 
+# P3: a sibling whose files are gone does not begin anew.
+# ends_without_files NAME COMMAND...: the command takes the files away.
+ends_without_files() {
+  local name="P3: $1" status
+  shift
+  "$@"
+  kill -KILL "$(sibling)"
+  passes "$name: the server ends" wait_gone "$SERVER_PID" 50
+  kill -TERM "$SERVER_PID" 2>/dev/null; wait "$SERVER_PID"
+  is "$name: with status 1" $? 1
+  like "$name: and says what is missing and what to do" "$(tail -n 1 "$SCRATCH/server.err")" "no data in $DIR any more.*put the folder back"
+  is "$name: no file was made" "$(ls "$DIR" 2>/dev/null | grep -v kv.lock)" ""
+}
+start_with_a_key() {
+  rm -rf "$DIR" "$DIR.away"
+  start_server "$@"
+  redis SET a 1 >/dev/null
+}
+DIR=$SCRATCH/gone
+start_with_a_key --persist 36000
+ends_without_files "its files are removed" eval 'rm "$DIR"/*'
+start_with_a_key --persist 36000
+ends_without_files "its folder is moved" mv "$DIR" "$DIR.away"
+start_with_a_key --persist 36000
+ends_without_files "its folder is replaced by an empty one" eval 'mv "$DIR" "$DIR.away"; mkdir "$DIR"'
+start_with_a_key
+old=$(sibling)
+kill -KILL "$old"
+passes "P3: without --persist and without a save" wait_for 10 new_sibling
+passes "P3: it serves" wait_for 10 redis PING
+is "P3: and is empty, as there never was a file" "$(redis DBSIZE)" 0
+redis SAVE >/dev/null
+ends_without_files "what SAVE has written is removed" eval 'rm "$DIR"/*'
+DIR=$SCRATCH/data2
+
 # P8: a lock file that was removed is not the lock.
 start_server
 rm "$DIR/kv.lock"

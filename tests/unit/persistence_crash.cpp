@@ -488,6 +488,60 @@ TEST_CASE(
   CHECK(start.digest == server.digest());
 }
 
+TEST_CASE("persistence: D15 a log that is not ours any more gets no trailer") {
+  FaultEnv env;
+  TestServer server(env, with(Fsync::no));
+  REQUIRE(server.start().ok());
+  REQUIRE(server.write({"INCR", "counter"}).ok());
+  CHECK(server.store().log_intact());
+  std::string& log = env.contents("data/kv.aof");
+  const std::string added = GENERATE("", "# my comment\n", "(\"15");
+  if (added.empty()) log.resize(log.size() / 2);
+  log += added;
+  const std::string before = log;
+  const bool noticed = GENERATE(true, false);
+  if (noticed) server.store().tick(monotonic_ns() + ns_per_second);
+  SECTION("closed") {
+    const Status closed = server.store().close();
+    CHECK_FALSE(closed.ok());
+    CHECK(closed.message().find("no save has succeeded since") != std::string::npos);
+    CHECK(env.contents("data/kv.aof") == before);
+  }
+  SECTION("closed after a save that failed when the log was already a new one") {
+    REQUIRE(server.store().begin_save().ok());
+    server.store().save_finished({Code::no_space, "no room"});
+    CHECK_FALSE(server.store().close().ok());
+  }
+  SECTION("closed after a save") {
+    REQUIRE(server.save().ok());
+    CHECK(server.store().close().ok());
+    env.restart();
+    CHECK(start_from(env, with(Fsync::no)).digest == server.digest());
+  }
+}
+
+TEST_CASE("persistence: P3 a restart does not begin anew where there was data") {
+  FaultEnv env;
+  PersistenceSettings settings = with(Fsync::no);
+  settings.log = GENERATE(true, false);
+  {
+    TestServer server(env, settings);
+    REQUIRE(server.start().ok());
+    CHECK(server.store().has_data() == settings.log);
+    REQUIRE(server.save().ok());
+    CHECK(server.store().has_data());
+  }
+  settings.had_data = true;
+  REQUIRE(start_from(env, settings).status.ok());
+  const std::vector<std::string> names = *env.list("data");
+  for (const std::string& name : names) REQUIRE(env.remove("data/" + name).ok());
+  const Start start = start_from(env, settings);
+  CHECK(start.status.code() == Code::corrupt);
+  CHECK(start.status.message().find("put the folder back") != std::string::npos);
+  CHECK_FALSE(env.exists("data/kv.db"));
+  CHECK_FALSE(env.exists("data/kv.aof"));
+}
+
 TEST_CASE("persistence: D19 a clock that steps back, and times that replay as they were") {
   FaultEnv env;
   TestServer server(env, with(Fsync::no));
