@@ -21,6 +21,7 @@ constexpr std::int64_t unsynced_most_ns = 2 * ns_per_second;
 std::string_view line_at(std::string_view bytes, std::size_t offset) noexcept {
   const char* const start = bytes.data() + offset;
   const std::size_t left = bytes.size() - offset;
+  if (left == 0) return {};  // an empty file has no address
   const void* const end = std::memchr(start, '\n', left);
   return {start, end == nullptr
                      ? left
@@ -98,7 +99,8 @@ bool Scanner::read_header() {
   if (reader_.parse(line) != LineKind::sealed ||
       !read_log_header(reader_.sealed_text(), after, scan_.version)) {
     scan_.verdict = Verdict::no_header;
-    refuse("the first line is not the header of a log of kv");
+    refuse(bytes_.empty() ? "the file is empty: the header of a log of kv is missing"
+                          : "the first line is not the header of a log of kv");
     return false;
   }
   if (scan_.version != log_version) {
