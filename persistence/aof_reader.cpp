@@ -288,6 +288,20 @@ bool fits(const RecordReader& reader, LineKind kind, std::string_view line, Cand
   return whole;
 }
 
+/// Does the damage of this line leave open whether there were more lines before it? One changed
+/// byte explains itself. Of a line without a checksum the next one tells.
+bool may_hide_lines(const RecordReader& reader, std::string_view line, const Candidates& before) {
+  if (line.find('\0') != std::string_view::npos) return true;  // blocks are gone
+  if (!reader.has_checksum()) return false;
+  const std::uint32_t stated = reader.checksum();
+  for (const std::uint32_t chain : {before.stated, before.computed}) {
+    const std::uint32_t right = reader.chain_after(line, chain);
+    if (changed_byte(right ^ stated, line.size() - checksum_digits)) return false;
+    if (digits_that_differ(right, stated) <= 1) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Status salvage_log(std::string_view bytes, const RecordFunction& visit, Salvage& salvage) {
@@ -306,7 +320,10 @@ Status salvage_log(std::string_view bytes, const RecordFunction& visit, Salvage&
       last_ns = salvage.after.time_ns;
       chain = {salvage.after.chain, salvage.after.chain};
     }
+    const Candidates before = chain;
     const bool whole = fits(reader, kind, line, chain);
+    if (number == 1) salvage.has_header = whole && kind == LineKind::sealed;
+    else if (!whole && may_hide_lines(reader, line, before)) salvage.hides_lines = true;
     if (!whole || (kind == LineKind::record && reader.record().time_ns <= last_ns)) {
       salvage.lost_lines.push_back(number);
       continue;
