@@ -33,13 +33,20 @@ bool all_zero(std::string_view bytes) noexcept {
          (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
+/// Heads of lines in one line that are looked at without a whole line behind them. Each look may go
+/// to the end of the line, so all of many would take the square of its length.
+constexpr std::uint64_t heads_looked_at = 64;
+
 /// How many lines of ours stand inside a line, whole to its end: those before them lost theirs. A
-/// value may hold any text, but not the end of its own line.
+/// value may hold any text, but not the end of its own line. Too many heads count as one: that is
+/// no line that a crash cut short.
 std::uint64_t count_lines_inside(std::string_view line, RecordReader& reader) {
-  std::uint64_t count = 0;
+  std::uint64_t count = 0, heads = 0;
   for (std::size_t at = 1; (at = line.find_first_of("(#", at)) != line.npos; ++at) {
     const std::string_view rest = line.substr(at);
-    if (looks_like_line(rest) && reader.parse(rest) != LineKind::bad) ++count;
+    if (!looks_like_line(rest)) continue;
+    if (reader.parse(rest) != LineKind::bad) ++count;
+    else if (rest.front() == '(' && ++heads == heads_looked_at) return count + 1;
   }
   return count;
 }

@@ -43,6 +43,11 @@ class Recovery {
   Status mend_tail(const LogFile& log, std::uint64_t good_bytes);
   Status sweep();
   std::string repair_hint() const { return "; run: ./server --repair --dir " + shown(path_); }
+  std::string reseal_hint() const {
+    return "; if a newer kv wrote it, start that one; after an edit by hand change or remove the "
+           "line and run: ./server --reseal --dir " +
+           shown(path_);
+  }
   void note_idle(const LogFile& log, std::uint64_t line, const Status& why);
   void note(std::string sentence) { out_.report.notes.push_back(std::move(sentence)); }
   ScanProgress log_progress(const LogFile& log) const;
@@ -252,8 +257,8 @@ Status Recovery::replay_log(const LogFile& log, const LogPosition* next) {
     if (s.code() == Code::reply) {
       note_idle(log, line, s);
     } else if (!s) {
-      return {s.code(),
-              join_path(path_, log.name) + " line " + std::to_string(line) + ": " + s.message()};
+      return {s.code(), join_path(path_, log.name) + " line " + std::to_string(line) + ": " +
+                            s.message() + (s.code() == Code::unsupported ? reseal_hint() : "")};
     }
     ++out_.report.lines;
     out_.position = {record.time_ns, record.checksum};

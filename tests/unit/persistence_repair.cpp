@@ -1,9 +1,12 @@
 // What --repair makes of damage, and whether it says all that is lost: nothing is applied twice,
 // nothing is lost in silence.
 #include <catch2/catch.hpp>
+#include <cstdio>
 
+#include "persistence/aof_reader.hpp"
 #include "persistence/check.hpp"
 #include "persistence/repair.hpp"
+#include "persistence/tool.hpp"
 #include "tests/unit/persistence_fixture.hpp"
 
 namespace kv::test {
@@ -239,6 +242,55 @@ TEST_CASE("persistence/repair: D20 an empty log beside picolisp-kv's snapshot is
   env.put("data/kv.aof", "");
   CHECK(has(check_of(env), "kv.aof: log of picolisp-kv, clean, 0 lines"));
   CHECK(start_from(env, with(Fsync::no)).status.ok());
+}
+
+TEST_CASE("persistence/repair: D20 what is restored from picolisp-kv is not in the logs alone") {
+  FaultEnv env;
+  env.put("before/kv.db", "(\"k\" \"value1\")\n");
+  ToolOptions restore;
+  restore.verb = Verb::restore;
+  restore.folder = "before";
+  restore.until_ns = INT64_MAX - 1;
+  restore.into = "data";
+  TestData data;
+  std::FILE* const out = std::tmpfile();
+  REQUIRE(persistence_tool(env, restore, data.replay(), out, out) == 0);
+  std::fclose(out);
+  replace(env.contents("data/kv.db"), "value1", "valuf1");
+  const Repaired repaired = repair(env);
+  INFO(repaired.notes);
+  CHECK(repaired.report.lost_more);
+  CHECK(repaired.report.keys == 1);
+}
+
+TEST_CASE("persistence/repair: S5 a long line of many heads takes no square of its length") {
+  std::string bytes;
+  append_sealed(bytes, 0, log_header_text({}));
+  constexpr std::string_view head = "(\"1795983117.600000000\" 1234567890 (\"SET\" ";
+  while (bytes.size() < 8'000'000) bytes += head;
+  bytes += "\n";
+  const std::int64_t before_ns = monotonic_ns();
+  LogScan scan;
+  CHECK(scan_log(
+            bytes, [](const Record&, std::uint64_t) { return Status{}; }, scan)
+            .ok());
+  CHECK(scan.verdict == Verdict::corrupt_middle);
+  CHECK(monotonic_ns() - before_ns < 2 * ns_per_second);
+}
+
+TEST_CASE("persistence/repair: D8 a command that is not known is refused with what to do") {
+  FaultEnv env;
+  {
+    TestServer server(env, with(Fsync::no));
+    REQUIRE(server.start().ok());
+    CHECK(server.write({"FOO", "a"}).code() == Code::unsupported);
+  }
+  env.restart();
+  const Start start = start_from(env, with(Fsync::no));
+  INFO(start.status.message());
+  CHECK(start.status.code() == Code::unsupported);
+  CHECK(has(start.status.message(), "data/kv.aof line 2: unknown command; "));
+  CHECK(has(start.status.message(), "run: ./server --reseal --dir data"));
 }
 
 TEST_CASE("persistence/repair: D7 where lines left no trace, the loss is not told to be counted") {
