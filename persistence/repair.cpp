@@ -460,9 +460,16 @@ Status Repair::add_logs() {
 }
 
 void Repair::tell_what_is_gone() {
-  const bool log_expected = std::any_of(
-      snapshots_.begin(), snapshots_.end(),
-      [this](const Candidate& file) { return header_lost(file) || file.header.log_follows; });
+  const auto says_no_log = [](const Candidate& file) {
+    return file.header_good && file.header.version != 0 && !file.header.log_follows;
+  };
+  const auto says_log = [this](const Candidate& file) {
+    return header_lost(file) || file.header.log_follows;
+  };
+  // A finished log was followed by another one, unless a snapshot was taken without one since.
+  const bool log_expected =
+      std::any_of(snapshots_.begin(), snapshots_.end(), says_log) ||
+      (!logs_.empty() && std::none_of(snapshots_.begin(), snapshots_.end(), says_no_log));
   if (log_expected && (logs_.empty() || logs_.back().name != log_name)) {
     lost(std::string(log_name) + " is missing: what was written after " +
          (position_.time_ns == 0 ? "the last save" : format_utc(position_.time_ns)) +
