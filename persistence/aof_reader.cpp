@@ -21,6 +21,7 @@ constexpr std::int64_t unsynced_most_ns = 2 * ns_per_second;
 std::string_view line_at(std::string_view bytes, std::size_t offset) noexcept {
   const char* const start = bytes.data() + offset;
   const std::size_t left = bytes.size() - offset;
+  if (left == 0) return {};  // an empty file has no address
   const void* const end = std::memchr(start, '\n', left);
   return {start, end == nullptr
                      ? left
@@ -32,13 +33,20 @@ bool all_zero(std::string_view bytes) noexcept {
          (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
+/// Heads of lines in one line that are looked at without a whole line behind them. Each look may go
+/// to the end of the line, so all of many would take the square of its length.
+constexpr std::uint64_t heads_looked_at = 64;
+
 /// How many lines of ours stand inside a line, whole to its end: those before them lost theirs. A
-/// value may hold any text, but not the end of its own line.
+/// value may hold any text, but not the end of its own line. Too many heads count as one: that is
+/// no line that a crash cut short.
 std::uint64_t count_lines_inside(std::string_view line, RecordReader& reader) {
-  std::uint64_t count = 0;
+  std::uint64_t count = 0, heads = 0;
   for (std::size_t at = 1; (at = line.find_first_of("(#", at)) != line.npos; ++at) {
     const std::string_view rest = line.substr(at);
-    if (looks_like_line(rest) && reader.parse(rest) != LineKind::bad) ++count;
+    if (!looks_like_line(rest)) continue;
+    if (reader.parse(rest) != LineKind::bad) ++count;
+    else if (rest.front() == '(' && ++heads == heads_looked_at) return count + 1;
   }
   return count;
 }
@@ -98,7 +106,8 @@ bool Scanner::read_header() {
   if (reader_.parse(line) != LineKind::sealed ||
       !read_log_header(reader_.sealed_text(), after, scan_.version)) {
     scan_.verdict = Verdict::no_header;
-    refuse("the first line is not the header of a log of kv");
+    refuse(bytes_.empty() ? "the file is empty: the header of a log of kv is missing"
+                          : "the first line is not the header of a log of kv");
     return false;
   }
   if (scan_.version != log_version) {
@@ -286,6 +295,20 @@ bool fits(const RecordReader& reader, LineKind kind, std::string_view line, Cand
   return whole;
 }
 
+/// Does the damage of this line leave open whether there were more lines before it? One changed
+/// byte explains itself. Of a line without a checksum the next one tells.
+bool may_hide_lines(const RecordReader& reader, std::string_view line, const Candidates& before) {
+  if (line.find('\0') != std::string_view::npos) return true;  // blocks are gone
+  if (!reader.has_checksum()) return false;
+  const std::uint32_t stated = reader.checksum();
+  for (const std::uint32_t chain : {before.stated, before.computed}) {
+    const std::uint32_t right = reader.chain_after(line, chain);
+    if (changed_byte(right ^ stated, line.size() - checksum_digits)) return false;
+    if (digits_that_differ(right, stated) <= 1) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Status salvage_log(std::string_view bytes, const RecordFunction& visit, Salvage& salvage) {
@@ -304,7 +327,10 @@ Status salvage_log(std::string_view bytes, const RecordFunction& visit, Salvage&
       last_ns = salvage.after.time_ns;
       chain = {salvage.after.chain, salvage.after.chain};
     }
+    const Candidates before = chain;
     const bool whole = fits(reader, kind, line, chain);
+    if (number == 1) salvage.has_header = whole && kind == LineKind::sealed;
+    else if (!whole && may_hide_lines(reader, line, before)) salvage.hides_lines = true;
     if (!whole || (kind == LineKind::record && reader.record().time_ns <= last_ns)) {
       salvage.lost_lines.push_back(number);
       continue;

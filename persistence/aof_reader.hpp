@@ -64,8 +64,10 @@ Status scan_log(std::string_view bytes, const RecordFunction& visit, LogScan& sc
 /// checksum fits the one stated just before it. lost: the numbers of lines that do not.
 struct Salvage {
   LogPosition after;
+  bool has_header = false;  // and it is whole
   std::uint64_t kept = 0;
   std::vector<std::uint64_t> lost_lines;
+  bool hides_lines = false;  // perhaps more are lost, of which nothing is left
 };
 Status salvage_log(std::string_view bytes, const RecordFunction& visit, Salvage& salvage);
 

@@ -16,7 +16,8 @@
 namespace kv {
 namespace {
 
-void check_log(std::string_view bytes, FileReport& file) {
+/// original_folder: it is picolisp-kv's, which begins with an empty log.
+void check_log(std::string_view bytes, bool original_folder, FileReport& file) {
   LogScan scan;
   static_cast<void>(scan_log(
       bytes, [](const Record&, std::uint64_t) { return Status{}; }, scan));
@@ -24,7 +25,7 @@ void check_log(std::string_view bytes, FileReport& file) {
     OriginalScan original;
     const Status s =
         replay_original_log(bytes, file.name, INT64_MIN, INT64_MAX, Scratch().replay(), original);
-    if (s && original.bad_line == 0) {
+    if (s && original.bad_line == 0 && (original.lines != 0 || original_folder)) {
       file.verdict = "clean";
       file.lines = original.lines;
       file.kind += " of picolisp-kv";
@@ -64,7 +65,8 @@ void check_snapshot(std::unique_ptr<Mapping> mapping, SnapshotFormat format, Fil
   file.bad_byte = load.bad_byte;
 }
 
-FileReport check_file(Env& env, const std::string& folder, const std::string& name) {
+FileReport check_file(Env& env, const std::string& folder, const std::string& name,
+                      bool original_folder) {
   FileReport file;
   file.name = name;
   const std::string path = join_path(folder, name);
@@ -86,7 +88,7 @@ FileReport check_file(Env& env, const std::string& folder, const std::string& na
     file.verdict = "damaged";
     file.reason = mapping.status().message();
   } else if (log || finished) {
-    check_log((*mapping)->bytes(), file);
+    check_log((*mapping)->bytes(), original_folder, file);
   } else {
     check_snapshot(std::move(*mapping), binary ? SnapshotFormat::binary : SnapshotFormat::text,
                    file);
@@ -167,11 +169,12 @@ CheckReport check_folder(Env& env, const std::string& folder, const Replay& repl
     report.start = names.status();
     return report;
   }
+  const Result<Recovered> found = recover(env, folder, {}, replay);
+  const bool original = found && found->report.from_original;
   for (const std::string& name : *names) {
     const Result<FileInfo> info = env.stat(join_path(folder, name));
-    if (info && info->regular) report.files.push_back(check_file(env, folder, name));
+    if (info && info->regular) report.files.push_back(check_file(env, folder, name, original));
   }
-  const Result<Recovered> found = recover(env, folder, {}, replay);
   report.start = found.status();
   if (!found) return report;
   report.start = check_rights(env, folder, *names, found->log_is_ours);

@@ -33,6 +33,7 @@ class Recovery {
   bool cut_to_nothing();
   Status only_old_snapshots();
   Status missing_piece() const;
+  Status without_header(std::size_t first) const;
   Status too_early() const;
   Status replay_logs(std::size_t first);
   Status replay_log(const LogFile& log, const LogPosition* next);
@@ -42,6 +43,11 @@ class Recovery {
   Status mend_tail(const LogFile& log, std::uint64_t good_bytes);
   Status sweep();
   std::string repair_hint() const { return "; run: ./server --repair --dir " + shown(path_); }
+  std::string reseal_hint() const {
+    return "; if a newer kv wrote it, start that one; after an edit by hand change or remove the "
+           "line and run: ./server --reseal --dir " +
+           shown(path_);
+  }
   void note_idle(const LogFile& log, std::uint64_t line, const Status& why);
   void note(std::string sentence) { out_.report.notes.push_back(std::move(sentence)); }
   ScanProgress log_progress(const LogFile& log) const;
@@ -153,10 +159,27 @@ Status Recovery::missing_piece() const {
                                (snapshot_ == nullptr ? "the finished logs" : "the snapshot") +
                                " would be lost (" + have + ")" + repair_hint()};
   }
+  if (Status s = without_header(0); !s) return s;
   const LogFile& oldest = folder_.logs.front();
   return {Code::corrupt, "the files in " + path_ + " do not belong together: " + have + ", but " +
                              oldest.name + " begins after " + format_seconds(oldest.after.time_ns) +
                              ": what lies between would be lost" + repair_hint()};
+}
+
+/// A log without a header, from the first needed on, is no log of picolisp-kv where files of ours
+/// are: those are all replaced at once. It is one of ours that was emptied or overwritten.
+Status Recovery::without_header(std::size_t first) const {
+  const auto begin = folder_.logs.begin() + static_cast<std::ptrdiff_t>(first);
+  const auto ours = [](const LogFile& log) { return !log.original; };
+  const bool beside_ours = (snapshot_ != nullptr && snapshot_->header.version != 0) ||
+                           std::any_of(begin, folder_.logs.end(), ours);
+  const auto bad = std::find_if_not(begin, folder_.logs.end(), ours);
+  if (!beside_ours || bad == folder_.logs.end()) return {};
+  const std::string what = bad->mapping->bytes().empty()
+                               ? " is empty, and its header is gone"
+                               : " line 1: the first line is not the header of a log of kv";
+  return {Code::corrupt, join_path(path_, bad->name) + what +
+                             ": what was written to it may be lost" + repair_hint()};
 }
 
 /// The log that begins where the snapshot ends. first == logs.size(): none is needed.
@@ -176,7 +199,7 @@ Status Recovery::find_first_log(std::size_t& first) {
     return {};
   }
   if (first < logs.size()) {
-    return logs.back().name == log_name ? Status{} : missing_piece();
+    return logs.back().name == log_name ? without_header(first) : missing_piece();
   }
   if (snapshot_ == nullptr) return logs.empty() ? Status{} : missing_piece();
   if (snapshot_->header.version == 0) {
@@ -234,8 +257,8 @@ Status Recovery::replay_log(const LogFile& log, const LogPosition* next) {
     if (s.code() == Code::reply) {
       note_idle(log, line, s);
     } else if (!s) {
-      return {s.code(),
-              join_path(path_, log.name) + " line " + std::to_string(line) + ": " + s.message()};
+      return {s.code(), join_path(path_, log.name) + " line " + std::to_string(line) + ": " +
+                            s.message() + (s.code() == Code::unsupported ? reseal_hint() : "")};
     }
     ++out_.report.lines;
     out_.position = {record.time_ns, record.checksum};

@@ -162,7 +162,10 @@ int run_restore(const Tool& tool) {
   const Result<Recovered> found =
       recover(tool.env, tool.options.folder, {.until_ns = tool.options.until_ns}, tool.replay);
   if (!found) return tool.fail(found.status());
-  const SaveJob job = job_in(into, tool.options.format, found->position);
+  LogPosition as_of = found->position;
+  // At 0 begins what holds nothing yet; a snapshot of picolisp-kv says no time.
+  if (found->report.from_original) as_of.time_ns = std::max<std::int64_t>(as_of.time_ns, 1);
+  const SaveJob job = job_in(into, tool.options.format, as_of);
   if (Status s = begin_anew(tool.env, job, tool.databases(), tool.replay.progress); !s) {
     return tool.fail(s);
   }

@@ -309,7 +309,9 @@ TEST_CASE(
 TEST_CASE("persistence/tool: repair says where the loss cannot be counted") {
   FaultEnv env;
   make_folder(env, SnapshotFormat::binary);
-  REQUIRE(env.remove("data/kv.bin.old").ok());
+  std::erase_if(env.entries(), [](const auto& entry) {
+    return entry.first == "data/kv.bin.old" || entry.first.starts_with("data/kv.aof.");
+  });
   change_a_byte(env, "data/kv.bin", 60);
   const Output given_up = run_tool(env, {.verb = Verb::repair});
   INFO(given_up.out);
