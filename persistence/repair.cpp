@@ -91,12 +91,6 @@ std::string header_before(const Candidate& file, const LogPosition& after) {
   return right == reader.checksum() ? header : std::string();
 }
 
-/// Is this, whatever its first line says, a text snapshot of ours?
-bool has_our_marks(const Candidate& file) {
-  const std::string_view bytes = file.mapping->bytes();
-  return bytes.starts_with("# kv") || bytes.rfind("\n# kv end, ") != std::string_view::npos;
-}
-
 /// Only what was read and found wrong is damage. Whatever else keeps a file from being read
 /// (rights, memory, too many open files, the device) may pass, and the file be whole: it ends the
 /// repair.
@@ -296,7 +290,7 @@ bool Repair::header_lost(const Candidate& file) const {
   if (file.header.version != 0) return false;
   const bool ours =
       std::any_of(logs_.begin(), logs_.end(), [](const LogFile& log) { return !log.original; });
-  return (ours && !file.name.ends_with(".old")) || has_our_marks(file);
+  return (ours && !file.name.ends_with(".old")) || has_our_marks(file.mapping->bytes());
 }
 
 /// Do the logs hold every line since the first start, none missing between them, and none of the

@@ -135,7 +135,7 @@ void Reseal::carry_over(LogPosition& as_of) const {
 
 Status Reseal::reseal_text(const std::string& name, std::string_view bytes) {
   const std::string_view header_line = line_at(bytes, 0);
-  if (!header_line.starts_with("# kv snapshot ")) return {};  // picolisp-kv's: has no checksums
+  if (!has_our_marks(bytes)) return {};  // picolisp-kv's: has no checksums
   SnapshotHeader header;
   if (!parse_text_header(sealed_text_of(header_line), header)) {
     return bad(name, 1, "the header is damaged; only --repair can help");

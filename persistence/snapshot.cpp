@@ -16,6 +16,10 @@ Result<SnapshotHeader> read_snapshot_header(std::string_view bytes, SnapshotForm
                                         : read_binary_header(bytes, name);
 }
 
+bool has_our_marks(std::string_view text) noexcept {
+  return text.starts_with("# kv") || text.rfind("\n# kv end, ") != text.npos;
+}
+
 Status load_snapshot(std::string_view bytes, SnapshotFormat format, std::string_view name,
                      const Replay& replay, SnapshotLoad& load) {
   return format == SnapshotFormat::text ? load_text_snapshot(bytes, name, replay, load)

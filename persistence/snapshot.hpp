@@ -25,6 +25,10 @@ inline constexpr unsigned snapshot_version = 1;
 Result<SnapshotHeader> read_snapshot_header(std::string_view bytes, SnapshotFormat format,
                                             std::string_view name);
 
+/// True for text that begins or ends as a snapshot of ours does, even if the header is damaged:
+/// then it is none of picolisp-kv's, whose snapshots nothing checks.
+bool has_our_marks(std::string_view text) noexcept;
+
 /// How a snapshot is loaded, and how many keys were.
 struct SnapshotLoad {
   bool replace = false;  // a key that is there already is replaced, not an error

@@ -443,7 +443,7 @@ bool parse_text_header(std::string_view sealed, SnapshotHeader& header) {
 
 Result<SnapshotHeader> read_text_header(std::string_view bytes, std::string_view name) {
   SnapshotHeader header;
-  if (!bytes.starts_with("# kv snapshot ")) return header;
+  if (!has_our_marks(bytes)) return header;
   const std::string_view line = bytes.substr(0, std::min(bytes.find('\n'), bytes.size() - 1) + 1);
   const Status corrupt{Code::corrupt, std::string(name) + " line 1: the header is damaged"};
   RecordReader reader;

@@ -237,6 +237,9 @@ TEST_CASE("persistence: S4 every bit of a snapshot flipped is refused") {
         // No longer looks like ours: then it must not read as picolisp-kv's either.
         FaultEnv env;
         env.put("data/" + std::string(snapshot_name(form)), damaged);
+        PersistenceSettings without_log = with(Fsync::no);
+        without_log.log = false;
+        CHECK_FALSE(start_from(env, without_log).status.ok());
         CHECK_FALSE(start_from(env, with(Fsync::no)).status.ok());
         continue;
       }
