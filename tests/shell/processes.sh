@@ -140,7 +140,7 @@ ends_without_files() {
   passes "$name: the server ends" wait_gone "$SERVER_PID" 50
   kill -TERM "$SERVER_PID" 2>/dev/null; wait "$SERVER_PID"
   is "$name: with status 1" $? 1
-  like "$name: and says what is missing and what to do" "$(tail -n 1 "$SCRATCH/server.err")" "no data in $DIR any more.*put the folder back"
+  like "$name: and says what is missing and what to do" "$(cat "$SCRATCH/server.err")" "no data in $DIR any more.*put the folder back"
   is "$name: no file was made" "$(ls "$DIR" 2>/dev/null | grep -v kv.lock)" ""
 }
 start_with_a_key() {
