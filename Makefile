@@ -72,9 +72,10 @@ help:
 	@echo "make run      deps, build, ./server --pass x --persist 60 in .data"
 	@echo "make check    deps, build, every test; T=name runs the suites of that name"
 	@echo "make bench    kv beside its peers; QUICK=1 in two minutes"
-	@echo "make tidy     layout and style rules"
+	@echo "make tidy     layout and style rules; make format: code as clang-format has it"
 	@echo "make man      write the generated parts of the manual and the completions again"
 	@echo "make install  PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); also uninstall"
+	@echo "make clean    remove what was built"
 	@echo "SAN=address,undefined in front of any of them: the same with sanitizers"
 
 # --- packages ---

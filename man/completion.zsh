@@ -228,7 +228,7 @@ if [[ $service == kv-server ]]; then
     '*--bind[address or host name to listen on; may be given several times]:ADDRESS: ' \
     '*--unixsocket[also listen on this Unix socket, for this user only]:PATH:_files' \
     '*--pipe[take one request a line from this named pipe]:PATH:_files' \
-    '*--dir[folder of kv.aof and kv.db]:FOLDER:_files -/' \
+    '*--dir[folder of kv.aof and kv.db, made if it is not there]:FOLDER:_files -/' \
     '*--persist[log every write and save a snapshot this often if anything changed]:SECONDS: ' \
     '*--binary[write snapshots as kv.bin instead of kv.db]' \
     '*--fsync[when the log is forced to the disk\: always, everysec or no]:POLICY:(always everysec no)' \
@@ -244,7 +244,7 @@ if [[ $service == kv-server ]]; then
     '*--repair[write mended files in --dir and keep the old ones]' \
     '*--reseal[compute the checksums again after an edit by hand]' \
     '*--dump[write the data to standard output\: text, json or resp]:FORMAT:(text json resp)' \
-    '*--load[take the data from FILE (text, json, resp, or Redis'\''s RDB or AOF) into --dir]:FILE:_files' \
+    '*--load[take the data from FILE (text, json, resp, or Redis'\''s RDB or AOF) into --dir, in place of what is there, which is kept beside it]:FILE:_files' \
     '*--until[restore the state of --dir as of TIME into the new folder --into]:TIME: ' \
     '*--into[with --until\: where to; must not exist or be empty]:FOLDER:_files -/' \
     '*--json[with --check\: print the findings as JSON]' \

@@ -32,7 +32,7 @@ constexpr OptionRow option_rows[] = {
      "address or host name to listen on; may be given several times"},
     {"--unixsocket", "PATH", "", "also listen on this Unix socket, for this user only"},
     {"--pipe", "PATH", "", "take one request a line from this named pipe"},
-    {"--dir", "FOLDER", ".", "folder of kv.aof and kv.db"},
+    {"--dir", "FOLDER", ".", "folder of kv.aof and kv.db, made if it is not there"},
     {"--persist", "SECONDS", "",
      "log every write and save a snapshot this often if anything changed"},
     {"--binary", "", "", "write snapshots as kv.bin instead of kv.db"},
@@ -53,7 +53,8 @@ constexpr OptionRow option_rows[] = {
     {"--reseal", "", "", "compute the checksums again after an edit by hand"},
     {"--dump", "FORMAT", "", "write the data to standard output: text, json or resp"},
     {"--load", "FILE", "",
-     "take the data from FILE (text, json, resp, or Redis's RDB or AOF) into --dir"},
+     "take the data from FILE (text, json, resp, or Redis's RDB or AOF) into --dir, in place of "
+     "what is there, which is kept beside it"},
     {"--until", "TIME", "", "restore the state of --dir as of TIME into the new folder --into"},
     {"--into", "FOLDER", "", "with --until: where to; must not exist or be empty"},
     {"--json", "", "", "with --check: print the findings as JSON"},
