@@ -231,4 +231,30 @@ redis-cli -p "$redis_port" ACL SETUSER default -set >"$SCRATCH/out"
 exits "values that may not be written are failures" 5 \
   "$KV_CLIENT" --port "$redis_port" --recipient bob@kv.test --reencrypt locked/
 like "each of them, with WATCH and MULTI as well" "$(cat "$SCRATCH/out")" ' 2 failed$'
+
+# --- a server that answers EXEC with no answer at all ---
+redis-cli -p "$redis_port" GET locked/b >"$SCRATCH/sealed"
+cat >"$SCRATCH/liar.py" <<'END'
+import socket, sys
+sealed = open(sys.argv[1], "rb").read()[:-1]
+answers = {b"HELLO": b"%1\r\n+proto\r\n:3\r\n", b"SCAN": b"*2\r\n$1\r\n0\r\n*1\r\n$8\r\nlocked/b\r\n", b"TYPE": b"+string\r\n",
+           b"GET": b"$%d\r\n%s\r\n" % (len(sealed), sealed), b"SET": b"+QUEUED\r\n", b"EXEC": b"*0\r\n"}
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+listener.listen()
+print(listener.getsockname()[1], flush=True)
+listener.settimeout(20)
+connection = listener.accept()[0]
+connection.settimeout(20)
+requests = connection.makefile("rb")
+while head := requests.readline():
+    words = [requests.read(int(requests.readline()[1:]) + 2)[:-2] for _ in range(int(head[1:]))]
+    connection.sendall(answers.get(words[0], b"+OK\r\n"))
+END
+python3 "$SCRATCH/liar.py" "$SCRATCH/sealed" >"$SCRATCH/liar.port" 2>"$SCRATCH/liar.err" &
+SERVERS+=($!)
+wait_for 10 test -s "$SCRATCH/liar.port"
+exits "N4: an EXEC without an answer is a failure, and no crash" 5 \
+  "$KV_CLIENT" --port "$(cat "$SCRATCH/liar.port")" --recipient bob@kv.test --reencrypt locked/
+like "N4: which is counted" "$(cat "$SCRATCH/out")" '^0 sealed again.* 1 failed$'
 done_testing

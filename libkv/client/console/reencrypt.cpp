@@ -102,11 +102,15 @@ void Reencryption::replace(const std::vector<std::string>& read, const std::stri
   if (watched && written) written = connection_.call({"EXEC"});
   else if (watched) (void)connection_.call({"DISCARD"});  // or all that follows would be queued
   if (!written) return fail_at(read[1], written.error());
-  if (watched && !written->list().empty() && written->list()[0].is_error()) {
-    return fail(shown(read[1], 200) + ": " + written->list()[0].text());
-  }
   if (watched && written->is_nil()) {
     return fail(shown(read[1], 200) + " changed meanwhile; it was left as it is");
+  }
+  if (watched && written->list().size() != 1) {
+    return fail(shown(read[1], 200) + ": the server answered EXEC as nobody does; whether it was " +
+                "sealed again is not known");
+  }
+  if (watched && written->list()[0].is_error()) {
+    return fail(shown(read[1], 200) + ": " + written->list()[0].text());
   }
   ++done_;
 }
