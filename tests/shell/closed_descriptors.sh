@@ -29,7 +29,7 @@ is "the log on disk holds the write and nothing else of ours" "$(grep -ac 'msg\|
 exec 5<&-
 
 exits "a client without stdout says that it could not print" 1 bash -c '"$@" >&-' - "$KV_CLIENT" --pass "$PASS" --port "$PORT" GET k
-exits "and without stdin that it could not read" 2 bash -c '"$@" <&-' - "$KV_CLIENT" --pass "$PASS" --port "$PORT" SET k -- -
+exits "and without stdin that it could not read" 3 bash -c '"$@" <&-' - "$KV_CLIENT" --pass "$PASS" --port "$PORT" SET k -- -
 is "nothing was set to what could not be read" "$(redis GET k)" v
 exits "without stderr it works" 0 bash -c '"$@" 2>&-' - "$KV_CLIENT" --pass "$PASS" --port "$PORT" GET k
 is "and prints" "$(cat "$SCRATCH/out")" v
