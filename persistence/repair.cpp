@@ -65,11 +65,9 @@ std::string_view last_line(std::string_view bytes) {
 /// How many keys the trailer of a text snapshot states, if the last line is one.
 std::optional<std::uint64_t> stated_keys(std::string_view bytes) {
   RecordReader reader;
-  if (reader.parse(last_line(bytes)) != LineKind::sealed) return {};
-  ElementReader in;
-  in.clear(reader.sealed_text());
   std::uint64_t keys = 0;
-  if (!in.take("end, ") || !in.number(keys) || !in.take(" keys") || !in.done()) return {};
+  if (reader.parse(last_line(bytes)) != LineKind::sealed) return {};
+  if (!parse_text_trailer(reader.sealed_text(), keys)) return {};
   return keys;
 }
 

@@ -16,6 +16,12 @@ Result<SnapshotHeader> read_snapshot_header(std::string_view bytes, SnapshotForm
                                         : read_binary_header(bytes, name);
 }
 
+bool parse_text_trailer(std::string_view sealed, std::uint64_t& keys) {
+  ElementReader in;
+  in.clear(sealed);
+  return in.take("end, ") && in.number(keys) && in.take(" keys") && in.done();
+}
+
 bool has_our_marks(std::string_view text) noexcept {
   return text.starts_with("# kv") || text.rfind("\n# kv end, ") != text.npos;
 }

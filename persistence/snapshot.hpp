@@ -78,6 +78,7 @@ std::string text_header(const LogPosition& as_of, bool log_follows);
 std::string text_trailer(std::uint64_t keys);
 /// False if it is none of this version.
 bool parse_text_header(std::string_view sealed, SnapshotHeader& header);
+bool parse_text_trailer(std::string_view sealed, std::uint64_t& keys);
 
 /// Why a key cannot be loaded: the server was started with too few databases.
 std::string needs_database(unsigned number);

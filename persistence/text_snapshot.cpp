@@ -555,9 +555,7 @@ Status TextCheck::run() {
   if (reader.parse(trailer) != LineKind::sealed) {
     return corrupt_at(trailer_at_, "the trailer is missing, so the file is not whole");
   }
-  ElementReader in;
-  in.clear(reader.sealed_text());
-  if (!in.take("end, ") || !in.number(keys_) || !in.take(" keys") || !in.done()) {
+  if (!parse_text_trailer(reader.sealed_text(), keys_)) {
     return corrupt_at(trailer_at_, "the trailer is damaged");
   }
   const std::uint32_t right = reader.chain_after(trailer, chain);

@@ -407,7 +407,7 @@ Status Connection::Impl::stream(Flow& flow) {
       continue;
     }
     const bool idle = flow.answered == flow.sent;
-    // With enough of them there would always be something to read.
+    // With enough messages there would always be something to read.
     if (pushed && !idle && Clock::now() >= deadline) return no_answer_in_time();
     const bool room = flow.sent - flow.answered < flow.window;
     const int input = waiting && room ? flow.input_fd : -1;

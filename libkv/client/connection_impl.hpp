@@ -52,6 +52,7 @@ struct Connection::Impl {
     std::uint64_t sent = 0, answered = 0;
   };
   Status stream(Flow& flow);
+  /// The reply with its values opened.
   Result<Value> open_reply(Sealing& opener, Arguments arguments, Value&& reply);
   /// Remembers what a command did to the session, from its reply.
   void note_state(Arguments arguments, const Value& reply);

@@ -143,14 +143,20 @@ Status Sealing::open_replaced(Arguments request, Value& reply) {
   return done ? Status{} : no_answer_to(request);
 }
 
-Status Sealing::open_values(Arguments request, Value& reply) {
-  if (reply.kind() != Kind::list || reply.size() + 1 != request.size())
-    return no_answer_to(request);
+/// One for each name in the request, of which names[0] is the first.
+Status Sealing::open_named(Arguments request, Arguments names, Value& reply) {
+  if (reply.kind() != Kind::list || reply.size() != names.size()) return no_answer_to(request);
+  const bool keys = names.size() + 1 == request.size();
   Status status;
-  for (std::size_t i = 0; i < reply.size() && status.ok(); ++i) {
-    status = open_stored(request, Place::value(request[i + 1]), reply.mutable_list()[i]);
+  for (std::size_t i = 0; i < names.size() && status.ok(); ++i) {
+    const Place place = keys ? Place::value(names[i]) : Place::hash_field(request[1], names[i]);
+    status = open_stored(request, place, reply.mutable_list()[i]);
   }
   return status;
+}
+
+Status Sealing::open_values(Arguments request, Value& reply) {
+  return open_named(request, request.subspan(1), reply);
 }
 
 Status Sealing::open_field(Arguments request, Value& reply) {
@@ -159,14 +165,7 @@ Status Sealing::open_field(Arguments request, Value& reply) {
 }
 
 Status Sealing::open_named_fields(Arguments request, Value& reply) {
-  if (reply.kind() != Kind::list || reply.size() + 2 != request.size())
-    return no_answer_to(request);
-  Status status;
-  for (std::size_t i = 0; i < reply.size() && status.ok(); ++i) {
-    status = open_stored(request, Place::hash_field(request[1], request[i + 2]),
-                         reply.mutable_list()[i]);
-  }
-  return status;
+  return open_named(request, request.subspan(2), reply);
 }
 
 Status Sealing::open_hash(Arguments request, Value& reply) {
@@ -226,12 +225,8 @@ void Sealing::note_queued(Arguments request) {
   std::vector<std::string>& words = queued_.emplace_back(request.begin(), request.end());
   // What is to be stored may be a secret, and says nothing about the answer.
   const CommandDoc* doc = find_command_doc(words[0]);
-  if (doc == nullptr || doc->value_first <= 0) return;
-  for (auto i = static_cast<std::size_t>(doc->value_first); i < words.size();
-       i += static_cast<std::size_t>(std::max(doc->value_step, 1))) {
-    if (doc->value_last > 0 && i > static_cast<std::size_t>(doc->value_last)) break;
-    crypto::wipe(words[i]);
-  }
+  if (doc == nullptr) return;
+  for (const std::size_t i : places_of_values(*doc, words.size())) crypto::wipe(words[i]);
 }
 
 /// The answer to EXEC: an answer for each request since MULTI.

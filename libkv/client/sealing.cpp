@@ -69,6 +69,17 @@ std::optional<std::string> text_of_list(const Value& value) {
 
 }  // namespace
 
+std::vector<std::size_t> places_of_values(const CommandDoc& doc, std::size_t words) {
+  std::vector<std::size_t> places;
+  if (doc.value_first == 0) return places;
+  const auto count = static_cast<int>(words);
+  for (int i = doc.value_first; i <= std::min(last_value(doc, count), count - 1);
+       i += std::max(doc.value_step, 1)) {
+    places.push_back(static_cast<std::size_t>(i));
+  }
+  return places;
+}
+
 Status Sealing::seal(std::vector<std::string>& words) {
   const CommandDoc* doc = find_command_doc(words[0]);
   if (auto status = check_sealable(doc, words); !status) return status;
@@ -78,11 +89,9 @@ Status Sealing::seal(std::vector<std::string>& words) {
     if (!made) return made.status();
     sealer_.emplace(*std::move(made));
   }
-  const auto count = static_cast<int>(words.size());
-  for (int i = doc->value_first; i <= std::min(last_value(*doc, count), count - 1);
-       i += std::max(doc->value_step, 1)) {
-    std::string& word = words[static_cast<std::size_t>(i)];
-    const Place place = place_of_value(*doc, words, static_cast<std::size_t>(i));
+  for (const std::size_t i : places_of_values(*doc, words.size())) {
+    std::string& word = words[i];
+    const Place place = place_of_value(*doc, words, i);
     if (place.key == crypto::recipients_key) {
       return {Code::crypto, std::string(place.key) +
                                 " is the list of whom to seal for and nobody can read it sealed: "

@@ -11,6 +11,7 @@
 
 #include "crypto/seal.hpp"
 #include "libkv/base/status.hpp"
+#include "libkv/client/command_docs.hpp"
 #include "libkv/client/connection_impl.hpp"
 #include "libkv/client/kv/client.hpp"
 
@@ -41,6 +42,7 @@ class Sealing {
   Status open_stored(Arguments request, const crypto::Place& place, Value& value);
   Status open_each(Arguments request, const crypto::Place& place, Value& list);
   Status open_pairs(Arguments request, Value& list);
+  Status open_named(Arguments request, Arguments names, Value& reply);
   Status open_value(Arguments request, Value& reply);
   Status open_replaced(Arguments request, Value& reply);
   Status open_values(Arguments request, Value& reply);
@@ -65,6 +67,9 @@ class Sealing {
   std::vector<std::vector<std::string>> queued_;  // since MULTI, without what they would store
   bool in_multi_ = false;
 };
+
+/// Which of so many words of a request are values, as its command's row says.
+std::vector<std::size_t> places_of_values(const CommandDoc& doc, std::size_t words);
 
 /// Whom values are sealed for: the options, else the server's secrets/gpg-id, else the environment.
 Result<crypto::Recipients> recipients_for(Access::Impl& connection, const SealOptions& options);

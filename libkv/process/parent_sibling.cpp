@@ -155,16 +155,16 @@ void Parent::sibling_ended(int wait_status) {
   announcements_.reset();
   // Its children find their pipes closed; nothing they still say can be answered.
   for (const auto& [pid, child] : children_) ::kill(pid, SIGKILL);
-  const int sibling_status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+  const bool by_itself = WIFEXITED(wait_status);
+  const int sibling_status = by_itself ? WEXITSTATUS(wait_status) : 1;
   if (sibling_status == sibling_sync_failed || sibling_status == sibling_close_failed) {
     exit_status_ = 1;  // it has said why
     return;
   }
-  const bool clean = sibling_status == 0;
   // One that ends by itself before it is ready has said what keeps it from serving: the next one
   // would read the same files for as long and say the same.
-  if (stopping_ || clean || (!sibling_ready_ && WIFEXITED(wait_status))) {
-    exit_status_ = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 1;
+  if (stopping_ || sibling_status == 0 || (!sibling_ready_ && by_itself)) {
+    exit_status_ = sibling_status;
     return;
   }
   const std::string how = WIFSIGNALED(wait_status)
