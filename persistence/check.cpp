@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "libkv/base/text.hpp"
 #include "libkv/keyspace/digest.hpp"
 #include "persistence/aof_reader.hpp"
@@ -145,6 +147,17 @@ Status check_rights(Env& env, const std::string& folder, const std::vector<std::
   return log_is_ours ? check_writable(env, join_path(folder, log_name)) : Status{};
 }
 
+/// A start that succeeds and has nothing to say of a finished log or an old snapshot did without
+/// it. What it mends or goes round it tells, by the file's name.
+bool is_spare(const FileReport& file, const CheckReport& report) {
+  if (!report.start || !file.counts || file.verdict == "clean") return false;
+  if (file.kind.find("finished") == std::string::npos && file.kind.find("old") == std::string::npos)
+    return false;
+  return std::none_of(report.notes.begin(), report.notes.end(), [&](const std::string& note) {
+    return note.find(file.name) != std::string::npos;
+  });
+}
+
 std::string count_of(const FileReport& file) {
   if (file.kind.find("log") != std::string::npos) return std::to_string(file.lines) + " lines";
   if (!file.counts) return "";
@@ -180,6 +193,7 @@ CheckReport check_folder(Env& env, const std::string& folder, const Replay& repl
   report.start = check_rights(env, folder, *names, found->log_is_ours);
   report.notes = found->report.notes;
   report.lines = found->report.lines;
+  for (FileReport& file : report.files) file.spare = is_spare(file, report);
   std::vector<Keyspace*> all;
   for (unsigned i = 0; i < databases && replay.database(i) != nullptr; ++i) {
     all.push_back(replay.database(i));
@@ -187,6 +201,17 @@ CheckReport check_folder(Env& env, const std::string& folder, const Replay& repl
   }
   report.digest = dataset_digest(all);
   return report;
+}
+
+std::vector<std::string> spare_damage(const CheckReport& report) {
+  std::vector<std::string> out;
+  for (const FileReport& file : report.files) {
+    if (!file.spare) continue;
+    out.push_back(file.name +
+                  " is damaged, but no start needs it, so --repair leaves it alone; it serves "
+                  "--until and later repairs as far as it can be read");
+  }
+  return out;
 }
 
 std::string as_text(const CheckReport& report) {
@@ -203,6 +228,7 @@ std::string as_text(const CheckReport& report) {
     }
   }
   for (const std::string& note : report.notes) out += "note: " + note + "\n";
+  for (const std::string& sentence : spare_damage(report)) out += "note: " + sentence + "\n";
   if (report.start) {
     out += "a server starts from this with " + std::to_string(report.keys) + " keys (" +
            std::to_string(report.lines) + " lines replayed), digest " + report.digest + "\n";
@@ -229,6 +255,7 @@ std::string as_json(const CheckReport& report) {
     json.member("lines", file.lines);
     json.member("keys", file.keys);
     if (!file.reason.empty()) json.member("reason", file.reason);
+    if (file.spare) json.member("spare", true);
     if (file.bad_line != 0) json.member("line", file.bad_line), json.member("byte", file.bad_byte);
     json.end_object();
   }

@@ -19,6 +19,7 @@ struct FileReport {
   std::uint64_t bytes = 0, lines = 0, keys = 0;
   std::uint64_t bad_line = 0, bad_byte = 0;  // of the first bad one; 0: none
   bool counts = true;                        // part of the data, so it must be clean
+  bool spare = false;                        // not clean, but a start does not need it
 };
 
 struct CheckReport {
@@ -35,6 +36,9 @@ struct CheckReport {
 CheckReport check_folder(Env& env, const std::string& folder, const Replay& replay,
                          unsigned databases);
 std::string as_text(const CheckReport& report);
+/// Of files that are not clean though no start needs them: that a repair leaves them alone, and what
+/// they are good for. Empty if there are none.
+std::vector<std::string> spare_damage(const CheckReport& report);
 std::string as_json(const CheckReport& report);
 
 }  // namespace kv

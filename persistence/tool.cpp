@@ -59,6 +59,17 @@ int run_check(const Tool& tool) {
   return report.ok() ? 0 : 1;
 }
 
+/// What a check calls wrong and a repair has no reason to touch: who was sent here by the one must
+/// hear it from the other.
+void say_what_is_spare(const Tool& tool) {
+  for (Keyspace* database : tool.databases()) database->clear();
+  const CheckReport report = check_folder(tool.env, tool.options.folder, tool.replay,
+                                          static_cast<unsigned>(tool.databases().size()));
+  for (const std::string& sentence : spare_damage(report)) {
+    std::fprintf(tool.out, "%s\n", sentence.c_str());
+  }
+}
+
 int run_repair(const Tool& tool) {
   Result<std::unique_ptr<DirectoryLock>> lock = tool.env.lock_directory(tool.options.folder);
   if (!lock) return tool.fail(lock.status());
@@ -73,6 +84,8 @@ int run_repair(const Tool& tool) {
                  static_cast<unsigned long long>(report->lost_lines),
                  static_cast<unsigned long long>(report->lost_keys),
                  report->lost_more ? ", and what cannot be counted" : "");
+  } else {
+    say_what_is_spare(tool);
   }
   return 0;
 }

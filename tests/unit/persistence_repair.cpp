@@ -280,6 +280,52 @@ TEST_CASE("persistence/repair: S5 a long line of many heads takes no square of i
   CHECK(monotonic_ns() - before_ns < 2 * ns_per_second);
 }
 
+namespace {
+
+/// What a tool writes to its standard output.
+std::string tool_says(FaultEnv& env, Verb verb, int exit_code) {
+  ToolOptions options;
+  options.verb = verb;
+  options.folder = "data";
+  TestData data;
+  std::FILE* const out = std::tmpfile();
+  REQUIRE(out != nullptr);
+  CHECK(persistence_tool(env, options, data.replay(), out, out) == exit_code);
+  std::string text(static_cast<std::size_t>(std::ftell(out)), '\0');
+  std::rewind(out);
+  CHECK(std::fread(text.data(), 1, text.size(), out) == text.size());
+  std::fclose(out);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("persistence/repair: what a check finds and a repair leaves alone, both say") {
+  for (const std::string_view which : {"data/kv.aof.", "data/kv.db.old"}) {
+    FaultEnv env;
+    const std::string expected = make_folder(env);
+    std::string path;
+    for (const auto& [entry, node] : env.entries()) {
+      if (entry.starts_with(which)) path = entry;
+    }
+    REQUIRE_FALSE(path.empty());
+    std::string& bytes = env.contents(path);
+    bytes[bytes.size() / 2] ^= 1;
+    const std::string damaged = bytes;
+    const std::string sentence = path.substr(5) + " is damaged, but no start needs it";
+    CHECK(has(tool_says(env, Verb::check, 1), sentence));
+    const std::string repaired = tool_says(env, Verb::repair, 0);
+    CHECK(has(repaired, "nothing to repair\n"));
+    CHECK(has(repaired, sentence));
+    CHECK(env.contents(path) == damaged);
+    CHECK(start_from(env, with(Fsync::no)).digest == expected);
+  }
+  FaultEnv env;  // a log that a start mends is no such file
+  make_folder(env);
+  env.contents("data/kv.aof").back() ^= 1;
+  CHECK_FALSE(has(tool_says(env, Verb::check, 1), "no start needs it"));
+}
+
 TEST_CASE("persistence/repair: D8 a command that is not known is refused with what to do") {
   FaultEnv env;
   {
