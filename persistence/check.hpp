@@ -36,8 +36,8 @@ struct CheckReport {
 CheckReport check_folder(Env& env, const std::string& folder, const Replay& replay,
                          unsigned databases);
 std::string as_text(const CheckReport& report);
-/// Of files that are not clean though no start needs them: that a repair leaves them alone, and what
-/// they are good for. Empty if there are none.
+/// Of files that are not clean though no start needs them: that a repair leaves them alone, and
+/// what they are good for. Empty if there are none.
 std::vector<std::string> spare_damage(const CheckReport& report);
 std::string as_json(const CheckReport& report);
 

@@ -40,31 +40,47 @@ def save_seconds(server):
         return timed(lambda: talk('SAVE'))
 
 
-def start_again(make, folder, durability, extra=()):
-    """Seconds from the start of the process to its first answer with all data there."""
-    with make(durability, extra, folder=folder) as server:
-        with server.talk() as talk:
-            while True:
-                try:
-                    keys = talk('DBSIZE')
-                    break
-                except RuntimeError:  # LOADING
-                    time.sleep(0.002)
-        return time.monotonic() - server.started_at, keys
+class SavedFolder:
+    """A folder with count keys in a snapshot (save) or, otherwise, in the log alone, from which a
+    server can be started again and again. Ends with the with statement."""
+
+    def __init__(self, make, durability, extra, count, save):
+        self.name, self.make, self.options, self.count = make.name, make, (durability, extra), count
+        self.folder = tempfile.mkdtemp(prefix='kv-bench.')
+        with make(*self.options, folder=self.folder) as server:
+            load.fill(server, 'strings', count)
+            if save:
+                with server.talk() as talk:
+                    talk('SAVE')
+            else:
+                time.sleep(1.2)  # the log's last second reaches the disk
+            server.kill()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.folder)
+
+    def start_again(self):
+        """Seconds from the start of the process to its first answer with all data there."""
+        with tempfile.TemporaryDirectory(prefix='kv-bench.') as copy:
+            shutil.copytree(self.folder, copy, dirs_exist_ok=True)
+            with self.make(*self.options, folder=copy) as server:
+                keys = first_answer(server)
+                seconds = time.monotonic() - server.started_at
+        if keys != self.count:
+            raise RuntimeError(f'{self.name} came back with {keys} keys, not {self.count}')
+        return seconds
 
 
-def saved_folder(make, durability, extra, count, save):
-    """A folder with count keys in a snapshot (save) or, otherwise, in the log alone."""
-    folder = tempfile.mkdtemp(prefix='kv-bench.')
-    with make(durability, extra, folder=folder) as server:
-        load.fill(server, 'strings', count)
-        if save:
-            with server.talk() as talk:
-                talk('SAVE')
-        else:
-            time.sleep(1.2)  # the log's last second reaches the disk
-        server.kill()
-    return folder
+def first_answer(server):
+    with server.talk() as talk:
+        while True:
+            try:
+                return talk('DBSIZE')
+            except RuntimeError:  # LOADING
+                time.sleep(0.002)
 
 
 def saves(plan, results):
@@ -85,21 +101,9 @@ def loads(plan, results):
              ('text (Redis: RDB)', True, DURABLE, [], VOLATILE, [], 1.0),
              ('log replay (Redis: AOF)', False, DURABLE, [], DURABLE, plain, 0.5))
     for what, save, kv_mode, kv_extra, redis_mode, redis_extra, goal in cases:
-        sides = ((Kv, kv_mode, kv_extra), (Redis, redis_mode, redis_extra))
-        got = {}
-        for make, mode, extra in sides:
-            folder = saved_folder(make, mode, extra, plan.keys, save)
-            seconds = []
-            for _ in range(rounds):
-                copy = tempfile.mkdtemp(prefix='kv-bench.')
-                shutil.copytree(folder, copy, dirs_exist_ok=True)
-                taken, keys = start_again(make, copy, mode, extra)
-                if keys != plan.keys:
-                    raise RuntimeError(f'{make.name} came back with {keys} keys, not {plan.keys}')
-                seconds.append(taken)
-                shutil.rmtree(copy)
-            got[make.name] = seconds
-            shutil.rmtree(folder)
+        with SavedFolder(Kv, kv_mode, kv_extra, plan.keys, save) as ours, \
+             SavedFolder(Redis, redis_mode, redis_extra, plan.keys, save) as theirs:
+            got = alternate((ours, theirs), rounds, SavedFolder.start_again)
         results.add('load', f'{plan.keys:,} keys, {what}', 's', got, ('<=', goal))
 
 
@@ -132,22 +136,26 @@ def saving_under_load(plan, results):
     results.add(section, 'p99 latency of writes', 'us', column(got, 'p99_us'), ('<=', 1.0))
 
 
-def growth(plan, results):
+def grow(make, top):
     """A reader beside a loader that takes the keyspace from nothing to all its keys, and a program
     that only sleeps beside both: what it is kept waiting is the machine's, not the server's."""
-    got, machine, top = {}, {}, plan.growth_keys
-    for make in (Kv, Redis):
-        with make(VOLATILE) as server:
-            load.fill(server, 'strings', 1)
-            reader = load.Background('reader', server, 600)
-            sleeper = load.Background('sleeper', None, 600)
-            rate = load.fill(server, 'strings', top)['rps']
-            got[server.name] = [reader.finish()['max_us'] / 1000]
-            machine[server.name] = [sleeper.finish()['max_us'] / 1000]
-            say(f'{server.name}: {rate:.0f} writes/s while growing')
-    results.add('growth', f'longest wait of a reader while 1 key becomes {top:,}', 'ms', got,
-                ('<=', 5), absolute=True)
-    results.add('growth', 'meanwhile, longest delay of a program that only sleeps', 'ms', machine)
+    with make(VOLATILE) as server:
+        load.fill(server, 'strings', 1)
+        reader = load.Background('reader', server, 600)
+        sleeper = load.Background('sleeper', None, 600)
+        rate = load.fill(server, 'strings', top)['rps']
+        say(f'{server.name}: {rate:.0f} writes/s while growing')
+        return {'reader': reader.finish()['max_us'] / 1000,
+                'sleeper': sleeper.finish()['max_us'] / 1000}
+
+
+def growth(plan, results):
+    top = plan.growth_keys
+    got = alternate((Kv, Redis), min(3, plan.rounds), lambda make: grow(make, top))
+    results.add('growth', f'longest wait of a reader while 1 key becomes {top:,}', 'ms',
+                column(got, 'reader'), ('<=', 5), absolute=True)
+    results.add('growth', 'meanwhile, longest delay of a program that only sleeps', 'ms',
+                column(got, 'sleeper'))
 
 
 PARTS = (memory, saves, loads, saving_under_load, growth)

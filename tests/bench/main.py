@@ -51,6 +51,7 @@ def main():
     results.head['date'] = time.strftime('%Y-%m-%d')
     results.head['kind of run'] = f'quick, {plan.rounds} rounds: figures are a hint' if plan.quick else \
         f'full: {plan.rounds} rounds of about {plan.seconds} s each'
+    stolen = machine.Stolen()
     wanted = options.only + (['plots'] if plan.plots and options.only == list(GROUPS) else [])
     for part in wanted:
         if part == 'plots':
@@ -60,6 +61,7 @@ def main():
             for measure in PARTS[part]:
                 measure(plan, results)
     results.head['load average at the end'] = f'{machine.load_average():.2f}'
+    results.head['processor time that the host gave to others'] = f'{stolen.percent():.1f} %'
     results.save()
     table = report.markdown(results)
     with open(os.path.join(options.out, 'table.md'), 'w', encoding='utf-8') as file:

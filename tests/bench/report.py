@@ -15,7 +15,8 @@ def line(row):
     met = {True: 'met', False: '**not met**', None: ''}[row.met()]
     ratio = row.ratio()
     cells = [row.work, row.unit, figure(row.median('kv')), figure(row.median('redis')),
-             figure(row.median('memcached')), f'{ratio:.2f}' if ratio is not None else '', goal, met]
+             figure(row.median('memcached')), f'{ratio:.2f}' if ratio is not None else '', goal, met,
+             '' if row.stolen is None else f'{row.stolen:.0f} %']
     return '| ' + ' | '.join(cells) + ' |'
 
 
@@ -27,12 +28,12 @@ def markdown(results):
     met = sum(1 for row in rows if row.met())
     out += ['', f'Goals met: {met} of {len(rows)}. Figures are medians over the rounds; '
             'the ratio is kv / Redis.', '',
-            '| work | unit | kv | Redis | memcached | kv/Redis | goal | |',
-            '|---|---|--:|--:|--:|--:|--:|---|']
+            '| work | unit | kv | Redis | memcached | kv/Redis | goal | | host |',
+            '|---|---|--:|--:|--:|--:|--:|---|--:|']
     section = None
     for row in results.rows:
         if row.section != section:
             section = row.section
-            out.append(f'| **{section}** | | | | | | | |')
+            out.append(f'| **{section}** | | | | | | | | |')
         out.append(line(row))
     return '\n'.join(out) + '\n'

@@ -5,6 +5,8 @@ import statistics
 import sys
 import time
 
+import machine
+
 
 @dataclasses.dataclass
 class Plan:
@@ -35,6 +37,7 @@ class Row:
     goal: tuple = ()        # ('>=' or '<=', number): of kv / redis
     note: str = ''
     absolute: bool = False  # the goal is for kv's own figure
+    stolen: float | None = None  # percent of the processor time wanted that the host took
 
     def median(self, name):
         got = self.values.get(name)
@@ -58,6 +61,7 @@ class Results:
 
     def add(self, *args, **named):
         row = Row(*args, **named)
+        row.stolen = getattr(row.values, 'stolen', None)
         self.rows.append(row)
         self.save()
         shown = ' '.join(f'{name}={row.median(name):.4g}' for name in row.values)
@@ -77,17 +81,35 @@ def say(text):
     print(f'[{time.monotonic() - STARTED:6.1f}s] {text}', file=sys.stderr, flush=True)
 
 
+class Rounds(dict):
+    """{name of the server: [what was measured, a round each]}, and what the host took meanwhile."""
+    stolen = None
+
+
+QUIET = 4.0  # percent of the processor time that the host may take in a round
+
+
 def alternate(servers, rounds, measure):
     """measure(server) for each, rounds times, the order turned round every time.
 
-    Returns {name: [what measure returned, a round each]}.
+    A round in which the host took more than QUIET is measured again: half as many rounds more at
+    most, none for two rounds. Those in which it took least are kept, of all servers alike.
     """
-    values = {server.name: [] for server in servers}
-    for number in range(rounds):
+    measured = []
+    for number in range(rounds + rounds // 2 if rounds > 2 else rounds):
+        if sum(stolen <= QUIET for stolen, _ in measured) >= rounds:
+            break
+        host, got = machine.Stolen(), {}
         for server in servers if number % 2 == 0 else reversed(servers):
-            values[server.name].append(measure(server))
+            got[server.name] = measure(server)
+        measured.append((host.percent(), got))
+    kept = sorted(measured, key=lambda one: one[0])[:rounds]
+    values = Rounds({server.name: [got[server.name] for _, got in kept] for server in servers})
+    values.stolen = sum(stolen for stolen, _ in kept) / len(kept)
     return values
 
 
 def column(values, key):
-    return {name: [one[key] for one in many] for name, many in values.items()}
+    taken = Rounds({name: [one[key] for one in many] for name, many in values.items()})
+    taken.stolen = values.stolen
+    return taken

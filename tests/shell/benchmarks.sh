@@ -29,4 +29,21 @@ with servers.Kv(): pass'
 }
 exits "a server that does not start ends the run" 1 starts_unwilling
 like "with what it said" "$(cat "$SCRATCH/err")" "kv does not start: I do not want to"
+
+# Rounds in which the host took the processor are measured again, of all servers alike, whatever they gave.
+rounds() { # the host's percent in each round
+  PYTHONPATH=$KV_TOP/tests/bench /usr/bin/python3 -B - "$@" <<'PYTHON'
+import sys, types, machine, results
+host, asked = iter(map(float, sys.argv[1:])), []
+machine.Stolen = lambda: types.SimpleNamespace(percent=lambda: next(host))
+def measure(server):
+    asked.append(server.name)
+    return len(asked)
+got = results.alternate([types.SimpleNamespace(name=n) for n in 'ab'], 3, measure)
+print(''.join(asked), sorted(got['a']), sorted(got['b']), got.stolen)
+PYTHON
+}
+is "quiet rounds: as many as asked for, in turns" "$(rounds 0 4 2)" "abbaab [1, 4, 5] [2, 3, 6] 2.0"
+is "a disturbed round is measured again and left out" "$(rounds 0 30 1 2)" "abbaabba [1, 5, 8] [2, 6, 7] 1.0"
+is "half as many more at most; the quietest are kept" "$(rounds 20 9 30 10)" "abbaabba [1, 4, 8] [2, 3, 7] 13.0"
 done_testing
