@@ -39,7 +39,7 @@ class Patience {
   int look(int epoll, epoll_event* events, int most) noexcept;
   void start_looking() noexcept;
   bool once_more() noexcept;
-  void rest() noexcept;
+  void suspect(std::int64_t away_ns) noexcept;
   void learn(std::int64_t slept_ns) noexcept;
 
   static constexpr int blind_rounds_max = 32;
@@ -50,6 +50,7 @@ class Patience {
   std::int64_t window_ns_ = 0;        // how long to look
   std::int64_t asleep_until_ns_ = 0;  // the processor is wanted elsewhere: no looking before that
   std::int64_t rest_ns_ = 0;          // the last such rest
+  std::int64_t away_too_long_at_ns_ = 0;  // when others last kept it too long
 };
 
 }  // namespace kv

@@ -109,7 +109,7 @@ def alternate(servers, rounds, measure):
     return values
 
 
-def column(values, key):
-    taken = Rounds({name: [one[key] for one in many] for name, many in values.items()})
+def column(values, key, scale=1):
+    taken = Rounds({name: [one[key] * scale for one in many] for name, many in values.items()})
     taken.stolen = values.stolen
     return taken
