@@ -65,6 +65,14 @@ def measure(results, rounds=3):
                 results.save()
 
 
+def caption(head):
+    """Which programs on which machine: a plot is looked at without the table, too."""
+    programs = ', '.join((head['kv'], f"redis-server {head['redis-server'].removeprefix('v=')}",
+                          head['memcached']))
+    machine = ', '.join((head['machine'], 'Linux ' + head['kernel'], head['date']))
+    return f'{programs}\n{machine}'.replace('"', '')
+
+
 def draw(results, folder):
     for name, series in results.series.items():
         plots, blocks = [], []
@@ -75,9 +83,10 @@ def draw(results, folder):
                          f"lw 2 pt {5 if verb == 'GET' else 7} ps 0.5 title '{line}'")
             blocks.append('\n'.join(f'{x} {rate:.1f}' for x, rate in points) + '\ne')
         script = '\n'.join([
-            "set terminal svg size 760,420 font 'sans-serif,12' background '#ffffff'",
+            "set terminal svg size 760,450 font 'sans-serif,12' background '#ffffff'",
             f"set output '{os.path.join(folder, name + '.svg')}'",
             'set logscale x', "set format x '%.0s%c'", 'set grid',
+            'set title "' + caption(results.head).replace('\n', '\\n') + '" noenhanced font ",10"',
             'set key outside right top', 'set yrange [0:*]' if name != 'value' else 'set logscale y',
             f"set xlabel '{series['label']}'", "set ylabel 'thousand requests a second'",
             'plot ' + ', \\\n  '.join(plots), *blocks, ''])

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The benchmarks' front, which no figure tells of: parts, what is missing, a server that does not start.
+# The benchmarks' front, which no figure tells of: parts, what is missing, a server that does not start,
+# which rounds are kept, what a plot says of itself.
 # Nothing is measured here.
 . "$(dirname "$0")/lib.sh"
 
@@ -46,4 +47,16 @@ PYTHON
 is "quiet rounds: as many as asked for, in turns" "$(rounds 0 4 2)" "abbaab [1, 4, 5] [2, 3, 6] 2.0"
 is "a disturbed round is measured again and left out" "$(rounds 0 30 1 2)" "abbaabba [1, 5, 8] [2, 6, 7] 1.0"
 is "half as many more at most; the quietest are kept" "$(rounds 20 9 30 10)" "abbaabba [1, 4, 8] [2, 3, 7] 13.0"
+
+# A plot is looked at without the table: it says itself what was measured, and where.
+caption() {
+  PYTHONPATH=$KV_TOP/tests/bench KV_SERVER=$KV_TOP/server /usr/bin/python3 -B - <<'PYTHON'
+import machine, plots, servers
+print(plots.caption(machine.description(servers.Kv.program) | {'date': '2026-11-29'}))
+PYTHON
+}
+caption >"$SCRATCH/caption"
+for what in "kv [0-9.]*, redis-server 7\.[0-9.]*, " "[0-9] cores" "Linux $(uname -r), 2026-11-29"; do
+  like "a plot names $what" "$(cat "$SCRATCH/caption")" "$what"
+done
 done_testing
