@@ -151,8 +151,7 @@ Status check_rights(Env& env, const std::string& folder, const std::vector<std::
 /// it. What it mends or goes round it tells, by the file's name.
 bool is_spare(const FileReport& file, const CheckReport& report) {
   if (!report.start || !file.counts || file.verdict == "clean") return false;
-  if (file.kind.find("finished") == std::string::npos && file.kind.find("old") == std::string::npos)
-    return false;
+  if (!is_finished_log(file.name) && !file.name.ends_with(".old")) return false;
   return std::none_of(report.notes.begin(), report.notes.end(), [&](const std::string& note) {
     return note.find(file.name) != std::string::npos;
   });
@@ -193,7 +192,6 @@ CheckReport check_folder(Env& env, const std::string& folder, const Replay& repl
   report.start = check_rights(env, folder, *names, found->log_is_ours);
   report.notes = found->report.notes;
   report.lines = found->report.lines;
-  for (FileReport& file : report.files) file.spare = is_spare(file, report);
   std::vector<Keyspace*> all;
   for (unsigned i = 0; i < databases && replay.database(i) != nullptr; ++i) {
     all.push_back(replay.database(i));
@@ -206,7 +204,7 @@ CheckReport check_folder(Env& env, const std::string& folder, const Replay& repl
 std::vector<std::string> spare_damage(const CheckReport& report) {
   std::vector<std::string> out;
   for (const FileReport& file : report.files) {
-    if (!file.spare) continue;
+    if (!is_spare(file, report)) continue;
     out.push_back(file.name +
                   " is damaged, but no start needs it, so --repair leaves it alone; it serves "
                   "--until and later repairs as far as it can be read");
@@ -255,7 +253,7 @@ std::string as_json(const CheckReport& report) {
     json.member("lines", file.lines);
     json.member("keys", file.keys);
     if (!file.reason.empty()) json.member("reason", file.reason);
-    if (file.spare) json.member("spare", true);
+    if (is_spare(file, report)) json.member("spare", true);
     if (file.bad_line != 0) json.member("line", file.bad_line), json.member("byte", file.bad_byte);
     json.end_object();
   }

@@ -19,7 +19,6 @@ struct FileReport {
   std::uint64_t bytes = 0, lines = 0, keys = 0;
   std::uint64_t bad_line = 0, bad_byte = 0;  // of the first bad one; 0: none
   bool counts = true;                        // part of the data, so it must be clean
-  bool spare = false;                        // not clean, but a start does not need it
 };
 
 struct CheckReport {

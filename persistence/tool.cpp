@@ -34,6 +34,9 @@ struct Tool {
     }
     return all;
   }
+  CheckReport check() const {
+    return check_folder(env, options.folder, replay, static_cast<unsigned>(databases().size()));
+  }
   void say(const std::string& sentence) const { std::fprintf(err, "%s\n", sentence.c_str()); }
   int fail(const Status& status) const {
     say("ERROR: " + status.message());
@@ -52,8 +55,7 @@ SaveJob job_in(const std::string& folder, SnapshotFormat format, const LogPositi
 }
 
 int run_check(const Tool& tool) {
-  const CheckReport report = check_folder(tool.env, tool.options.folder, tool.replay,
-                                          static_cast<unsigned>(tool.databases().size()));
+  const CheckReport report = tool.check();
   const std::string text = tool.options.json ? as_json(report) : as_text(report);
   std::fputs(text.c_str(), tool.out);
   return report.ok() ? 0 : 1;
@@ -63,9 +65,7 @@ int run_check(const Tool& tool) {
 /// hear it from the other.
 void say_what_is_spare(const Tool& tool) {
   for (Keyspace* database : tool.databases()) database->clear();
-  const CheckReport report = check_folder(tool.env, tool.options.folder, tool.replay,
-                                          static_cast<unsigned>(tool.databases().size()));
-  for (const std::string& sentence : spare_damage(report)) {
+  for (const std::string& sentence : spare_damage(tool.check())) {
     std::fprintf(tool.out, "%s\n", sentence.c_str());
   }
 }

@@ -1,15 +1,14 @@
 // What --repair makes of damage, and whether it says all that is lost: nothing is applied twice,
 // nothing is lost in silence.
 #include <catch2/catch.hpp>
-#include <cstdio>
 #include <optional>
 #include <random>
 
 #include "persistence/aof_reader.hpp"
 #include "persistence/check.hpp"
 #include "persistence/repair.hpp"
-#include "persistence/tool.hpp"
 #include "tests/unit/persistence_fixture.hpp"
+#include "tests/unit/persistence_run_tool.hpp"
 
 namespace kv::test {
 namespace {
@@ -249,15 +248,9 @@ TEST_CASE("persistence/repair: D20 an empty log beside picolisp-kv's snapshot is
 TEST_CASE("persistence/repair: D20 what is restored from picolisp-kv is not in the logs alone") {
   FaultEnv env;
   env.put("before/kv.db", "(\"k\" \"value1\")\n");
-  ToolOptions restore;
-  restore.verb = Verb::restore;
-  restore.folder = "before";
-  restore.until_ns = INT64_MAX - 1;
-  restore.into = "data";
-  TestData data;
-  std::FILE* const out = std::tmpfile();
-  REQUIRE(persistence_tool(env, restore, data.replay(), out, out) == 0);
-  std::fclose(out);
+  const ToolOptions restore{
+      .verb = Verb::restore, .folder = "before", .until_ns = INT64_MAX - 1, .into = "data"};
+  REQUIRE(run_tool(env, restore).exit_code == 0);
   replace(env.contents("data/kv.db"), "value1", "valuf1");
   const Repaired repaired = repair(env);
   INFO(repaired.notes);
@@ -280,26 +273,6 @@ TEST_CASE("persistence/repair: S5 a long line of many heads takes no square of i
   CHECK(monotonic_ns() - before_ns < 2 * ns_per_second);
 }
 
-namespace {
-
-/// What a tool writes to its standard output.
-std::string tool_says(FaultEnv& env, Verb verb, int exit_code) {
-  ToolOptions options;
-  options.verb = verb;
-  options.folder = "data";
-  TestData data;
-  std::FILE* const out = std::tmpfile();
-  REQUIRE(out != nullptr);
-  CHECK(persistence_tool(env, options, data.replay(), out, out) == exit_code);
-  std::string text(static_cast<std::size_t>(std::ftell(out)), '\0');
-  std::rewind(out);
-  CHECK(std::fread(text.data(), 1, text.size(), out) == text.size());
-  std::fclose(out);
-  return text;
-}
-
-}  // namespace
-
 TEST_CASE("persistence/repair: what a check finds and a repair leaves alone, both say") {
   for (const std::string_view which : {"data/kv.aof.", "data/kv.db.old"}) {
     FaultEnv env;
@@ -313,17 +286,22 @@ TEST_CASE("persistence/repair: what a check finds and a repair leaves alone, bot
     bytes[bytes.size() / 2] ^= 1;
     const std::string damaged = bytes;
     const std::string sentence = path.substr(5) + " is damaged, but no start needs it";
-    CHECK(has(tool_says(env, Verb::check, 1), sentence));
-    const std::string repaired = tool_says(env, Verb::repair, 0);
-    CHECK(has(repaired, "nothing to repair\n"));
-    CHECK(has(repaired, sentence));
+    const Output checked = run_tool(env, {.verb = Verb::check});
+    CHECK(checked.exit_code == 1);
+    CHECK(has(checked.out, sentence));
+    const Output repaired = run_tool(env, {.verb = Verb::repair});
+    CHECK(repaired.exit_code == 0);
+    CHECK(has(repaired.out, "nothing to repair\n"));
+    CHECK(has(repaired.out, sentence));
     CHECK(env.contents(path) == damaged);
     CHECK(start_from(env, with(Fsync::no)).digest == expected);
   }
   FaultEnv env;  // a log that a start mends is no such file
   make_folder(env);
   env.contents("data/kv.aof").back() ^= 1;
-  CHECK_FALSE(has(tool_says(env, Verb::check, 1), "no start needs it"));
+  const Output checked = run_tool(env, {.verb = Verb::check});
+  CHECK(checked.exit_code == 1);
+  CHECK_FALSE(has(checked.out, "no start needs it"));
 }
 
 TEST_CASE("persistence/repair: D8 a command that is not known is refused with what to do") {

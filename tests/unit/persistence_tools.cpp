@@ -2,44 +2,14 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <cstdio>
 
 #include "libkv/wire/plio.hpp"
 #include "persistence/json.hpp"
-#include "persistence/tool.hpp"
 #include "tests/unit/persistence_fixture.hpp"
+#include "tests/unit/persistence_run_tool.hpp"
 
 namespace kv::test {
 namespace {
-
-struct Output {
-  int exit_code = 0;
-  std::string out, err, digest;
-};
-
-std::string drain(std::FILE* file) {
-  std::string text;
-  std::rewind(file);
-  char part[4096];
-  while (const std::size_t n = std::fread(part, 1, sizeof part, file)) text.append(part, n);
-  std::fclose(file);
-  return text;
-}
-
-Output run_tool(Env& env, ToolOptions options) {
-  if (options.folder == ".") options.folder = "data";
-  std::FILE* const out = std::tmpfile();
-  std::FILE* const err = std::tmpfile();
-  REQUIRE(out != nullptr);
-  REQUIRE(err != nullptr);
-  TestData data;
-  Output result;
-  result.exit_code = persistence_tool(env, options, data.replay(), out, err);
-  result.out = drain(out);
-  result.err = drain(err);
-  result.digest = data.digest();
-  return result;
-}
 
 void write_some(TestServer& server) {
   REQUIRE(server.write({"SET", "text", "a \"quoted\"\nline"}).ok());
